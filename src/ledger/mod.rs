@@ -1,0 +1,1 @@
+//! The receipt ledger, format 1, as pure functions over bytes.
