@@ -1,2 +1,4 @@
 //! Keystall (钥铺): an automatic shop for digital goods in one daemon.
+pub mod limits;
+pub mod domain;
 pub mod ledger;

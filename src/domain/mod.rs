@@ -1,0 +1,5 @@
+pub mod address;
+pub mod contact;
+pub mod money;
+pub mod names;
+pub mod secret;

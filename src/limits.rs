@@ -1,0 +1,42 @@
+//! Every numeric bound of the product, each with its reason.
+
+/// Largest amount, in minor units: 100 million yuan, far below 2^53, which the ledger's integers stay under.
+pub const AMOUNT_MAX: i64 = 10_000_000_000;
+/// Longest text that is read as an amount: the largest one with four decimals, and some.
+pub const AMOUNT_TEXT_BYTES_MAX: usize = 24;
+/// Longest contact: a mail address has at most 254 bytes (RFC 5321), a name in other scripts some more.
+pub const CONTACT_BYTES_MAX: usize = 320;
+/// Longest query password; Argon2id takes any length, a form field need not.
+pub const PASSWORD_BYTES_MAX: usize = 128;
+/// Most items in one order, when the configuration names no smaller number: their keys fit one page and one receipt.
+pub const ORDER_QUANTITY_MAX: u32 = 500;
+/// Most slots in one batch (ledger.md, section 1).
+pub const BATCH_SLOTS_MAX: u32 = 1 << 24;
+/// Longest title of a product or shop.
+pub const TITLE_BYTES_MAX: usize = 256;
+/// Longest Markdown text of a product.
+pub const PRODUCT_TEXT_BYTES_MAX: usize = 64 * 1024;
+/// Most products: the window is one page that lists them.
+pub const PRODUCTS_MAX: usize = 5_000;
+/// Longest key in a pool: a licence file in Base64 fits.
+pub const KEY_BYTES_MAX: usize = 16 * 1024;
+/// Most lines in one import (security.md, section 3).
+pub const IMPORT_LINES_MAX: u64 = 200_000;
+/// Largest import file (security.md, section 3).
+pub const IMPORT_BYTES_MAX: u64 = 20 * 1024 * 1024;
+/// Largest body of a notice (security.md, section 1).
+pub const NOTICE_BYTES_MAX: usize = 64 * 1024;
+/// Notices with a bad signature kept in memory for each channel (security.md, section 1).
+pub const BAD_NOTICES_KEPT_MAX: usize = 1_000;
+/// Bytes kept of one such notice.
+pub const BAD_NOTICE_BYTES_MAX: usize = 4 * 1024;
+/// Largest form of a buyer: a contact, a password and fields of the product.
+pub const FORM_BYTES_MAX: usize = 32 * 1024;
+/// Longest transaction id that a provider may send.
+pub const TRANSACTION_ID_BYTES_MAX: usize = 128;
+/// Longest reason that staff gives when delivering or cancelling by hand.
+pub const NOTE_BYTES_MAX: usize = 500;
+/// Most payments kept with one order: a broken gateway must not grow a row without end.
+pub const PAYMENTS_PER_ORDER_MAX: usize = 32;
+/// Largest stored record, for the decoder: an order of 500 keys of 16 KiB.
+pub const RECORD_BYTES_MAX: usize = 32 * 1024 * 1024;
