@@ -2,3 +2,7 @@
 pub mod limits;
 pub mod domain;
 pub mod ledger;
+#[cfg(feature = "daemon")]
+pub mod vault;
+#[cfg(feature = "daemon")]
+pub mod store;

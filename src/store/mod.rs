@@ -1,0 +1,29 @@
+//! The embedded database: tables, records, and the one writer.
+//!
+//! Owns `shop.redb`. Everything that must be true together happens in one closure given to [`Store::write`], in one redb
+//! transaction; many waiting closures share one commit. Reads are snapshots ([`Store::read`]) with the same row methods
+//! ([`Rows`]).
+//!
+//! Never knows a rule of the shop, a key in clear, or the form of a ledger entry: it keeps what it is given. It is the only module
+//! that knows redb and bincode.
+
+mod codec;
+mod fault;
+mod head;
+mod open;
+mod records;
+mod rows;
+mod snapshot;
+mod tables;
+mod tx;
+mod writer;
+
+pub use codec::{CodecError, decode_sealed, encode_sealed};
+pub use fault::{Fault, WriteError};
+pub use head::Head;
+pub use open::{OpenError, Options, SCHEMA, Storage, create_file};
+pub use records::{Batch, Channel, DeliveredKey, DeliveryContent, EntryRow, Held, OrderPrivate, SlotRow, Staging};
+pub use rows::{HoldKind, Rows, WaitKind};
+pub use snapshot::Snapshot;
+pub use tx::Tx;
+pub use writer::{Committed, Store, Waiting};

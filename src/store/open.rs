@@ -1,0 +1,128 @@
+//! Creating and opening the database file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Builder, Database};
+
+use super::Fault;
+use super::head::Head;
+use super::rows::Rows;
+use super::snapshot::Readers;
+use super::tx::Tables;
+use crate::domain::Clock;
+
+/// Number of the stored form. Newer data is refused by name; older data is migrated.
+pub const SCHEMA: u32 = 1;
+
+/// Opens the database over its storage, each time anew: a file, or a test's backend.
+pub type Storage = Arc<dyn Fn(&mut Builder) -> Result<Database, redb::DatabaseError> + Send + Sync>;
+
+/// How a store is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Where the bytes lie.
+    pub storage: Storage,
+    /// Page cache in bytes.
+    pub cache_bytes: usize,
+    /// Closures in one commit at most.
+    pub group_max: usize,
+    /// Closures waiting at most; beyond it a write is refused as busy.
+    pub queue_max: usize,
+    /// The time of each batch.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why a store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No file there.
+    #[error("{0} does not exist: `keystall init` makes a shop")]
+    Missing(PathBuf),
+    /// A file where none was expected.
+    #[error("{0} exists already")]
+    Exists(PathBuf),
+    /// Another process has it open.
+    #[error("the shop is open in another process: stop it, or use the command while its daemon runs")]
+    InUse,
+    /// Data of a newer version.
+    #[error("this shop was written by a newer keystall (schema {found}, this one knows {SCHEMA}): install that version again")]
+    Newer {
+        /// Its schema number.
+        found: u32,
+    },
+    /// Not a shop's database.
+    #[error("not a keystall database: {0}")]
+    Foreign(String),
+    /// The store itself.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Options {
+    /// A store in the file at `path`.
+    pub fn file(path: &Path, cache_bytes: usize, clock: Arc<dyn Clock>) -> Self {
+        let path = path.to_owned();
+        let storage: Storage = Arc::new(move |builder| builder.create(&path));
+        Self { storage, cache_bytes, group_max: 512, queue_max: 8_192, clock }
+    }
+}
+
+/// Makes an empty file for a new store, readable by its owner alone.
+///
+/// # Errors
+/// [`OpenError::Exists`], or the file system's refusal.
+pub fn create_file(path: &Path) -> Result<(), OpenError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(OpenError::Exists(path.to_owned())),
+        Err(error) => Err(OpenError::Fault(Fault::Database(error.to_string()))),
+    }
+}
+
+/// Opens the database and checks its schema; a new one gets its tables and the rows of `first`.
+pub(super) fn open(options: &Options, first: Option<&[(&str, Vec<u8>)]>) -> Result<Database, OpenError> {
+    let mut builder = Builder::new();
+    builder.set_cache_size(options.cache_bytes);
+    let database = (options.storage)(&mut builder).map_err(refused)?;
+    match first {
+        Some(rows) => create(&database, rows)?,
+        None => check_schema(&database)?,
+    }
+    Ok(database)
+}
+
+fn create(database: &Database, rows: &[(&str, Vec<u8>)]) -> Result<(), Fault> {
+    let mut txn = database.begin_write()?;
+    txn.set_two_phase_commit(true);
+    txn.set_quick_repair(true);
+    {
+        let mut tables = Tables::open(&txn)?;
+        tables.meta.insert("schema", SCHEMA.to_le_bytes().as_slice())?;
+        tables.meta.insert("head", super::codec::encode(&Head::default()).as_slice())?;
+        for (name, bytes) in rows {
+            tables.meta.insert(*name, bytes.as_slice())?;
+        }
+    }
+    Ok(txn.commit()?)
+}
+
+fn check_schema(database: &Database) -> Result<(), OpenError> {
+    let snapshot = Readers::default().begin(database)?;
+    let found = snapshot.meta("schema").map_err(|fault| OpenError::Foreign(fault.to_string()))?;
+    let found = found.and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()).map(u32::from_le_bytes);
+    match found {
+        Some(SCHEMA) => Ok(()),
+        Some(found) => Err(OpenError::Newer { found }),
+        None => Err(OpenError::Foreign("it has no schema number".into())),
+    }
+}
+
+fn refused(error: redb::DatabaseError) -> OpenError {
+    match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse,
+        error => OpenError::Fault(error.into()),
+    }
+}

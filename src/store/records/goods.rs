@@ -1,0 +1,197 @@
+//! Products, pools, batches, slots, channels and ledger rows.
+
+use bincode::{Decode, Encode};
+
+use super::{money, slug};
+use crate::domain::{OrderId, Pool, Product, ProductKind, SlotRef, Span};
+use crate::store::codec::{CodecError, Record};
+
+#[derive(Encode, Decode)]
+pub struct ProductV1 {
+    slug: String,
+    kind: u8,
+    title: String,
+    title_en: Option<String>,
+    amount: i64,
+    currency: String,
+    text: String,
+    visible: bool,
+    created_at_ms: i64,
+}
+
+#[derive(Encode, Decode)]
+pub struct PoolV1 {
+    slug: String,
+    available: u32,
+    reserved: u32,
+    sold: u32,
+    void: u32,
+    spans: Vec<(u32, u32, u32)>,
+    wrapped_key: Vec<u8>,
+}
+
+/// An import that became stock.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Batch {
+    /// Slug of its product.
+    pub slug: String,
+    /// Its slots.
+    pub count: u32,
+    /// Root of the tree over its key commitments.
+    pub root: [u8; 32],
+    /// Sequence number of its `stock` entry.
+    pub seq: u64,
+    /// Unix milliseconds.
+    pub imported_at_ms: i64,
+}
+
+/// An import under way: its rows are cleared unless it ends with a [`Batch`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Staging {
+    /// The batch number that its rows lie under.
+    pub batch: u32,
+    /// Slots stored so far.
+    pub count: u32,
+}
+
+/// A key that can still be sold.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SlotRow {
+    /// Keyed fingerprint of the key.
+    pub fingerprint: [u8; 16],
+    /// Salt (32 bytes) and key, sealed under the pool's key.
+    pub sealed: Vec<u8>,
+}
+
+/// Who holds a slot that is not available.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Held {
+    /// An unpaid order.
+    Reserved(u64),
+    /// An order that it was handed out to.
+    Out(u64),
+    /// Nobody: withdrawn.
+    Void,
+}
+
+/// A payment channel as the merchant set it up.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Channel {
+    /// Its kind: `epay`.
+    pub kind: String,
+    /// Settings as they were given.
+    pub settings: Vec<(String, String)>,
+    /// Names of secrets and their sealed values.
+    pub secrets: Vec<(String, Vec<u8>)>,
+    /// Whether buyers can choose it.
+    pub enabled: bool,
+    /// Unix milliseconds.
+    pub created_at_ms: i64,
+}
+
+/// A ledger entry and the tree nodes that end at it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct EntryRow {
+    /// The line.
+    pub line: Vec<u8>,
+    /// Roots of all complete subtrees whose last leaf this is, smallest first.
+    pub nodes: Vec<[u8; 32]>,
+}
+
+macro_rules! first_version {
+    ($($record:ty),*) => {$(
+        impl Record for $record {
+            const VERSION: u8 = 1;
+        }
+    )*};
+}
+first_version!(ProductV1, PoolV1, Batch, Staging, SlotRow, Held, Channel, EntryRow);
+
+impl Held {
+    /// The order that holds it.
+    pub fn order(self) -> Option<OrderId> {
+        match self {
+            Self::Reserved(order) | Self::Out(order) => Some(OrderId(order)),
+            Self::Void => None,
+        }
+    }
+}
+
+impl From<&Product> for ProductV1 {
+    fn from(product: &Product) -> Self {
+        Self {
+            slug: product.slug.to_string(),
+            kind: match product.kind {
+                ProductKind::Pool => 0,
+            },
+            title: product.title.clone(),
+            title_en: product.title_en.clone(),
+            amount: product.price.amount,
+            currency: product.price.currency.to_string(),
+            text: product.text.clone(),
+            visible: product.visible,
+            created_at_ms: product.created_at_ms,
+        }
+    }
+}
+
+impl TryFrom<ProductV1> for Product {
+    type Error = CodecError;
+
+    fn try_from(stored: ProductV1) -> Result<Self, CodecError> {
+        let kind = match stored.kind {
+            0 => ProductKind::Pool,
+            _ => return Err(CodecError::Damaged),
+        };
+        Ok(Self {
+            slug: slug(&stored.slug)?,
+            kind,
+            title: stored.title,
+            title_en: stored.title_en,
+            price: money(stored.amount, &stored.currency)?,
+            text: stored.text,
+            visible: stored.visible,
+            created_at_ms: stored.created_at_ms,
+        })
+    }
+}
+
+impl From<&Pool> for PoolV1 {
+    fn from(pool: &Pool) -> Self {
+        Self {
+            slug: pool.slug.to_string(),
+            available: pool.available,
+            reserved: pool.reserved,
+            sold: pool.sold,
+            void: pool.void,
+            spans: pool.spans.iter().map(|span| (span.batch, span.next, span.count)).collect(),
+            wrapped_key: pool.wrapped_key.clone(),
+        }
+    }
+}
+
+impl TryFrom<PoolV1> for Pool {
+    type Error = CodecError;
+
+    fn try_from(stored: PoolV1) -> Result<Self, CodecError> {
+        Ok(Self {
+            slug: slug(&stored.slug)?,
+            available: stored.available,
+            reserved: stored.reserved,
+            sold: stored.sold,
+            void: stored.void,
+            spans: stored.spans.into_iter().map(|(batch, next, count)| Span { batch, next, count }).collect(),
+            wrapped_key: stored.wrapped_key,
+        })
+    }
+}
+
+/// Slots as pairs, the form inside other records.
+pub(super) fn pairs(slots: &[SlotRef]) -> Vec<(u32, u32)> {
+    slots.iter().map(|slot| (slot.batch, slot.index)).collect()
+}
+
+/// Pairs as slots.
+pub(super) fn slots(pairs: Vec<(u32, u32)>) -> Vec<SlotRef> {
+    pairs.into_iter().map(|(batch, index)| SlotRef { batch, index }).collect()
+}

@@ -1,0 +1,28 @@
+//! Stored forms. `OrderV1` is what lies on disk, `Order` what the shop works with; conversions are explicit, and a released
+//! version's form and vectors are never edited.
+
+mod goods;
+mod order;
+mod outbox;
+
+pub use goods::{Batch, Channel, EntryRow, Held, SlotRow, Staging};
+pub use order::{DeliveredKey, DeliveryContent, OrderPrivate};
+
+pub(super) use goods::{PoolV1, ProductV1};
+pub(super) use order::OrderV1;
+pub(super) use outbox::{EffectV1, NoticeV1};
+
+use super::codec::CodecError;
+use crate::domain::{ChannelName, Currency, Money, Slug};
+
+fn slug(text: &str) -> Result<Slug, CodecError> {
+    Slug::parse(text).map_err(|_| CodecError::Damaged)
+}
+
+fn channel(text: &str) -> Result<ChannelName, CodecError> {
+    ChannelName::parse(text).map_err(|_| CodecError::Damaged)
+}
+
+fn money(amount: i64, currency: &str) -> Result<Money, CodecError> {
+    Currency::parse(currency).map(|currency| Money { amount, currency }).map_err(|_| CodecError::Damaged)
+}

@@ -1,0 +1,213 @@
+//! Orders, and the two contents that are sealed under an order's own key.
+
+use bincode::{Decode, Encode};
+
+use super::goods::{pairs, slots};
+use super::{channel, money, slug};
+use crate::domain::{AddressPrefix, Holder, HostPrefix, Order, OrderId, OrderState, Payment, PaymentOutcome, Reason};
+use crate::store::codec::{CodecError, Record};
+
+#[derive(Encode, Decode)]
+pub struct OrderV1 {
+    id: u64,
+    product: String,
+    title: String,
+    quantity: u32,
+    amount: i64,
+    currency: String,
+    channel: String,
+    state: u8,
+    reason: Option<u8>,
+    note: Option<String>,
+    expires_at_ms: i64,
+    paid_at_ms: Option<i64>,
+    delivered_at_ms: Option<i64>,
+    slots: Vec<(u32, u32)>,
+    contact: [u8; 16],
+    address: [u8; 8],
+    host: [u8; 8],
+    payments: Vec<PaymentV1>,
+    sale_seq: Option<u64>,
+    month: String,
+    wrapped_key: Vec<u8>,
+    private: Vec<u8>,
+    delivery: Vec<u8>,
+}
+
+#[derive(Encode, Decode)]
+struct PaymentV1 {
+    channel: String,
+    fingerprint: [u8; 16],
+    amount: i64,
+    at_ms: i64,
+    outcome: OutcomeV1,
+    returned: i64,
+}
+
+#[derive(Encode, Decode)]
+enum OutcomeV1 {
+    Settled(i64),
+    Queued(i64),
+    Surplus,
+    Short,
+}
+
+/// What only the buyer and the shop may know of an order.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct OrderPrivate {
+    /// As typed, trimmed.
+    pub contact: String,
+    /// Salt and hash of the query password.
+    pub password: Option<([u8; 16], [u8; 32])>,
+    /// Language of the buyer's pages.
+    pub language: String,
+    /// Fingerprint, channel and transaction id of each recorded payment.
+    pub transactions: Vec<([u8; 16], String, String)>,
+}
+
+/// What was handed out, and what opens the commitments of its `sale` entry.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct DeliveryContent {
+    /// The keys, in the order of their slots.
+    pub keys: Vec<DeliveredKey>,
+    /// Salt of `buyer`.
+    pub buyer_salt: [u8; 32],
+    /// Salt of `pay`.
+    pub pay_salt: [u8; 32],
+    /// Value of `pay`: channel, newline, transaction id.
+    pub pay: String,
+    /// `slots` entries that follow the sale.
+    pub more: u32,
+}
+
+/// One key with what opens its commitment.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct DeliveredKey {
+    /// Its slot.
+    pub slot: (u32, u32),
+    /// Salt of its commitment.
+    pub salt: [u8; 32],
+    /// The key.
+    pub key: Vec<u8>,
+}
+
+impl Record for OrderV1 {
+    const VERSION: u8 = 1;
+}
+impl Record for OrderPrivate {
+    const VERSION: u8 = 1;
+}
+impl Record for DeliveryContent {
+    const VERSION: u8 = 1;
+}
+
+const STATES: [OrderState; 7] = OrderState::ALL;
+const REASONS: [Reason; 8] =
+    [Reason::Late, Reason::Short, Reason::Over, Reason::NoStock, Reason::Review, Reason::ProviderDisagrees, Reason::Surplus, Reason::ByHand];
+
+fn number<T: PartialEq>(known: &[T], value: T) -> u8 {
+    // Every value is in its list; a missing one would decode as an error, never as another.
+    known.iter().position(|each| *each == value).map_or(u8::MAX, |at| at as u8)
+}
+
+impl From<&Order> for OrderV1 {
+    fn from(order: &Order) -> Self {
+        Self {
+            id: order.id.0,
+            product: order.product.to_string(),
+            title: order.title.clone(),
+            quantity: order.quantity,
+            amount: order.total.amount,
+            currency: order.total.currency.to_string(),
+            channel: order.channel.to_string(),
+            state: number(&STATES, order.state),
+            reason: order.reason.map(|reason| number(&REASONS, reason)),
+            note: order.note.clone(),
+            expires_at_ms: order.expires_at_ms,
+            paid_at_ms: order.paid_at_ms,
+            delivered_at_ms: order.delivered_at_ms,
+            slots: pairs(&order.slots),
+            contact: order.holder.contact,
+            address: order.holder.address.0,
+            host: order.holder.host.0,
+            payments: order.payments.iter().map(PaymentV1::from).collect(),
+            sale_seq: order.sale_seq,
+            month: order.month.clone(),
+            wrapped_key: order.wrapped_key.clone(),
+            private: order.private.clone(),
+            delivery: order.delivery.clone(),
+        }
+    }
+}
+
+impl TryFrom<OrderV1> for Order {
+    type Error = CodecError;
+
+    fn try_from(stored: OrderV1) -> Result<Self, CodecError> {
+        let state = *STATES.get(usize::from(stored.state)).ok_or(CodecError::Damaged)?;
+        let reason = match stored.reason {
+            Some(number) => Some(*REASONS.get(usize::from(number)).ok_or(CodecError::Damaged)?),
+            None => None,
+        };
+        Ok(Self {
+            id: OrderId(stored.id),
+            product: slug(&stored.product)?,
+            title: stored.title,
+            quantity: stored.quantity,
+            total: money(stored.amount, &stored.currency)?,
+            channel: channel(&stored.channel)?,
+            state,
+            reason,
+            note: stored.note,
+            expires_at_ms: stored.expires_at_ms,
+            paid_at_ms: stored.paid_at_ms,
+            delivered_at_ms: stored.delivered_at_ms,
+            slots: slots(stored.slots),
+            holder: Holder { contact: stored.contact, address: AddressPrefix(stored.address), host: HostPrefix(stored.host) },
+            payments: stored.payments.into_iter().map(Payment::try_from).collect::<Result<_, _>>()?,
+            sale_seq: stored.sale_seq,
+            month: stored.month,
+            wrapped_key: stored.wrapped_key,
+            private: stored.private,
+            delivery: stored.delivery,
+        })
+    }
+}
+
+impl From<&Payment> for PaymentV1 {
+    fn from(payment: &Payment) -> Self {
+        Self {
+            channel: payment.channel.to_string(),
+            fingerprint: payment.fingerprint,
+            amount: payment.amount,
+            at_ms: payment.at_ms,
+            outcome: match payment.outcome {
+                PaymentOutcome::Settled { surplus } => OutcomeV1::Settled(surplus),
+                PaymentOutcome::Queued { surplus } => OutcomeV1::Queued(surplus),
+                PaymentOutcome::Surplus => OutcomeV1::Surplus,
+                PaymentOutcome::Short => OutcomeV1::Short,
+            },
+            returned: payment.returned,
+        }
+    }
+}
+
+impl TryFrom<PaymentV1> for Payment {
+    type Error = CodecError;
+
+    fn try_from(stored: PaymentV1) -> Result<Self, CodecError> {
+        Ok(Self {
+            channel: channel(&stored.channel)?,
+            fingerprint: stored.fingerprint,
+            amount: stored.amount,
+            at_ms: stored.at_ms,
+            outcome: match stored.outcome {
+                OutcomeV1::Settled(surplus) => PaymentOutcome::Settled { surplus },
+                OutcomeV1::Queued(surplus) => PaymentOutcome::Queued { surplus },
+                OutcomeV1::Surplus => PaymentOutcome::Surplus,
+                OutcomeV1::Short => PaymentOutcome::Short,
+            },
+            returned: stored.returned,
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! The catalogue of tables: every key and what lies under it. Values are records (`records/`) unless said otherwise.
+
+use redb::TableDefinition;
+
+type Table<K> = TableDefinition<'static, K, &'static [u8]>;
+type Index<K> = TableDefinition<'static, K, ()>;
+
+/// Name → bytes: schema, install id, check value, head, log key.
+pub const META: Table<&str> = Table::new("meta");
+/// Slug → product.
+pub const PRODUCTS: Table<&str> = Table::new("products");
+/// Slug → pool.
+pub const POOLS: Table<&str> = Table::new("pools");
+/// Batch → batch.
+pub const BATCHES: Table<u32> = Table::new("batches");
+/// Batch, index → key and salt, sealed. Gone once handed out.
+pub const SLOTS: Table<(u32, u32)> = Table::new("slots");
+/// Batch, index → nodes of the batch's tree that end at this slot, 32 bytes each, smallest first.
+pub const NODES: Table<(u32, u32)> = Table::new("stock_nodes");
+/// Batch, index → who holds a slot that is not available.
+pub const HELD: Table<(u32, u32)> = Table::new("held");
+/// Slug, batch, index of slots that were reserved once and are free again.
+pub const RETURNED: Index<(&str, u32, u32)> = Index::new("returned");
+/// Keyed fingerprint of a key → its slot, for every key ever held.
+pub const FINGERPRINTS: TableDefinition<'static, &[u8; 16], (u32, u32)> = TableDefinition::new("fingerprints");
+/// Order id → order, with its payments and its receipt: one row.
+pub const ORDERS: Table<u64> = Table::new("orders");
+/// Expiry in Unix milliseconds, order id, of pending orders.
+pub const OPEN: Index<(i64, u64)> = Index::new("open_orders");
+/// Kind, order id, of orders that wait for a person or for stock.
+pub const WAITING: Index<(u8, u64)> = Index::new("waiting_orders");
+/// Kind, holder, order id → number of slots that a pending order holds.
+pub const HOLDS: TableDefinition<'static, (u8, &[u8], u64), u32> = TableDefinition::new("holds");
+/// Keyed fingerprint of channel and transaction id → order id.
+pub const PAYMENTS: TableDefinition<'static, &[u8; 16], u64> = TableDefinition::new("payments");
+/// Number → notice, in the order of arrival.
+pub const NOTICES: Table<u64> = Table::new("notices");
+/// Sequence number → ledger line and tree nodes that end there.
+pub const ENTRIES: Table<u64> = Table::new("ledger_entries");
+/// Size → signed checkpoint (text), of those kept for exports.
+pub const MARKS: Table<u64> = Table::new("ledger_marks");
+/// Number → promised effect.
+pub const OUTBOX: Table<u64> = Table::new("outbox");
+/// Due time in Unix milliseconds, number, of effects to be tried.
+pub const DUE: Index<(i64, u64)> = Index::new("outbox_due");
+/// Name → channel, with its secrets sealed.
+pub const CHANNELS: Table<&str> = Table::new("channels");

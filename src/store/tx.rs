@@ -1,0 +1,312 @@
+//! Writing rows, inside the one transaction of a batch.
+
+use redb::{Table, TableError, WriteTransaction};
+
+use super::codec::encode;
+use super::records::{Batch, Channel, EffectV1, EntryRow, Held, NoticeV1, OrderV1, PoolV1, ProductV1, SlotRow, Staging};
+use super::rows::{HoldKind, Rows, WaitKind};
+use super::{Fault, Head, tables};
+use crate::domain::{ChannelName, Effect, EffectKind, Notice, Order, OrderId, OrderState, Pool, Product, SlotRef, Slug};
+
+/// The write side of a batch. A closure validates first and writes after; when it refuses after a write, the writer takes the
+/// whole batch back and runs the others again.
+pub struct Tx<'t> {
+    pub(super) tables: Tables<'t>,
+    pub(super) head: Head,
+    pub(super) wrote: bool,
+    pub(super) touched: Vec<OrderId>,
+    now_ms: i64,
+}
+
+type Rowed<'t, K> = Table<'t, K, &'static [u8]>;
+
+/// All tables, opened once for a batch.
+pub(super) struct Tables<'t> {
+    pub meta: Rowed<'t, &'static str>,
+    pub products: Rowed<'t, &'static str>,
+    pub pools: Rowed<'t, &'static str>,
+    pub batches: Rowed<'t, u32>,
+    pub slots: Rowed<'t, (u32, u32)>,
+    pub nodes: Rowed<'t, (u32, u32)>,
+    pub held: Rowed<'t, (u32, u32)>,
+    pub returned: Table<'t, (&'static str, u32, u32), ()>,
+    pub fingerprints: Table<'t, &'static [u8; 16], (u32, u32)>,
+    pub orders: Rowed<'t, u64>,
+    pub open: Table<'t, (i64, u64), ()>,
+    pub waiting: Table<'t, (u8, u64), ()>,
+    pub holds: Table<'t, (u8, &'static [u8], u64), u32>,
+    pub payments: Table<'t, &'static [u8; 16], u64>,
+    pub notices: Rowed<'t, u64>,
+    pub entries: Rowed<'t, u64>,
+    pub marks: Rowed<'t, u64>,
+    pub outbox: Rowed<'t, u64>,
+    pub due: Table<'t, (i64, u64), ()>,
+    pub channels: Rowed<'t, &'static str>,
+}
+
+impl<'t> Tables<'t> {
+    pub fn open(txn: &'t WriteTransaction) -> Result<Self, TableError> {
+        Ok(Self {
+            meta: txn.open_table(tables::META)?,
+            products: txn.open_table(tables::PRODUCTS)?,
+            pools: txn.open_table(tables::POOLS)?,
+            batches: txn.open_table(tables::BATCHES)?,
+            slots: txn.open_table(tables::SLOTS)?,
+            nodes: txn.open_table(tables::NODES)?,
+            held: txn.open_table(tables::HELD)?,
+            returned: txn.open_table(tables::RETURNED)?,
+            fingerprints: txn.open_table(tables::FINGERPRINTS)?,
+            orders: txn.open_table(tables::ORDERS)?,
+            open: txn.open_table(tables::OPEN)?,
+            waiting: txn.open_table(tables::WAITING)?,
+            holds: txn.open_table(tables::HOLDS)?,
+            payments: txn.open_table(tables::PAYMENTS)?,
+            notices: txn.open_table(tables::NOTICES)?,
+            entries: txn.open_table(tables::ENTRIES)?,
+            marks: txn.open_table(tables::MARKS)?,
+            outbox: txn.open_table(tables::OUTBOX)?,
+            due: txn.open_table(tables::DUE)?,
+            channels: txn.open_table(tables::CHANNELS)?,
+        })
+    }
+}
+
+impl<'t> Tx<'t> {
+    pub(super) fn new(tables: Tables<'t>, head: Head, now_ms: i64) -> Self {
+        Self { tables, head, wrote: false, touched: Vec::new(), now_ms }
+    }
+
+    /// The time of this batch, Unix milliseconds: one for all that is written in it.
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// Counters and the ledger's head, as of the writes before.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The same, to be advanced.
+    pub fn head_mut(&mut self) -> &mut Head {
+        self.wrote = true;
+        &mut self.head
+    }
+
+    /// Writes a row of the meta table.
+    pub fn put_meta(&mut self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.meta.insert(name, bytes)?;
+        Ok(())
+    }
+
+    /// Writes a product.
+    pub fn put_product(&mut self, product: &Product) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.products.insert(product.slug.as_str(), encode(&ProductV1::from(product)).as_slice())?;
+        Ok(())
+    }
+
+    /// Writes a pool.
+    pub fn put_pool(&mut self, pool: &Pool) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.pools.insert(pool.slug.as_str(), encode(&PoolV1::from(pool)).as_slice())?;
+        Ok(())
+    }
+
+    /// Writes an import.
+    pub fn put_batch(&mut self, number: u32, batch: &Batch) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.batches.insert(number, encode(batch).as_slice())?;
+        Ok(())
+    }
+
+    /// Stores a key with its fingerprint and the tree nodes that end at it.
+    pub fn put_slot(&mut self, slot: SlotRef, row: &SlotRow, nodes: &[[u8; 32]]) -> Result<(), Fault> {
+        self.wrote = true;
+        let place = (slot.batch, slot.index);
+        self.tables.slots.insert(place, encode(row).as_slice())?;
+        self.tables.nodes.insert(place, nodes.as_flattened())?;
+        self.tables.fingerprints.insert(&row.fingerprint, place)?;
+        Ok(())
+    }
+
+    /// Takes a stored key away: it was handed out and lies sealed with its order.
+    pub fn remove_slot(&mut self, slot: SlotRef) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.slots.remove((slot.batch, slot.index))?;
+        Ok(())
+    }
+
+    /// Takes everything of a key away, as if it had never been stored: for imports that did not end.
+    pub fn forget_slot(&mut self, slot: SlotRef) -> Result<(), Fault> {
+        self.wrote = true;
+        let place = (slot.batch, slot.index);
+        if let Some(row) = self.slot(slot)? {
+            self.tables.fingerprints.remove(&row.fingerprint)?;
+        }
+        self.tables.slots.remove(place)?;
+        self.tables.nodes.remove(place)?;
+        Ok(())
+    }
+
+    /// Writes who holds a slot; none makes it available again.
+    pub fn put_held(&mut self, slot: SlotRef, held: Option<Held>) -> Result<(), Fault> {
+        self.wrote = true;
+        let place = (slot.batch, slot.index);
+        match held {
+            Some(held) => self.tables.held.insert(place, encode(&held).as_slice())?,
+            None => self.tables.held.remove(place)?,
+        };
+        Ok(())
+    }
+
+    /// Puts a slot back among those that can be ordered.
+    pub fn put_returned(&mut self, slug: &Slug, slot: SlotRef) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.returned.insert((slug.as_str(), slot.batch, slot.index), ())?;
+        Ok(())
+    }
+
+    /// Takes a slot from the returned ones; tells whether it was there.
+    pub fn remove_returned(&mut self, slug: &Slug, slot: SlotRef) -> Result<bool, Fault> {
+        self.wrote = true;
+        Ok(self.tables.returned.remove((slug.as_str(), slot.batch, slot.index))?.is_some())
+    }
+
+    /// Writes what the import under way has stored, or that there is none.
+    pub fn put_staging(&mut self, staging: Option<&Staging>) -> Result<(), Fault> {
+        self.wrote = true;
+        match staging {
+            Some(staging) => self.tables.meta.insert("staging", encode(staging).as_slice())?,
+            None => self.tables.meta.remove("staging")?,
+        };
+        Ok(())
+    }
+
+    /// Writes an order and keeps the indices of open and waiting orders and of holds true to it.
+    pub fn put_order(&mut self, order: &Order, before: Option<&Order>) -> Result<(), Fault> {
+        self.wrote = true;
+        self.touched.push(order.id);
+        self.tables.orders.insert(order.id.0, encode(&OrderV1::from(order)).as_slice())?;
+        let was_open = before.filter(|before| before.state == OrderState::Pending);
+        let is_open = Some(order).filter(|order| order.state == OrderState::Pending);
+        match (was_open, is_open) {
+            (None, Some(order)) => self.open_order(order)?,
+            (Some(before), None) => self.close_order(before)?,
+            _ => {}
+        }
+        self.index_waiting(order, before, WaitKind::Goods, |order| order.state == OrderState::Paid)?;
+        self.index_waiting(order, before, WaitKind::Refund, |order| order.owed() > 0)
+    }
+
+    /// Records a payment's fingerprint.
+    pub fn put_payment(&mut self, fingerprint: &[u8; 16], order: OrderId) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.payments.insert(fingerprint, order.0)?;
+        Ok(())
+    }
+
+    /// Keeps a notice.
+    pub fn append_notice(&mut self, notice: &Notice) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.notices.insert(self.head.next_notice, encode(&NoticeV1::from(notice)).as_slice())?;
+        self.head.next_notice += 1;
+        Ok(())
+    }
+
+    /// Writes the ledger entry `seq`, which is the next one.
+    pub fn put_entry(&mut self, seq: u64, row: &EntryRow) -> Result<(), Fault> {
+        self.wrote = true;
+        let replaced = self.tables.entries.insert(seq, encode(row).as_slice())?.is_some();
+        if replaced { Err(Fault::Invariant("a ledger entry is never written twice")) } else { Ok(()) }
+    }
+
+    /// Keeps a checkpoint for exports.
+    pub fn put_mark(&mut self, size: u64, note: &str) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.marks.insert(size, note.as_bytes())?;
+        Ok(())
+    }
+
+    /// Promises an effect, due at once.
+    pub fn promise(&mut self, kind: EffectKind, order: OrderId) -> Result<(), Fault> {
+        let id = self.head.next_effect;
+        self.head_mut().next_effect += 1;
+        let now_ms = self.now_ms;
+        self.put_effect(&Effect { id, kind, order, promised_at_ms: now_ms, attempts: 0, due_at_ms: Some(now_ms), last_error: None }, None)
+    }
+
+    /// Writes an effect after an attempt; `before` is what stood there.
+    pub fn put_effect(&mut self, effect: &Effect, before: Option<&Effect>) -> Result<(), Fault> {
+        self.wrote = true;
+        if let Some(due_ms) = before.and_then(|before| before.due_at_ms) {
+            self.tables.due.remove((due_ms, effect.id))?;
+        }
+        if let Some(due_ms) = effect.due_at_ms {
+            self.tables.due.insert((due_ms, effect.id), ())?;
+        }
+        self.tables.outbox.insert(effect.id, encode(&EffectV1::from(effect)).as_slice())?;
+        Ok(())
+    }
+
+    /// Takes a kept promise from the outbox.
+    pub fn remove_effect(&mut self, effect: &Effect) -> Result<(), Fault> {
+        self.wrote = true;
+        if let Some(due_ms) = effect.due_at_ms {
+            self.tables.due.remove((due_ms, effect.id))?;
+        }
+        self.tables.outbox.remove(effect.id)?;
+        Ok(())
+    }
+
+    /// Writes a channel, or takes it away.
+    pub fn put_channel(&mut self, name: &ChannelName, channel: Option<&Channel>) -> Result<(), Fault> {
+        self.wrote = true;
+        match channel {
+            Some(channel) => self.tables.channels.insert(name.as_str(), encode(channel).as_slice())?,
+            None => self.tables.channels.remove(name.as_str())?,
+        };
+        Ok(())
+    }
+
+    fn open_order(&mut self, order: &Order) -> Result<(), Fault> {
+        self.tables.open.insert((order.expires_at_ms, order.id.0), ())?;
+        for (kind, holder) in holders(order) {
+            self.tables.holds.insert((kind as u8, holder.as_slice(), order.id.0), order.quantity)?;
+        }
+        Ok(())
+    }
+
+    fn close_order(&mut self, order: &Order) -> Result<(), Fault> {
+        self.tables.open.remove((order.expires_at_ms, order.id.0))?;
+        for (kind, holder) in holders(order) {
+            self.tables.holds.remove((kind as u8, holder.as_slice(), order.id.0))?;
+        }
+        Ok(())
+    }
+
+    fn index_waiting(&mut self, order: &Order, before: Option<&Order>, kind: WaitKind, waits: impl Fn(&Order) -> bool) -> Result<(), Fault> {
+        match (before.is_some_and(&waits), waits(order)) {
+            (false, true) => drop(self.tables.waiting.insert((kind as u8, order.id.0), ())?),
+            (true, false) => drop(self.tables.waiting.remove((kind as u8, order.id.0))?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The three ways in which a pending order is counted.
+fn holders(order: &Order) -> [(HoldKind, Vec<u8>); 3] {
+    [
+        (HoldKind::Contact, order.holder.contact.to_vec()),
+        (HoldKind::Address, order.holder.address.0.to_vec()),
+        (HoldKind::Host, Tx::host_key(order.holder.host.0, &order.product)),
+    ]
+}
+
+impl Tx<'_> {
+    /// The holder under which a network's slots of one product are counted.
+    pub fn host_key(host: [u8; 8], product: &Slug) -> Vec<u8> {
+        [host.as_slice(), product.as_str().as_bytes()].concat()
+    }
+}

@@ -1,0 +1,367 @@
+//! The single writer. Its thread drains the queue, runs every waiting closure in one transaction, commits once, and then answers
+//! all; the next batch forms while the previous one syncs.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use redb::Database;
+use tokio::sync::{mpsc, oneshot};
+
+use super::codec::encode;
+use super::fault::{Fault, WriteError};
+use super::open::{OpenError, Options, open};
+use super::rows::{self};
+use super::snapshot::{Readers, Snapshot};
+use super::tx::{Tables, Tx};
+use super::Head;
+use crate::domain::OrderId;
+
+/// What a batch left behind, told to the hook after its commit and before any answer.
+pub struct Committed<'a> {
+    /// Head after the batch.
+    pub head: &'a Head,
+    /// Head before it.
+    pub before: &'a Head,
+    /// Orders written in it.
+    pub orders: &'a [OrderId],
+    /// Closures that it carried.
+    pub closures: usize,
+}
+
+type Hook = Box<dyn FnMut(Committed<'_>) + Send>;
+type Shared = Arc<RwLock<Option<Arc<Database>>>>;
+
+/// The opened store. Cloning shares it; the writer's thread ends when the last clone is gone.
+#[derive(Clone)]
+pub struct Store {
+    queue: mpsc::Sender<Box<dyn Job>>,
+    database: Shared,
+    readers: Readers,
+    readonly: Arc<AtomicBool>,
+    waiting: Arc<AtomicUsize>,
+    done: Arc<std::sync::Mutex<Option<std::thread::JoinHandle<()>>>>,
+}
+
+/// A write under way: await it, or block on it.
+pub struct Waiting<T, E>(Result<oneshot::Receiver<Result<T, WriteError<E>>>, WriteError<E>>);
+
+/// Attempts to reopen after a fault before the closures of the failed batch are told that they failed.
+const REOPEN_ATTEMPTS: u32 = 20;
+const REOPEN_PAUSE: Duration = Duration::from_millis(100);
+
+impl Store {
+    /// Creates a store with the given meta rows, and opens it.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn create(options: Options, rows: &[(&str, Vec<u8>)], hook: Hook) -> Result<Self, OpenError> {
+        let database = open(&options, Some(rows))?;
+        Self::start(options, database, hook)
+    }
+
+    /// Opens a store that exists.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(options: Options, hook: Hook) -> Result<Self, OpenError> {
+        let database = open(&options, None)?;
+        Self::start(options, database, hook)
+    }
+
+    fn start(options: Options, database: Database, hook: Hook) -> Result<Self, OpenError> {
+        let readers = Readers::default();
+        let head = readers.begin(&database)?.head()?;
+        let (queue, inbox) = mpsc::channel(options.queue_max.max(1));
+        let database: Shared = Arc::new(RwLock::new(Some(Arc::new(database))));
+        let readonly = Arc::new(AtomicBool::new(false));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let writer = Writer { options, database: database.clone(), head, hook, readonly: readonly.clone(), waiting: waiting.clone() };
+        let thread = std::thread::Builder::new().name("keystall-writer".into()).spawn(move || writer.run(inbox));
+        let thread = thread.map_err(|error| Fault::Database(error.to_string()))?;
+        Ok(Self { queue, database, readers, readonly, waiting, done: Arc::new(std::sync::Mutex::new(Some(thread))) })
+    }
+
+    /// Runs `closure` in the next batch. It may be run again when a neighbour fails, so it keeps nothing from one run to the next.
+    /// The answer comes after the batch is durable.
+    pub fn write<T, E, F>(&self, closure: F) -> Waiting<T, E>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T, WriteError<E>> + Send + 'static,
+    {
+        if self.readonly() {
+            return Waiting(Err(WriteError::ReadOnly));
+        }
+        let (answer, receiver) = oneshot::channel();
+        let job = Box::new(Closure { closure, outcome: None, answer: Some(answer) });
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        match self.queue.try_send(job) {
+            Ok(()) => Waiting(Ok(receiver)),
+            Err(error) => {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                Waiting(Err(match error {
+                    mpsc::error::TrySendError::Full(_) => WriteError::Busy,
+                    mpsc::error::TrySendError::Closed(_) => WriteError::ReadOnly,
+                }))
+            }
+        }
+    }
+
+    /// A consistent state to read from.
+    ///
+    /// # Errors
+    /// [`Fault`] while the database is being reopened, or when too many snapshots are open.
+    pub fn read(&self) -> Result<Snapshot, Fault> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let database = database.ok_or_else(|| Fault::Database("it is being reopened after a disk error".into()))?;
+        self.readers.begin(&database)
+    }
+
+    /// Whether writes are refused after a disk error.
+    pub fn readonly(&self) -> bool {
+        self.readonly.load(Ordering::Acquire)
+    }
+
+    /// Closures that wait for their batch.
+    pub fn queued(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Ends the writer after what waits, and closes the file. Other clones must be gone or idle.
+    pub fn close(self) {
+        let Self { queue, database, done, .. } = self;
+        drop(queue);
+        let thread = done.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic of the writer's thread was reported where it happened.
+            let _ = thread.join();
+        }
+        database.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl<T, E> Waiting<T, E> {
+    /// Waits for the answer on a thread that may block.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn wait(self) -> Result<T, WriteError<E>> {
+        self.0?.blocking_recv().unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn answer(self) -> Result<T, WriteError<E>> {
+        self.0?.await.unwrap_or_else(|_| Err(lost()))
+    }
+}
+
+fn lost<E>() -> WriteError<E> {
+    WriteError::Fault(Fault::Database("the writer stopped before it answered".into()))
+}
+
+/// A closure with its answer, whatever its types.
+trait Job: Send {
+    /// Runs it and tells how it ended.
+    fn run(&mut self, tx: &mut Tx<'_>) -> Ran;
+    /// Gives the answer of the last run, or the fault instead of it.
+    fn answer(&mut self, fault: Option<&Fault>);
+    /// Answers that the store takes no writes.
+    fn refuse(&mut self);
+}
+
+enum Ran {
+    Done,
+    Refused,
+    Fault(Fault),
+}
+
+struct Closure<F, T, E> {
+    closure: F,
+    outcome: Option<Result<T, WriteError<E>>>,
+    answer: Option<oneshot::Sender<Result<T, WriteError<E>>>>,
+}
+
+impl<F, T, E> Job for Closure<F, T, E>
+where
+    T: Send,
+    E: Send,
+    F: FnMut(&mut Tx<'_>) -> Result<T, WriteError<E>> + Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> Ran {
+        let run = catch_unwind(AssertUnwindSafe(|| (self.closure)(tx)));
+        let outcome = run.unwrap_or_else(|_| {
+            tx.wrote = true;
+            Err(WriteError::Fault(Fault::Invariant("a closure panicked; it left no trace")))
+        });
+        let ran = match &outcome {
+            Ok(_) => Ran::Done,
+            // A broken invariant is this closure's alone; a failing database is everybody's.
+            Err(WriteError::Fault(fault @ Fault::Database(_))) => Ran::Fault(fault.clone()),
+            Err(_) => Ran::Refused,
+        };
+        self.outcome = Some(outcome);
+        ran
+    }
+
+    fn answer(&mut self, fault: Option<&Fault>) {
+        let outcome = match fault {
+            Some(fault) => Some(Err(WriteError::Fault(fault.clone()))),
+            None => self.outcome.take(),
+        };
+        if let (Some(answer), Some(outcome)) = (self.answer.take(), outcome) {
+            // Nobody may be waiting any more; what was written stays written.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    fn refuse(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            let _ = answer.send(Err(WriteError::ReadOnly));
+        }
+    }
+}
+
+struct Writer {
+    options: Options,
+    database: Shared,
+    head: Head,
+    hook: Hook,
+    readonly: Arc<AtomicBool>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A batch as it was run: ready to be committed, or undone by a fault.
+enum Batch {
+    Committed { head: Head, orders: Vec<OrderId> },
+    Nothing,
+    Failed(Fault),
+}
+
+impl Writer {
+    fn run(mut self, mut inbox: mpsc::Receiver<Box<dyn Job>>) {
+        while let Some(first) = inbox.blocking_recv() {
+            let mut jobs = vec![first];
+            while jobs.len() < self.options.group_max {
+                match inbox.try_recv() {
+                    Ok(job) => jobs.push(job),
+                    Err(_) => break,
+                }
+            }
+            self.waiting.fetch_sub(jobs.len(), Ordering::Relaxed);
+            if self.readonly.load(Ordering::Acquire) && !self.reopen(1) {
+                jobs.iter_mut().for_each(|job| job.refuse());
+                continue;
+            }
+            self.batch(jobs);
+        }
+    }
+
+    fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        match self.commit(&mut jobs) {
+            Batch::Committed { head, orders } => self.release(head, &orders, &mut jobs),
+            Batch::Nothing => jobs.iter_mut().for_each(|job| job.answer(None)),
+            Batch::Failed(fault) => self.recover(&fault, jobs),
+        }
+    }
+
+    /// What was committed is told: the hook first, then everybody who waited.
+    fn release(&mut self, head: Head, orders: &[OrderId], jobs: &mut [Box<dyn Job>]) {
+        let before = std::mem::replace(&mut self.head, head);
+        (self.hook)(Committed { head: &self.head, before: &before, orders, closures: jobs.len() });
+        jobs.iter_mut().for_each(|job| job.answer(None));
+    }
+
+    /// Runs the jobs until a pass in which none refuses after a write; those that did are left out of the next pass.
+    fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Batch {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(database) = database else {
+            return Batch::Failed(Fault::Database("it is not open".into()));
+        };
+        let mut left_out = vec![false; jobs.len()];
+        loop {
+            match self.pass(&database, jobs, &mut left_out) {
+                Ok(Some(batch)) => return batch,
+                Ok(None) => continue,
+                Err(fault) => return Batch::Failed(fault),
+            }
+        }
+    }
+
+    fn pass(&mut self, database: &Database, jobs: &mut [Box<dyn Job>], left_out: &mut [bool]) -> Result<Option<Batch>, Fault> {
+        let mut txn = database.begin_write()?;
+        txn.set_two_phase_commit(true);
+        txn.set_quick_repair(true);
+        let mut tx = Tx::new(Tables::open(&txn)?, self.head.clone(), self.options.clock.now_ms());
+        let mut anything = false;
+        for (job, out) in jobs.iter_mut().zip(left_out.iter_mut()).filter(|(_, out)| !**out) {
+            tx.wrote = false;
+            match job.run(&mut tx) {
+                Ran::Done => anything |= tx.wrote,
+                Ran::Refused if !tx.wrote => *out = true,
+                Ran::Refused => {
+                    *out = true;
+                    drop(tx);
+                    txn.abort()?;
+                    return Ok(None);
+                }
+                Ran::Fault(fault) => return Err(fault),
+            }
+        }
+        if !anything {
+            drop(tx);
+            txn.abort()?;
+            return Ok(Some(Batch::Nothing));
+        }
+        tx.head.commit += 1;
+        let (head, orders) = (tx.head.clone(), std::mem::take(&mut tx.touched));
+        tx.tables.meta.insert("head", encode(&head).as_slice())?;
+        drop(tx);
+        txn.commit()?;
+        Ok(Some(Batch::Committed { head, orders }))
+    }
+
+    /// After a fault nobody knows whether the batch is on disk. Read-only until reopened; then the commit counter tells.
+    fn recover(&mut self, fault: &Fault, mut jobs: Vec<Box<dyn Job>>) {
+        tracing::error!(error = %fault, "the database failed: read-only until it could be reopened");
+        self.readonly.store(true, Ordering::Release);
+        let expected = self.head.commit + 1;
+        if !self.reopen(REOPEN_ATTEMPTS) {
+            jobs.iter_mut().for_each(|job| job.answer(Some(fault)));
+            return;
+        }
+        if self.head.commit == expected {
+            jobs.iter_mut().for_each(|job| job.answer(None));
+        } else {
+            jobs.iter_mut().for_each(|job| job.answer(Some(fault)));
+        }
+    }
+
+    fn reopen(&mut self, attempts: u32) -> bool {
+        self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        for attempt in 0..attempts {
+            if attempt > 0 {
+                std::thread::sleep(REOPEN_PAUSE);
+            }
+            let opened = open(&self.options, None).map_err(|error| Fault::Database(error.to_string()));
+            let opened = opened.and_then(|database| Ok((rows::head(&Readers::default().begin(&database)?)?, database)));
+            match opened {
+                Ok((head, database)) => {
+                    *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(database));
+                    let before = std::mem::replace(&mut self.head, head);
+                    // Whatever the disk holds now is what everybody is told from here on.
+                    (self.hook)(Committed { head: &self.head, before: &before, orders: &[], closures: 0 });
+                    self.readonly.store(false, Ordering::Release);
+                    tracing::warn!(commit = self.head.commit, "the database is open again");
+                    return true;
+                }
+                Err(error) => tracing::warn!(%error, "the database does not open yet"),
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,204 @@
+//! Secrets: the root key, what is derived from it, sealed bytes, order links and query passwords.
+//!
+//! Owns `root.key` and `erase.keys` in the shop's folder, and every use of XChaCha20-Poly1305 and Argon2id. The tree of keys
+//! (security.md, section 2): root key → derivation by purpose → one wrapped data key for each pool; month keys in `erase.keys` →
+//! one wrapped key for each order, so that destroying a month key makes erasure real (ledger.md, section 4).
+//!
+//! Never knows an order, a product or a table: it sees bytes, and labels that bind them to their place. Never prints a secret.
+
+mod entropy;
+mod months;
+mod password;
+mod root;
+mod seal;
+mod token;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use entropy::SystemEntropy;
+pub use months::{MonthError, MonthKeys};
+pub use password::{PasswordHash, hash_password, verify_password};
+pub use root::{RootKey, RootKeyError};
+pub use seal::{Aad, DataKey, SealError};
+pub use token::LINK_TEXT_LEN;
+
+use crate::domain::{Entropy, Secret, seams::random};
+
+/// Name of the shop's random installation number, bound into every sealed row.
+pub type InstallId = [u8; 16];
+
+/// The opened vault of one shop.
+pub struct Vault {
+    root: RootKey,
+    install: InstallId,
+    months: MonthKeys,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Vault {
+    /// Opens the vault of the shop `install` whose files lie in `dir`.
+    ///
+    /// # Errors
+    /// [`MonthError`] when `erase.keys` cannot be read or belongs to another root key.
+    pub fn open(dir: &Path, root: RootKey, install: InstallId, entropy: Arc<dyn Entropy>) -> Result<Self, MonthError> {
+        let wrapping = DataKey::from_bytes(root.derive("erase.keys"));
+        let months = MonthKeys::open(dir.join("erase.keys"), wrapping, install)?;
+        Ok(Self { root, install, months, entropy })
+    }
+
+    /// A value that tells the right root key from a wrong one, without telling the key.
+    pub fn check_value(&self) -> [u8; 16] {
+        self.root.check_value()
+    }
+
+    /// Makes a data key and its wrapped form, bound to `table` and `owner`, under the root key.
+    pub fn new_pool_key(&self, owner: &[u8]) -> (DataKey, Vec<u8>) {
+        let key = DataKey::from_bytes(random(&*self.entropy));
+        let wrapped = self.pool_wrapping().seal(&*self.entropy, &self.wrap_aad("pools", owner), key.expose());
+        (key, wrapped)
+    }
+
+    /// Unwraps a pool's data key.
+    ///
+    /// # Errors
+    /// [`SealError`] when the bytes were changed, moved, or wrapped elsewhere.
+    pub fn pool_key(&self, owner: &[u8], wrapped: &[u8]) -> Result<DataKey, SealError> {
+        let opened = self.pool_wrapping().open(&self.wrap_aad("pools", owner), wrapped)?;
+        DataKey::from_secret(&opened)
+    }
+
+    /// Makes an order's key and its form wrapped by the key of `month` (`2026-11`), which is made durable first if it is new.
+    ///
+    /// # Errors
+    /// [`MonthError`] when a new month key cannot be stored.
+    pub fn new_order_key(&self, month: &str, owner: &[u8]) -> Result<(DataKey, Vec<u8>), MonthError> {
+        let month_key = self.months.ensure(month, &*self.entropy)?;
+        let key = DataKey::from_bytes(random(&*self.entropy));
+        let wrapped = month_key.seal(&*self.entropy, &self.wrap_aad("orders", owner), key.expose());
+        Ok((key, wrapped))
+    }
+
+    /// Unwraps an order's key.
+    ///
+    /// # Errors
+    /// [`SealError`] when the month's key is gone or the bytes were changed or moved.
+    pub fn order_key(&self, month: &str, owner: &[u8], wrapped: &[u8]) -> Result<DataKey, SealError> {
+        let month_key = self.months.key(month).ok_or(SealError::KeyGone)?;
+        DataKey::from_secret(&month_key.open(&self.wrap_aad("orders", owner), wrapped)?)
+    }
+
+    /// Stores the key of `month` ahead of its first order, off the sale's path.
+    ///
+    /// # Errors
+    /// [`MonthError`] when it cannot be stored.
+    pub fn prepare_month(&self, month: &str) -> Result<(), MonthError> {
+        self.months.ensure(month, &*self.entropy).map(drop)
+    }
+
+    /// Seals `plain` under a key derived for `purpose`: channel secrets, the log key.
+    pub fn seal_for(&self, purpose: &str, row: &[u8], plain: &[u8]) -> Vec<u8> {
+        let key = DataKey::from_bytes(self.root.derive(purpose));
+        key.seal(&*self.entropy, &self.aad(purpose, b"", row), plain)
+    }
+
+    /// Opens what [`Vault::seal_for`] sealed.
+    ///
+    /// # Errors
+    /// [`SealError`] when the bytes were changed or moved.
+    pub fn open_for(&self, purpose: &str, row: &[u8], sealed: &[u8]) -> Result<Secret, SealError> {
+        DataKey::from_bytes(self.root.derive(purpose)).open(&self.aad(purpose, b"", row), sealed)
+    }
+
+    /// The label that binds a sealed row of `table` to its place in this shop.
+    pub fn aad<'a>(&'a self, table: &'a str, owner: &'a [u8], row: &'a [u8]) -> Aad<'a> {
+        Aad { purpose: "row", install: &self.install, table, owner, row }
+    }
+
+    /// A keyed BLAKE3 fingerprint: equal for equal bytes of one purpose, and nothing to those without the root key.
+    pub fn fingerprint(&self, purpose: &str, bytes: &[u8]) -> [u8; 16] {
+        self.root.mac(purpose, bytes)
+    }
+
+    /// The secret of an order's link: its id, and a 160-bit MAC over it, as 38 characters that fit a URL.
+    pub fn link_secret(&self, order: u64) -> String {
+        token::encode(order, &self.root.mac_wide("order link", &order.to_be_bytes()))
+    }
+
+    /// The order of a link's secret. Unknown and wrong secrets fail alike, before any look into the store.
+    pub fn order_of_link(&self, text: &str) -> Option<u64> {
+        let (order, claimed) = token::decode(text)?;
+        let expected = self.root.mac_wide("order link", &order.to_be_bytes());
+        token::same(&claimed, &expected).then_some(order)
+    }
+
+    /// The source of randomness that this vault was opened with.
+    pub fn entropy(&self) -> &dyn Entropy {
+        &*self.entropy
+    }
+
+    fn pool_wrapping(&self) -> DataKey {
+        DataKey::from_bytes(self.root.derive("pool keys"))
+    }
+
+    fn wrap_aad<'a>(&'a self, table: &'a str, owner: &'a [u8]) -> Aad<'a> {
+        Aad { purpose: "wrap", install: &self.install, table, owner, row: b"" }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn vault(dir: &Path, install: InstallId) -> Vault {
+        let root = RootKey::open(dir).or_else(|_| RootKey::create(dir, &SystemEntropy)).unwrap();
+        Vault::open(dir, root, install, Arc::new(SystemEntropy)).unwrap()
+    }
+
+    #[test]
+    fn a_sealed_row_opens_only_at_its_own_place_in_its_own_shop() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = vault(dir.path(), [1; 16]);
+        let (key, wrapped) = here.new_pool_key(b"steam");
+        let sealed = key.seal(here.entropy(), &here.aad("slots", b"steam", b"0:1"), b"KEY-1");
+        let again = here.pool_key(b"steam", &wrapped).unwrap();
+        assert_eq!(again.open(&here.aad("slots", b"steam", b"0:1"), &sealed).unwrap().expose(), b"KEY-1");
+        assert!(again.open(&here.aad("slots", b"steam", b"0:2"), &sealed).is_err(), "another row");
+        assert!(again.open(&here.aad("slots", b"epic", b"0:1"), &sealed).is_err(), "another pool");
+        assert!(again.open(&here.aad("orders", b"steam", b"0:1"), &sealed).is_err(), "another table");
+        assert!(here.pool_key(b"epic", &wrapped).is_err(), "another pool's key");
+        let elsewhere = Vault { install: [2; 16], ..vault(dir.path(), [1; 16]) };
+        assert!(again.open(&elsewhere.aad("slots", b"steam", b"0:1"), &sealed).is_err(), "another shop");
+        for at in 0..sealed.len() {
+            let mut flipped = sealed.clone();
+            flipped[at] ^= 1;
+            assert!(again.open(&here.aad("slots", b"steam", b"0:1"), &flipped).is_err(), "bit at {at}");
+        }
+    }
+
+    #[test]
+    fn an_orders_key_is_gone_with_its_month() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = vault(dir.path(), [1; 16]);
+        let (key, wrapped) = here.new_order_key("2026-11", b"o").unwrap();
+        let reopened = vault(dir.path(), [1; 16]);
+        assert_eq!(reopened.order_key("2026-11", b"o", &wrapped).unwrap().expose(), key.expose());
+        assert!(matches!(reopened.order_key("2026-12", b"o", &wrapped), Err(SealError::KeyGone)));
+    }
+
+    #[test]
+    fn an_order_link_opens_its_order_and_no_changed_one_opens_any() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = vault(dir.path(), [1; 16]);
+        let secret = here.link_secret(42);
+        assert_eq!(secret.len(), LINK_TEXT_LEN);
+        assert_eq!(here.order_of_link(&secret), Some(42));
+        for at in 0..secret.len() {
+            let mut text = secret.clone().into_bytes();
+            text[at] = if text[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(here.order_of_link(std::str::from_utf8(&text).unwrap()), None, "character {at}");
+        }
+        assert_eq!(here.order_of_link(""), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! `erase.keys`: one key for each month, beside the database and never in a copy of it (ledger.md, section 4).
+//!
+//! Text: a first line `keystall-erase-keys/v1`, then `MONTH HEX` lines, each key sealed under the root key. It is replaced as a
+//! whole: written beside, fsynced, renamed, folder fsynced.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::seal::{Aad, DataKey};
+use crate::domain::{Entropy, seams::random};
+
+/// The month keys of a shop.
+pub struct MonthKeys {
+    path: PathBuf,
+    wrapping: DataKey,
+    install: [u8; 16],
+    keys: Mutex<BTreeMap<String, MonthKey>>,
+}
+
+#[derive(Clone)]
+struct MonthKey {
+    key: Arc<DataKey>,
+    sealed: Vec<u8>,
+}
+
+/// Why the month keys are not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum MonthError {
+    /// The file is not of this form, or of another shop.
+    #[error("{0} does not open with this shop's root key: put the file that belongs to it back")]
+    Foreign(PathBuf),
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+const HEAD: &str = "keystall-erase-keys/v1";
+
+impl MonthKeys {
+    pub(super) fn open(path: PathBuf, wrapping: DataKey, install: [u8; 16]) -> Result<Self, MonthError> {
+        let mut keys = BTreeMap::new();
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let foreign = || MonthError::Foreign(path.clone());
+                let mut lines = text.lines();
+                if lines.next() != Some(HEAD) {
+                    return Err(foreign());
+                }
+                for line in lines {
+                    let (month, sealed) = line.split_once(' ').ok_or_else(foreign)?;
+                    let sealed = hex::decode(sealed).map_err(|_| foreign())?;
+                    let opened = wrapping.open(&place(&install, month), &sealed).map_err(|_| foreign())?;
+                    let key = Arc::new(DataKey::from_secret(&opened).map_err(|_| foreign())?);
+                    keys.insert(month.to_owned(), MonthKey { key, sealed });
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(MonthError::Io { path, source }),
+        }
+        Ok(Self { path, wrapping, install, keys: Mutex::new(keys) })
+    }
+
+    /// The key of `month`, where there is one.
+    pub(super) fn key(&self, month: &str) -> Option<Arc<DataKey>> {
+        self.lock().get(month).map(|month| month.key.clone())
+    }
+
+    /// The key of `month`, made and durable before it is given out.
+    pub(super) fn ensure(&self, month: &str, entropy: &dyn Entropy) -> Result<Arc<DataKey>, MonthError> {
+        let mut keys = self.lock();
+        if let Some(month) = keys.get(month) {
+            return Ok(month.key.clone());
+        }
+        let key = Arc::new(DataKey::from_bytes(random(entropy)));
+        let sealed = self.wrapping.seal(entropy, &place(&self.install, month), key.expose());
+        let mut next = keys.clone();
+        next.insert(month.to_owned(), MonthKey { key: key.clone(), sealed });
+        self.replace(&next).map_err(|source| MonthError::Io { path: self.path.clone(), source })?;
+        *keys = next;
+        Ok(key)
+    }
+
+    fn replace(&self, keys: &BTreeMap<String, MonthKey>) -> io::Result<()> {
+        let mut text = format!("{HEAD}\n");
+        for (month, key) in keys {
+            text.push_str(&format!("{month} {}\n", hex::encode(&key.sealed)));
+        }
+        let beside = self.path.with_extension("keys.new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, &self.path)?;
+        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, MonthKey>> {
+        // The map is replaced as a whole, so a panic elsewhere never leaves it half written.
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn place<'a>(install: &'a [u8; 16], month: &'a str) -> Aad<'a> {
+    Aad { purpose: "wrap", install, table: "erase.keys", owner: b"", row: month.as_bytes() }
+}
