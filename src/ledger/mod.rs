@@ -1,1 +1,108 @@
 //! The receipt ledger, format 1, as pure functions over bytes.
+//!
+//! Owns the normative format of the ledger page: entry lines and their hash chain ([`entry`]), commitments to private
+//! fields and keys ([`commitment`]), the RFC 6962 tree ([`tree`]), signed checkpoints ([`note`]), receipts
+//! ([`receipt`]), exports ([`export`]) and the verifier that trusts none of them ([`verify`]).
+//!
+//! Never knows the database, the network, a clock or a source of randomness: salts, nonces, times and keys come in as
+//! arguments. Never panics on bytes from outside.
+
+pub mod commitment;
+pub mod entry;
+pub mod note;
+pub mod tree;
+
+use std::fmt;
+
+/// 32 bytes: an entry's chain hash, a tree node, a root or a commitment. Shown as 64 lowercase hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// 32 zero bytes, the `prev` of the first entry.
+    pub const ZERO: Self = Self([0; 32]);
+
+    /// Reads exactly 64 lowercase hex digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        lower_hex(text).map(Self)
+    }
+
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for Hash {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Hash {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Reads exactly `2 * N` lowercase hex digits. Upper case is refused: binary values have one spelling.
+pub(crate) fn lower_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut out = [0; N];
+    let mut bad = 0;
+    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+        let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
+        bad |= high | low;
+        *byte = (high << 4) | (low & 0x0f);
+    }
+    (bad & 0xf0 == 0).then_some(out)
+}
+
+/// Value of each lowercase hex digit; 0xff for every other byte.
+const NIBBLES: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let digits = *b"0123456789abcdef";
+    let mut value = 0;
+    while value < digits.len() {
+        table[digits[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_has_one_spelling() {
+        let text = "00ff".repeat(16);
+        assert_eq!(
+            Hash::from_hex(&text).map(|hash| hash.to_string()),
+            Some(text.clone())
+        );
+        for wrong in [
+            text.to_uppercase(),
+            text[2..].to_owned(),
+            format!("{text}00"),
+            format!("g{}", &text[1..]),
+        ] {
+            assert_eq!(Hash::from_hex(&wrong), None, "{wrong}");
+        }
+    }
+}
