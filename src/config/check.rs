@@ -1,0 +1,229 @@
+//! What single values cannot show: bounds, and settings that need one another.
+
+use std::net::IpAddr;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::{
+    Problem,
+    settings::Settings,
+    values::{Period, TlsMode},
+};
+use crate::limits;
+
+/// Standard Webhooks wants 24 to 64 bytes of key.
+const WEBHOOK_KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+
+/// Adds what is wrong with `settings` as a whole.
+pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>) {
+    let mut wrong = |key: &str, reason: &str| {
+        let (key, reason) = (key.to_owned(), reason.to_owned());
+        problems.push(Problem {
+            key,
+            origin: None,
+            reason,
+        });
+    };
+    shop(settings, &mut wrong);
+    listen(settings, &mut wrong);
+    tls(settings, &mut wrong);
+    store_and_limits(settings, &mut wrong);
+    mail(settings, &mut wrong);
+    webhook(settings, &mut wrong);
+    if settings.net.proxy.is_some() {
+        wrong("[net] proxy", "not in this version yet: remove it");
+    }
+}
+
+/// Whether `text` is a host name in small letters (RFC 1123, section 2.1) or an address, without brackets.
+pub(super) fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'-'))
+    };
+    text.parse::<IpAddr>().is_ok()
+        // A last label of digits alone would be read as an address by others.
+        || text.len() <= 253
+            && text.split('.').all(label)
+            && !text.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn shop(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let shop = &settings.shop;
+    if !is_host(&shop.host) {
+        wrong(
+            "[shop] host",
+            "a bare host name in small letters is needed, as \"shop.example.com\": no https://, no port, no path, \
+             and other scripts in their xn-- form",
+        );
+    }
+    if shop.port == 0 {
+        wrong("[shop] port", "0 is no port that links can name");
+    }
+    if shop.title.len() > limits::TITLE_BYTES_MAX || shop.title.chars().any(char::is_control) {
+        wrong("[shop] title", "at most 256 bytes in one line");
+    }
+    let language = &shop.language;
+    if !(2..=35).contains(&language.len())
+        || !language
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
+        wrong(
+            "[shop] language",
+            "a language tag is needed, as \"zh-CN\" or \"en\"",
+        );
+    }
+    if jiff::tz::TimeZone::get(&shop.time_zone).is_err() {
+        wrong(
+            "[shop] time_zone",
+            "no such zone: take a name as \"Asia/Shanghai\" or \"UTC\"",
+        );
+    }
+    let (minute, week) = (Period::minutes(1), Period::minutes(7 * 24 * 60));
+    for (key, ttl) in [
+        ("[shop] order_ttl", shop.order_ttl),
+        ("[shop] scarce_order_ttl", shop.scarce_order_ttl),
+    ] {
+        if ttl < minute || ttl > week {
+            wrong(key, "an order is held between 1m and 7d");
+        }
+    }
+    if shop.scarce_order_ttl > shop.order_ttl {
+        wrong(
+            "[shop] scarce_order_ttl",
+            "must not be longer than order_ttl",
+        );
+    }
+}
+
+fn listen(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let listen = &settings.listen;
+    if listen.https.is_empty() && listen.http.is_empty() {
+        wrong(
+            "[listen] https",
+            "name at least one address in https or http",
+        );
+    }
+    let mut seen = Vec::new();
+    for address in listen.https.iter().chain(&listen.http) {
+        // Port 0 asks for any free port, which may be had more than once.
+        if address.port() != 0 && seen.contains(&address) {
+            wrong("[listen] http", &format!("{address} is listed twice"));
+        }
+        seen.push(address);
+    }
+    if listen.connections_max == 0 {
+        wrong("[listen] connections_max", "0 would serve nobody");
+    }
+}
+
+fn tls(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let tls = &settings.tls;
+    match tls.mode {
+        TlsMode::Acme => wrong(
+            "[tls] mode",
+            "\"acme\" is not in this version yet; use \"files\" or \"self-signed\"",
+        ),
+        TlsMode::Files => {
+            for (key, path) in [("[tls] cert", &tls.cert), ("[tls] key", &tls.key)] {
+                if path.is_none() {
+                    wrong(key, "mode = \"files\" needs cert and key");
+                }
+            }
+        }
+        TlsMode::SelfSigned if tls.cert.is_some() || tls.key.is_some() => {
+            wrong(
+                "[tls] mode",
+                "cert and key are set: write mode = \"files\", or remove them",
+            );
+        }
+        TlsMode::SelfSigned => {}
+    }
+}
+
+fn store_and_limits(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let (store, limits) = (&settings.store, &settings.limits);
+    if !(4..=65_536).contains(&store.cache_mib) {
+        wrong("[store] cache_mib", "between 4 and 65536");
+    }
+    if !(1..=65_536).contains(&store.group_max) {
+        wrong("[store] group_max", "between 1 and 65536");
+    }
+    if !(store.group_max..=1_048_576).contains(&store.queue_max) {
+        wrong("[store] queue_max", "between group_max and 1048576");
+    }
+    if limits.held_share_percent > 100 {
+        wrong("[limits] held_share_percent", "between 0 and 100");
+    }
+    if limits.order_quantity_max > limits::ORDER_QUANTITY_MAX {
+        let most = limits::ORDER_QUANTITY_MAX;
+        wrong(
+            "[limits] order_quantity_max",
+            &format!("at most {most}, or 0 for that"),
+        );
+    }
+}
+
+fn mail(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let mail = &settings.mail;
+    for (key, text) in [
+        ("[mail] from", &mail.from),
+        ("[mail] merchant", &mail.merchant),
+    ] {
+        let Some(text) = text else { continue };
+        if text.chars().any(char::is_control) || !text.contains('@') {
+            wrong(key, "a mail address in one line is needed");
+        }
+    }
+    match &mail.host {
+        Some(host) if !is_host(host) => wrong("[mail] host", "a bare host name is needed"),
+        Some(_) if mail.from.is_none() => wrong("[mail] from", "mail needs a sender's address"),
+        _ => {}
+    }
+    if mail.user.is_some() != mail.password.is_some() {
+        wrong(
+            "[mail] user",
+            "user and password (or password_file) belong together",
+        );
+    }
+}
+
+fn webhook(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let webhook = &settings.webhook;
+    if webhook.url.is_some() != webhook.secret.is_some() {
+        wrong(
+            "[webhook] url",
+            "url and secret (or secret_file) belong together",
+        );
+    }
+    if let Some(url) = &webhook.url {
+        let authority = url
+            .split_once("://")
+            .map(|(_, rest)| rest.split(['/', '?', '#']).next());
+        let is_private = |private: &super::HostPort| authority == Some(Some(&private.to_string()));
+        let http_is_allowed = settings.net.allow_private.iter().any(is_private);
+        if !(url.starts_with("https://") || url.starts_with("http://") && http_is_allowed) {
+            wrong(
+                "[webhook] url",
+                "an https:// address is needed; http:// only to a place of [net] allow_private",
+            );
+        }
+    }
+    if let Some(secret) = &webhook.secret {
+        let key = secret
+            .expose_str()
+            .and_then(|text| text.strip_prefix("whsec_"));
+        let key = key.and_then(|text| STANDARD.decode(text).ok());
+        if !key.is_some_and(|key| WEBHOOK_KEY_BYTES.contains(&key.len())) {
+            wrong(
+                "[webhook] secret",
+                "whsec_ and the Base64 of 24 to 64 random bytes is needed",
+            );
+        }
+    }
+}

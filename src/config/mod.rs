@@ -1,0 +1,183 @@
+//! The settings: one file, the environment, and secrets in files of their own, read once into [`Settings`].
+//!
+//! Strict: an unknown section or key is an error that names it, says where it stands and what was probably meant. What is
+//! read is checked as a whole, and every fault is reported, not only the first.
+//!
+//! It never opens the shop, a socket or the network, never writes a file, and never shows a secret.
+
+mod check;
+mod settings;
+mod source;
+mod values;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+pub use settings::{Ledger, Limits, Listen, Log, Mail, Net, Settings, Shop, Store, Tls, Webhook};
+pub use values::{AdminAt, HostPort, LogFormat, LogLevel, MailTls, Period, TlsMode};
+
+/// The shop's folder when nothing else is said.
+pub const DEFAULT_DIR: &str = "/var/lib/keystall";
+/// Where a package puts the settings.
+pub const SYSTEM_FILE: &str = "/etc/keystall/keystall.toml";
+/// The settings' name in the shop's folder.
+pub const FILE_NAME: &str = "keystall.toml";
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is there but cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is larger than any sensible settings.
+    #[error("{} is larger than {limit_bytes} bytes: this is not a file of settings", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The file is not TOML.
+    #[error("{}, line {line}: {reason}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What the parser said.
+        reason: String,
+    },
+    /// One or more settings cannot be used.
+    #[error("{}", in_lines(.0))]
+    Invalid(Vec<Problem>),
+}
+
+/// One setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The setting, as `[section] key`.
+    pub key: String,
+    /// Where it stands, when that is one place: a line of the file or a variable of the environment.
+    pub origin: Option<String>,
+    /// What is wrong and what to do. Never holds a secret's value.
+    pub reason: String,
+}
+
+/// Reads the settings of the shop in `dir`: the file, then `env` over it.
+///
+/// Without a file everything comes from the defaults and `env`. Relative paths among the settings are relative to `dir`.
+///
+/// # Errors
+/// [`ConfigError`]; every fault of the settings is in one [`ConfigError::Invalid`].
+pub fn load(
+    dir: &Path,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Settings, ConfigError> {
+    load_from(&file(dir), dir, env)
+}
+
+/// The file that [`load`] reads for the shop in `dir`.
+///
+/// A package's file in `/etc` wins over the one in the folder, but only for the packaged shop in the default folder: another
+/// shop on the same machine (a demo, a test, a restored backup) must not take over its host name, mail and credentials.
+pub fn file(dir: &Path) -> PathBuf {
+    file_among(Path::new(SYSTEM_FILE), dir)
+}
+
+/// A file with every key, its default and one line of why.
+pub fn example() -> &'static str {
+    include_str!("../../assets/config.example.toml")
+}
+
+impl Settings {
+    /// The settings as TOML, every secret as `"[redacted]"`.
+    pub fn redacted(&self) -> String {
+        let mut out = String::new();
+        for (section, keys) in self.shown() {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            out.push_str(&format!("[{section}]\n"));
+            for (key, value) in keys {
+                match value {
+                    Some(value) => out.push_str(&format!("{key} = {value}\n")),
+                    None => out.push_str(&format!("# {key} is not set\n")),
+                }
+            }
+        }
+        out
+    }
+
+    /// The shop's address in links, `https://HOST` with the port where it is not 443, without a slash at the end. Links are
+    /// made from this alone, never from a request's `Host` (security.md, section 3).
+    pub fn origin(&self) -> String {
+        let host = match self.shop.host.parse::<std::net::Ipv6Addr>() {
+            Ok(v6) => format!("[{v6}]"),
+            Err(_) => self.shop.host.clone(),
+        };
+        match self.shop.port {
+            443 => format!("https://{host}"),
+            port => format!("https://{host}:{port}"),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.reason)?;
+        match &self.origin {
+            Some(origin) => write!(f, " ({origin})"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn load_from(
+    file: &Path,
+    dir: &Path,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Settings, ConfigError> {
+    let mut problems = Vec::new();
+    let mut settings = source::read(file, dir, env, &mut problems)?;
+    for path in [&mut settings.tls.cert, &mut settings.tls.key]
+        .into_iter()
+        .flatten()
+    {
+        *path = dir.join(&*path);
+    }
+    // A default that replaced an unreadable value is not worth a second complaint.
+    if problems.is_empty() {
+        check::check(&settings, &mut problems);
+    }
+    if problems.is_empty() {
+        Ok(settings)
+    } else {
+        Err(ConfigError::Invalid(problems))
+    }
+}
+
+fn file_among(system: &Path, dir: &Path) -> PathBuf {
+    if dir == Path::new(DEFAULT_DIR) && system.exists() {
+        system.to_path_buf()
+    } else {
+        dir.join(FILE_NAME)
+    }
+}
+
+fn in_lines(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(Problem::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[cfg(test)]
+mod tests;

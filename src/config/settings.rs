@@ -1,0 +1,180 @@
+//! Every section and key, its type and its default: the one table that reading, checking of names and showing share.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use super::values::{
+    AdminAt, HostPort, Kind, LogFormat, LogLevel, MailTls, Period, Raw, Setting, TlsMode,
+};
+use crate::domain::{address::Cidr, money::Currency, secret::Secret};
+
+macro_rules! sections {
+    ($(
+        $(#[$section_doc:meta])*
+        $section:ident: $Section:ident {
+            $( $(#[$key_doc:meta])* $key:ident: $type:ty = $default:expr; )*
+        }
+    )*) => {
+        /// All settings of one shop, checked.
+        #[derive(Clone, Debug, Default)]
+        pub struct Settings {
+            $( $(#[$section_doc])* pub $section: $Section, )*
+        }
+        $(
+            $(#[$section_doc])*
+            #[derive(Clone, Debug)]
+            pub struct $Section {
+                $( $(#[$key_doc])* pub $key: $type, )*
+            }
+            impl Default for $Section {
+                fn default() -> Self {
+                    Self { $( $key: $default, )* }
+                }
+            }
+        )*
+        impl Settings {
+            /// Every section with its keys.
+            pub(super) const CATALOGUE: &[(&str, &[(&str, Kind)])] = &[
+                $( (stringify!($section), &[ $( (stringify!($key), <$type as Setting>::KIND), )* ]), )*
+            ];
+
+            /// Puts a value at a key of the catalogue; says what is wrong with it where it does not fit.
+            pub(super) fn set(&mut self, section: &str, key: &str, raw: Raw) -> Result<(), String> {
+                match (section, key) {
+                    $($( (stringify!($section), stringify!($key)) => {
+                        self.$section.$key = <$type as Setting>::read(raw)?;
+                    } )*)*
+                    _ => return Err("there is no such key".to_owned()),
+                }
+                Ok(())
+            }
+
+            /// Every value as TOML, secrets redacted; `None` where it is not set.
+            #[allow(clippy::type_complexity)]
+            pub(super) fn shown(&self) -> Vec<(&'static str, Vec<(&'static str, Option<String>)>)> {
+                vec![
+                    $( (stringify!($section), vec![
+                        $( (stringify!($key), self.$section.$key.shown()), )*
+                    ]), )*
+                ]
+            }
+        }
+    };
+}
+
+sections! {
+    /// Who sells, and how long an order is held.
+    shop: Shop {
+        /// The host name that links are made from.
+        host: String = "localhost".to_owned();
+        /// The port in those links, where buyers reach the shop at another than 443.
+        port: u16 = 443;
+        /// The shop's name.
+        title: String = "Keystall".to_owned();
+        /// The currency of prices.
+        currency: Currency = Currency::CNY;
+        /// The language for visitors whose browser asks for none of the shop's: a folder among the locales.
+        language: String = "zh-CN".to_owned();
+        /// The zone in which times are shown.
+        time_zone: String = "Asia/Shanghai".to_owned();
+        /// How long stock is held for an unpaid order.
+        order_ttl: Period = Period::minutes(30);
+        /// The same once the stock is scarce.
+        scarce_order_ttl: Period = Period::minutes(10);
+        /// How long after its expiry an order that was paid late is still delivered, where the stock is there.
+        late_delivery: Period = Period::minutes(24 * 60);
+    }
+    /// Where connections are taken.
+    listen: Listen {
+        /// Addresses that speak TLS.
+        https: Vec<SocketAddr> = vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443))];
+        /// Addresses without TLS: behind a proxy, or for redirects to HTTPS.
+        http: Vec<SocketAddr> = Vec::new();
+        /// Where the command line reaches the daemon.
+        admin: AdminAt = AdminAt::Unix;
+        /// Proxies whose `X-Forwarded-For` is believed.
+        trusted_proxies: Vec<Cidr> = Vec::new();
+        /// Most connections at once.
+        connections_max: u32 = 4096;
+        /// Most connections at once of one IPv4 address or IPv6 /64; loopback and trusted proxies are not counted. 0 = off.
+        connections_per_address: u32 = 64;
+    }
+    /// The certificate.
+    tls: Tls {
+        /// Where the certificate comes from.
+        mode: TlsMode = TlsMode::SelfSigned;
+        /// The certificate chain (PEM), for `mode = "files"`.
+        cert: Option<PathBuf> = None;
+        /// Its private key (PEM).
+        key: Option<PathBuf> = None;
+        /// The ACME server's directory, for `mode = "acme"`.
+        acme_directory: String = "https://acme-v02.api.letsencrypt.org/directory".to_owned();
+        /// The mail address given to the ACME server.
+        acme_contact: Option<String> = None;
+    }
+    /// The database.
+    store: Store {
+        /// The database's page cache, in MiB.
+        cache_mib: u32 = 64;
+        /// Most transactions committed together.
+        group_max: u32 = 512;
+        /// Most transactions waiting; more are refused with 503.
+        queue_max: u32 = 8192;
+    }
+    /// Outgoing mail; off without a host.
+    mail: Mail {
+        /// The mail server.
+        host: Option<String> = None;
+        /// Its port.
+        port: u16 = 587;
+        /// How the connection is encrypted.
+        tls: MailTls = MailTls::StartTls;
+        /// The user at the mail server.
+        user: Option<String> = None;
+        /// That user's password.
+        password: Option<Secret> = None;
+        /// The sender's address.
+        from: Option<String> = None;
+        /// Where the merchant's own alarms go.
+        merchant: Option<String> = None;
+    }
+    /// The merchant's webhook (Standard Webhooks); off without a URL.
+    webhook: Webhook {
+        /// Where events are posted.
+        url: Option<String> = None;
+        /// The signing secret, `whsec_` and Base64.
+        secret: Option<Secret> = None;
+    }
+    /// Bounds against hoarding; 0 is off.
+    limits: Limits {
+        /// Most unpaid orders of one IPv4 address or IPv6 /64.
+        open_orders_per_address: u32 = 3;
+        /// Most unpaid orders of one contact.
+        open_orders_per_contact: u32 = 2;
+        /// Largest share of a product's stock (but at least one) held unpaid by one network, in percent.
+        held_share_percent: u32 = 10;
+        /// Most items in one order.
+        order_quantity_max: u32 = 100;
+    }
+    /// The outbound client.
+    net: Net {
+        /// Places that the outbound client may reach although they are private.
+        allow_private: Vec<HostPort> = Vec::new();
+        /// A proxy for outbound connections.
+        proxy: Option<String> = None;
+    }
+    /// The receipt ledger.
+    ledger: Ledger {
+        /// Whether `/ledger/checkpoint` is public.
+        public_checkpoint: bool = true;
+    }
+    /// Logs, on standard error.
+    log: Log {
+        /// The least severe events that are logged.
+        level: LogLevel = LogLevel::Info;
+        /// Their form.
+        format: LogFormat = LogFormat::Text;
+    }
+}
