@@ -6,3 +6,7 @@ pub mod ledger;
 pub mod vault;
 #[cfg(feature = "daemon")]
 pub mod store;
+#[cfg(feature = "daemon")]
+pub mod config;
+#[cfg(feature = "daemon")]
+pub mod pay;

@@ -1,0 +1,45 @@
+//! The use cases, one file for each verb that a person would say.
+//!
+//! Owns the [`Shop`]: the only place where store, ledger, vault and outbox meet. Everything that must be true together is decided
+//! and written in one closure given to the store; what the world outside must hear is promised there and delivered later.
+//!
+//! Never knows HTTP, a provider's wire format, a page or a configuration file: it takes domain values and gives domain values.
+
+mod add_product;
+mod chain;
+mod channels;
+mod checkout;
+mod decide_by_hand;
+mod deliver;
+mod expire;
+mod export_ledger;
+mod find_order;
+mod highwater;
+pub mod import_keys;
+mod list_orders;
+mod manage_keys;
+mod notices;
+mod open_shop;
+mod outbox;
+mod receipt;
+mod settle;
+mod stock;
+mod view_order;
+
+pub use add_product::{ProductChange, ProductError};
+pub use chain::{Chain, Latest};
+pub use channels::{ChannelError, ChannelSettings};
+pub use checkout::{CheckoutError, CheckoutRequest};
+pub use decide_by_hand::HandError;
+pub use export_ledger::{ExportError, ExportFile};
+pub use find_order::FindError;
+pub use highwater::HighwaterError;
+pub use list_orders::OrderFilter;
+pub use manage_keys::{KeyError, ListedKey};
+pub use notices::{RefusedNotice, RefusedNotices};
+pub use open_shop::{Founding, Founded, Policy, Shop, ShopError, month_of};
+pub use outbox::PendingEffect;
+pub use receipt::ReceiptError;
+pub use settle::{Claim, SettleError, Settled};
+pub use stock::StockView;
+pub use view_order::OrderView;

@@ -1,0 +1,302 @@
+//! Founding a shop and opening it again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use tokio::sync::{Semaphore, broadcast};
+
+use super::chain::Chain;
+use super::highwater::{Highwater, HighwaterError};
+use super::notices::RefusedNotices;
+use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, seams::random};
+use crate::store::{Fault, OpenError, Options, Rows, Store, WriteError, create_file};
+use crate::vault::{MonthError, RootKey, RootKeyError, Vault};
+
+/// What the merchant decided, as far as the use cases need it.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Currency of all prices.
+    pub currency: Currency,
+    /// How long slots stay reserved for an unpaid order.
+    pub order_ttl_ms: i64,
+    /// The same while the stock is scarce.
+    pub scarce_order_ttl_ms: i64,
+    /// How long after its expiry a paid order is still delivered without a person.
+    pub late_delivery_ms: i64,
+    /// Unpaid orders of one line at most; 0 is no limit.
+    pub open_orders_per_address: u32,
+    /// Unpaid orders of one contact at most; 0 is no limit.
+    pub open_orders_per_contact: u32,
+    /// Share of a product's stock that one network may hold unpaid, in percent; 0 is no limit.
+    pub held_share_percent: u32,
+    /// Items in one order at most.
+    pub order_quantity_max: u32,
+    /// Whether effects are promised: somebody is there to be told.
+    pub tell_merchant: bool,
+}
+
+/// What a new shop begins with.
+#[derive(Clone, Debug)]
+pub struct Founding {
+    /// Host name of the shop, the first part of its ledger's origin.
+    pub host: String,
+}
+
+/// What is shown once, when a shop is founded.
+pub struct Founded {
+    /// The recovery secret, 64 hex digits: shown and not kept.
+    pub recovery: crate::domain::Secret,
+    /// Public key that the ledger's checkpoints are signed with.
+    pub vkey: String,
+    /// Public half of the key that comes from the recovery secret.
+    pub root_vkey: String,
+}
+
+/// Why a shop is not founded or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ShopError {
+    /// There is one already.
+    #[error("{0} holds a shop already: nothing was changed")]
+    Exists(PathBuf),
+    /// The root key of another shop.
+    #[error("root.key does not belong to this shop.redb: put the right one back; nothing was changed")]
+    WrongRootKey,
+    /// The root key.
+    #[error(transparent)]
+    RootKey(#[from] RootKeyError),
+    /// The month keys.
+    #[error(transparent)]
+    Months(#[from] MonthError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The ledger's high-water file.
+    #[error(transparent)]
+    Highwater(#[from] HighwaterError),
+    /// Not a host name that a ledger's origin can be made of.
+    #[error("the host must be a lower-case host name of at most 64 bytes, like shop.example.com")]
+    Host,
+    /// The folder.
+    #[error("{path}: {source}")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// An open shop: the use cases are its methods.
+pub struct Shop {
+    pub(super) store: Store,
+    pub(super) vault: Arc<Vault>,
+    pub(super) chain: Arc<Chain>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) policy: Policy,
+    pub(super) changes: broadcast::Sender<OrderId>,
+    pub(super) refused: RefusedNotices,
+    pub(super) hashing: Arc<Semaphore>,
+    pub(super) importing: Mutex<()>,
+    highwater: Highwater,
+}
+
+/// Changes that a slow listener may lag behind before it has to look the order up again.
+const CHANGES_KEPT: usize = 1_024;
+/// Argon2id runs at a time; each takes 19 MiB (security.md, section 2).
+const HASHES_AT_A_TIME: usize = 2;
+const DATABASE: &str = "shop.redb";
+
+impl Shop {
+    /// Makes a shop in `dir`: root key, database, log key, and the ledger's `open` entry.
+    ///
+    /// # Errors
+    /// [`ShopError`]; a folder that holds a shop, or part of one, is never touched.
+    pub fn found(
+        dir: &Path,
+        founding: &Founding,
+        options: impl Fn(&Path) -> Options,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Founded, ShopError> {
+        let database = dir.join(DATABASE);
+        if RootKey::exists(dir) || database.exists() {
+            return Err(ShopError::Exists(dir.to_owned()));
+        }
+        let origin = format!("{}/{}", founding.host, hex::encode(random::<4>(&*entropy)));
+        if !crate::ledger::entry::origin_is_valid(&origin) {
+            return Err(ShopError::Host);
+        }
+        make_folder(dir)?;
+        let install: [u8; 16] = random(&*entropy);
+        let root = RootKey::create(dir, &*entropy)?;
+        let check = root.check_value();
+        let vault = Arc::new(Vault::open(dir, root, install, entropy)?);
+        let (chain, founded, seed) = Chain::found(&vault, &origin);
+        let options = options(&database);
+        vault.prepare_month(&month_of(options.clock.now_ms()))?;
+        create_file(&database)?;
+        let rows = [
+            ("install", install.to_vec()),
+            ("check", check.to_vec()),
+            ("origin", origin.clone().into_bytes()),
+            ("log_key", vault.seal_for("log key", origin.as_bytes(), seed.expose())),
+            ("vkey", founded.vkey.clone().into_bytes()),
+        ];
+        let chain = Arc::new(chain);
+        let hook_chain = chain.clone();
+        let store = Store::create(options, &rows, Box::new(move |committed| hook_chain.sign(committed.head)))?;
+        let (writing_chain, root_vkey) = (chain.clone(), founded.root_vkey.clone());
+        let opened = store.write(move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
+            Ok(writing_chain.append_open(tx, &vault, &root_vkey)?)
+        });
+        opened.wait().map_err(|error| ShopError::Fault(unwritten(error)))?;
+        store.close();
+        Highwater::write_first(dir, &chain.latest().note)?;
+        Ok(founded)
+    }
+
+    /// Opens the shop in `dir`.
+    ///
+    /// # Errors
+    /// [`ShopError`], each with what to do; nothing is written before the root key and the ledger's head were checked.
+    pub fn open(
+        dir: &Path,
+        policy: Policy,
+        options: impl Fn(&Path) -> Options,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, ShopError> {
+        let database = dir.join(DATABASE);
+        if !database.exists() {
+            return Err(OpenError::Missing(database).into());
+        }
+        let root = RootKey::open(dir)?;
+        let options = options(&database);
+        let clock = options.clock.clone();
+        let (changes, _) = broadcast::channel(CHANGES_KEPT);
+        let chain = Arc::new(Chain::closed());
+        let highwater = Highwater::new(dir);
+        let hook = {
+            let (chain, changes, poke) = (chain.clone(), changes.clone(), highwater.poke());
+            Box::new(move |committed: crate::store::Committed<'_>| {
+                if chain.sign(committed.head) {
+                    poke.write(chain.latest().note);
+                }
+                for order in committed.orders {
+                    // Nobody may be listening.
+                    let _ = changes.send(*order);
+                }
+            })
+        };
+        let store = Store::open(options, hook)?;
+        let snapshot = store.read()?;
+        let meta = |name| snapshot.meta(name)?.ok_or(Fault::Invariant("the shop's meta rows are there"));
+        if meta("check")? != root.check_value() {
+            return Err(ShopError::WrongRootKey);
+        }
+        let install = <[u8; 16]>::try_from(meta("install")?).map_err(|_| Fault::Invariant("the install id has 16 bytes"))?;
+        let vault = Arc::new(Vault::open(dir, root, install, entropy)?);
+        let origin = String::from_utf8(meta("origin")?).map_err(|_| Fault::Invariant("the origin is text"))?;
+        let seed = vault.open_for("log key", origin.as_bytes(), &meta("log_key")?).map_err(|_| ShopError::WrongRootKey)?;
+        chain.open(&origin, &seed, &snapshot.head()?)?;
+        highwater.check(&chain, &snapshot)?;
+        highwater.start(chain.latest().note);
+        vault.prepare_month(&month_of(clock.now_ms()))?;
+        drop(snapshot);
+        let shop = Self {
+            store,
+            vault,
+            chain,
+            clock,
+            policy,
+            changes,
+            refused: RefusedNotices::default(),
+            hashing: Arc::new(Semaphore::new(HASHES_AT_A_TIME)),
+            importing: Mutex::new(()),
+            highwater,
+        };
+        shop.clear_staging()?;
+        Ok(shop)
+    }
+
+    /// The store, for health and reads.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The vault, for links.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The ledger's public side.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// What the merchant decided.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Unix milliseconds by the shop's clock.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Orders as they change, each id after its commit.
+    pub fn changes(&self) -> broadcast::Receiver<OrderId> {
+        self.changes.subscribe()
+    }
+
+    /// Notices that were refused lately.
+    pub fn refused_notices(&self) -> &RefusedNotices {
+        &self.refused
+    }
+
+    /// Ends the writer and leaves the high-water file true.
+    pub fn close(self) {
+        let Self { store, chain, highwater, .. } = self;
+        store.close();
+        highwater.stop(&chain.latest().note);
+    }
+
+    /// Makes what the next month needs, off the sale's path. Called daily.
+    ///
+    /// # Errors
+    /// [`MonthError`].
+    pub fn prepare_next_month(&self) -> Result<(), MonthError> {
+        const WEEK_MS: i64 = 7 * 24 * 3_600_000;
+        self.vault.prepare_month(&month_of(self.clock.now_ms() + WEEK_MS))
+    }
+}
+
+/// The month of a time in UTC, as `2026-11`.
+pub fn month_of(at_ms: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or_default();
+    at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m").to_string()
+}
+
+/// The fault behind a write that cannot refuse.
+pub(super) fn unwritten<E>(error: WriteError<E>) -> Fault {
+    match error {
+        WriteError::Fault(fault) => fault,
+        WriteError::Busy => Fault::Database("the queue is full".into()),
+        WriteError::ReadOnly => Fault::Database("it is read-only after a disk error".into()),
+        WriteError::Refused(_) => Fault::Invariant("this write never refuses"),
+    }
+}
+
+fn make_folder(dir: &Path) -> Result<(), ShopError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|source| ShopError::Folder { path: dir.to_owned(), source })
+}
+
+/// An amount in the shop's currency, for explanations that people read.
+pub(super) fn decimal(amount: Amount, currency: Currency) -> String {
+    crate::domain::Money::new(amount, currency).decimal()
+}
