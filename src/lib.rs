@@ -2,3 +2,5 @@
 pub mod limits;
 pub mod domain;
 pub mod ledger;
+#[cfg(feature = "daemon")]
+pub mod web;
