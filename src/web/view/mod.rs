@@ -19,6 +19,8 @@ pub mod order;
 mod order_texts;
 pub mod product;
 pub mod qr;
+#[cfg(test)]
+mod samples;
 pub mod verify;
 pub mod window;
 

@@ -44,7 +44,8 @@ pub struct OrderPage {
     pub owed: Amount,
     /// What buyers call the channel.
     pub channel: String,
-    /// Whether `/pay` can be followed now.
+    /// Whether `/pay` can be followed now: not where it would ask for the whole price again after
+    /// a short payment.
     pub can_pay: bool,
     /// When the order was made, Unix milliseconds.
     pub created_at_ms: i64,

@@ -224,6 +224,8 @@ impl ProductPage {
             quantity_max: self.quantity_max.max(1),
             hold_minutes: self.hold_minutes,
             contact: &self.typed.contact,
+            contact_max: limits::CONTACT_BYTES_MAX,
+            password_max: limits::PASSWORD_BYTES_MAX,
             channels: self.choices(),
             errors: Errors::of(self, t),
         };
@@ -270,6 +272,8 @@ struct Shown<'a> {
     quantity_max: u32,
     hold_minutes: u32,
     contact: &'a str,
+    contact_max: usize,
+    password_max: usize,
     channels: Vec<Choice>,
     errors: Errors,
 }
