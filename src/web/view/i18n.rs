@@ -76,7 +76,7 @@ impl Language {
     }
 
     fn format(&self, id: &str, arguments: Option<&FluentArgs<'_>>) -> Cow<'static, str> {
-        let english = || self::Language::english().0.format(id, arguments);
+        let english = || Language::english().0.format(id, arguments);
         // The id itself is shown rather than nothing; a test keeps every id known.
         self.0
             .format(id, arguments)
