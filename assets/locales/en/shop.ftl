@@ -1,0 +1,203 @@
+# The name of this language, shown in the switch
+language-name = English
+
+# Amounts
+money = { $currency } { $amount }
+
+# On every page
+skip = Skip to content
+nav-label = Navigation
+nav-find = Find an order
+nav-verify = Verify a receipt
+support = Support:
+terms = Terms
+zone-line = Times in { $zone }
+banner-demo = Demo shop: goods and payments are not real. Nothing is charged.
+banner-test = Test mode: payments are not real and no real goods are handed out.
+
+# The window
+window-heading = All products
+window-empty = Nothing is on sale right now. Please come back later.
+stock-plenty = In stock
+stock-last = { $count ->
+    [one] Last one
+   *[other] Last { $count }
+}
+stock-reserved = The rest is reserved
+stock-sold-out = Sold out
+stock-free-again = If those orders are not paid, free again at the earliest:
+delivery-instant = Delivered automatically, within seconds of payment
+delivery-by-hand = Delivered by hand after payment
+
+# A product
+product-about = About this product
+product-closed = It cannot be ordered right now.
+other-products = See other products
+no-channel = The shop cannot take payments right now. Please come back later.
+form-heading = Order
+field-quantity = Quantity
+field-contact = Mail address or phone number
+field-contact-hint = Messages about your order go there.
+field-password = Password to find the order again (optional)
+field-password-hint = With it and the order number you can find your order again. Do not use a password of another site.
+field-channel = Pay with
+form-submit = Place order
+form-hold = { $minutes ->
+    [one] Reserved for you for one minute. An unpaid order ends by itself and costs nothing.
+   *[other] Reserved for you for { $minutes } minutes. An unpaid order ends by itself and costs nothing.
+}
+
+# Why an order was refused
+errors-heading = The order was not placed yet
+error-contact-empty = Please enter a mail address or a phone number.
+error-contact-form = This is neither a mail address nor a phone number. Please check it, for example name@example.com.
+error-quantity-form = Please enter a whole number from 1.
+error-quantity-too-many = { $max ->
+    [one] One order takes one at most. Please order one.
+   *[other] One order takes { $max } at most. Please order fewer.
+}
+error-stock-left = { $left ->
+    [one] Only one is left. Please order one.
+   *[other] Only { $left } are left. Please order fewer.
+}
+error-sold-out = It has just sold out. Please come back later or choose another product.
+error-channel = Please choose how to pay.
+error-password-long = The password is too long: { $max } bytes at most. Please shorten it.
+error-open-contact = { $max ->
+    [one] This contact already has an unpaid order. Please pay it first, or wait until it ends.
+   *[other] This contact already has { $max } unpaid orders. Please pay them first, or wait until they end.
+}
+error-open-address = { $max ->
+    [one] Your network already has an unpaid order. Please pay it first, or wait until it ends.
+   *[other] Your network already has { $max } unpaid orders. Please pay them first, or wait until they end.
+}
+error-held = Unpaid orders hold the rest of the stock. Please try again later or order fewer.
+error-held-until = Unpaid orders hold the rest of the stock; some may be free again at { $time }. Please try again then or order fewer.
+error-busy = Many people are ordering. Please submit again in a few seconds; what you typed is kept.
+
+# An order: where it stands
+order-title = Order { $number }
+state-pending = Waiting for payment
+state-short = Too little arrived
+state-paid = Paid, being delivered
+state-queue = Paid, being restocked
+state-review = Paid, being reviewed
+state-checking = Checking the payment
+state-delivered = Delivered
+state-expired = This order has ended
+state-refunding = Refund under way
+state-refunded = Refunded
+state-cancelled = Cancelled
+
+# An order: what happens next
+next-pending = Your goods appear on this page by themselves once the payment arrives. Please do not pay twice.
+next-pending-closed = This way to pay is closed for the moment. Please reload this page later or contact support.
+next-short = Goods are handed out for the full amount only. Please contact support with the order number about the rest; if it stays unpaid, what arrived is listed for refund when the order ends.
+next-paid = The payment has arrived. Your goods appear here in a moment.
+next-queue = The payment has arrived, but the stock has just run out. You get your goods in the order of payment as soon as they are restocked, or ask support for a refund.
+next-queue-place = The payment has arrived, but the stock has just run out. You are number { $place } in the queue and get your goods as soon as they are restocked, or ask support for a refund.
+next-review = The payment has arrived. For safety a person confirms this order before delivery. Please keep an eye on this page.
+next-checking = The payment notice and the provider's own answer differ, so the payment is being checked. This page then updates by itself; please do not pay twice.
+next-delivered = Please use your goods soon and keep what is below.
+next-expired = No payment arrived in time and nothing was charged. If you did pay, stay on this page: the payment is recognised when it arrives.
+next-expired-short = The full amount did not arrive in time, so nothing was delivered. What arrived is shown below.
+next-refunding = { $amount } is being returned to you, as a rule the way it was paid. How long it takes depends on the provider.
+next-refunded = { $amount } was returned. If you do not see it yet, look at the provider's statement first, then contact support with the order number.
+next-cancelled = The shop has cancelled this order.
+
+# An order: what is special
+remark-late = This payment arrived late, after the order had ended; it counts all the same.
+remark-by-hand = The shop handled this order by hand.
+remark-no-stock = There was not enough stock to deliver.
+remark-over = You paid { $amount } too much; it waits to be returned.
+remark-second = A second payment arrived; { $amount } waits to be returned.
+remark-returned = What was paid too much was returned.
+remark-short = { $amount } arrived and waits to be returned.
+
+# An order: its parts
+steps-label = Progress
+step-ordered = Ordered
+step-paid = Paid
+step-delivered = Delivered
+order-note = The shop says:
+order-instructions = How to use it
+order-again = Order again
+pay-heading = To be paid
+pay-before = Please pay before
+pay-left = time left:
+pay-button = Pay with { $channel }
+pay-after = Come back to this page after paying. If you close it, the link below opens it again at any time.
+keys-heading = { $count ->
+    [one] Your key
+   *[other] Your { $count } keys
+}
+keys-download = Download all keys
+keys-until = The keys can be read here until
+keys-gone = The time for which keys are kept is over, so they are no longer shown. Please contact support if you need help.
+copy = Copy
+copied = Copied
+receipt-heading = Receipt
+receipt-proves = It proves that this sale is in the shop's ledger, which nobody can change or shorten unnoticed.
+receipt-position = Position in the ledger
+receipt-hash = Hash
+receipt-download = Download the receipt
+receipt-check = How to verify it
+details-heading = Details
+detail-number = Order number
+detail-product = Product
+detail-total = Total
+detail-received = Received
+detail-missing = Missing
+detail-channel = Pay with
+detail-contact = Contact
+detail-created = Ordered
+detail-paid = Paid
+detail-delivered = Delivered
+keep-heading = Keep this link
+keep-hint = It opens your order and your keys at any time. Anyone who has it can see them, so do not pass it on.
+keep-qr = QR code of this order's link
+
+# Finding an order
+find-heading = Find an order
+find-hint = Enter the order number and the password that you chose when ordering.
+find-order = Order number
+find-password = Password
+find-submit = Find
+find-failed = No order was found: the order number or the password is wrong. Please check both and try again.
+find-lost = No password? Use the order's link that you kept, or contact support.
+
+# Problems
+problem-home = To the shop
+problem-status = Status { $status }
+problem-not-found = This page does not exist
+problem-not-found-next = Please check that the link is complete: an order's link must be copied to its end. You can also look the order up.
+problem-foreign-origin = This request came from another site
+problem-foreign-origin-next = For your safety nothing was done. Please fill in the form on this shop's own page.
+problem-method = This request is not possible
+problem-method-next = Please start again from the shop's first page.
+problem-too-large = That was too much
+problem-too-large-next = Please go back, shorten what you entered and send it again.
+problem-unreadable = The form could not be read
+problem-unreadable-next = Please go back to the product's page and fill in its form again.
+problem-too-many = Too many requests
+problem-too-many-next = Please wait a minute and try again. Orders that are paid are not affected.
+problem-internal = Something went wrong here
+problem-internal-next = Please try again later. If you have paid, the payment is on record: open your order's link and do not pay twice.
+problem-busy = The shop is busy
+problem-busy-next = Please try again in a few seconds. Orders that are paid are not affected.
+problem-read-only = No orders at the moment
+problem-read-only-next = The shop is being looked after and will be back. If you have paid, the order continues by itself then; please do not pay twice.
+problem-provider-down = The payment provider cannot be reached
+problem-provider-down-next = Nothing was charged. Please return to your order in a while and pay then, or order again with another way to pay.
+
+# Verifying
+verify-heading = Verify a receipt
+verify-lead = Every sale is written into a ledger that cannot be changed unnoticed. You can check that offline, on your own computer, without trusting this shop.
+verify-step-receipt = Download the receipt on your order's page.
+verify-step-tool = Get the tool keystall-verify. It comes with Keystall and uses no network.
+verify-step-run = Run it, with your receipt as FILE:
+verify-exit = Exit code 0: every check passed. 1: something was changed. 4: the evidence is incomplete.
+verify-vkey = The ledger key of this shop
+verify-vkey-hint = Note it when you buy, or compare it with another source than this shop: it should not change.
+verify-checkpoint = Latest signed checkpoint
+verify-checkpoint-hint = With a checkpoint the shop signs its whole ledger. Keep one, and you can later prove that nothing was rewritten.

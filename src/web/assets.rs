@@ -1,0 +1,115 @@
+//! The static files inside the binary: one style sheet, one script, one icon.
+//!
+//! Their addresses carry the hash of their content, so browsers may keep them for ever.
+
+use std::sync::LazyLock;
+
+/// A file that browsers load.
+pub struct Asset {
+    /// Its name in addresses, like `shop.css`.
+    pub name: String,
+    /// `/static/NAME?v=HASH`.
+    pub url: String,
+    /// 16 hex digits of the BLAKE3 hash of the content.
+    pub hash: String,
+    /// For the header `Content-Type`.
+    pub content_type: &'static str,
+    /// The content.
+    pub body: &'static [u8],
+}
+
+/// Where the files are served: `GET /static/NAME`.
+pub const PREFIX: &str = "/static/";
+
+/// The file of that name, if there is one. Names are compared as they are: no path leads out.
+pub fn asset(name: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.name == name)
+}
+
+/// The address of a file, with its hash; without one where no such file exists (a test finds that).
+pub fn url(name: &str) -> &str {
+    asset(name).map_or(PREFIX, |asset| asset.url.as_str())
+}
+
+impl Asset {
+    /// The header `Cache-Control` for a request that carried `v`: a year where the hash is right,
+    /// a question each time where it is missing or of another release.
+    pub fn cache_control(&self, v: Option<&str>) -> &'static str {
+        if v == Some(self.hash.as_str()) {
+            "public, max-age=31536000, immutable"
+        } else {
+            "no-cache"
+        }
+    }
+}
+
+#[derive(rust_embed::Embed)]
+#[folder = "assets/static/"]
+struct Files;
+
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
+    Files::iter()
+        .filter_map(|name| {
+            let body: &'static [u8] = Vec::leak(Files::get(&name)?.data.into_owned());
+            let hash = blake3::hash(body).to_hex()[..16].to_owned();
+            Some(Asset {
+                url: format!("{PREFIX}{name}?v={hash}"),
+                content_type: content_type(&name),
+                name: name.into_owned(),
+                hash,
+                body,
+            })
+        })
+        .collect()
+});
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("woff2") => "font/woff2",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_kept_for_ever_only_under_its_own_hash() {
+        let css = asset("shop.css").unwrap();
+        assert_eq!(css.url, format!("/static/shop.css?v={}", css.hash));
+        assert!(css.cache_control(Some(&css.hash)).contains("immutable"));
+        assert_eq!(css.cache_control(Some("0123456789abcdef")), "no-cache");
+        assert_eq!(css.cache_control(None), "no-cache");
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_folder() {
+        for name in [
+            "../locales/en/shop.ftl",
+            "",
+            "/etc/passwd",
+            "SHOP.CSS",
+            "..%2fshop.css",
+        ] {
+            assert!(asset(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_file_has_a_known_type() {
+        assert!(ASSETS.len() >= 3);
+        for file in ASSETS.iter() {
+            assert_ne!(
+                file.content_type, "application/octet-stream",
+                "{}",
+                file.name
+            );
+        }
+    }
+}

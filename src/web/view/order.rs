@@ -1,0 +1,314 @@
+//! An order's page, in every state.
+
+use askama::Template;
+
+use super::{
+    Frame, RenderError, SafeHtml,
+    format::{self, Time, plain},
+    frame::Chrome,
+    i18n::Language,
+    order_texts::{Step, headline, next_step, remarks, steps},
+    qr,
+};
+use crate::domain::{
+    money::{Amount, Money},
+    names::{OrderId, Slug},
+    secret::Secret,
+};
+
+/// `GET /o/SECRET`.
+pub struct OrderPage {
+    /// What all pages share.
+    pub frame: Frame,
+    /// The secret of the order's link, as it stands in the address.
+    pub link_secret: Secret,
+    /// The order number.
+    pub number: OrderId,
+    /// Where the order stands.
+    pub state: State,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// The moment of the answer, Unix milliseconds: what is left to pay is counted from it.
+    pub now_ms: i64,
+    /// What was ordered.
+    pub product: Slug,
+    /// Its title when it was ordered.
+    pub title: String,
+    /// How many.
+    pub quantity: u32,
+    /// What is to be paid.
+    pub total: Money,
+    /// What arrived, all payments together, minor units of the order's currency.
+    pub received: Amount,
+    /// What of it waits to be returned (`Order::owed`), minor units.
+    pub owed: Amount,
+    /// What buyers call the channel.
+    pub channel: String,
+    /// Whether `/pay` can be followed now: not where it would ask for the whole price again after
+    /// a short payment.
+    pub can_pay: bool,
+    /// When the order was made, Unix milliseconds.
+    pub created_at_ms: i64,
+    /// When its reservation ends.
+    pub expires_at_ms: i64,
+    /// When its payment was recorded.
+    pub paid_at_ms: Option<i64>,
+    /// When it was handed out.
+    pub delivered_at_ms: Option<i64>,
+    /// The contact, masked (`Contact::masked`).
+    pub contact: String,
+    /// What staff wrote when deciding by hand.
+    pub note: Option<String>,
+    /// Place in the queue for goods, from 1, where known.
+    pub queue_place: Option<u32>,
+    /// The goods, once delivered and while they can still be read.
+    pub keys: Vec<Secret>,
+    /// Until when the keys can be read here, Unix milliseconds.
+    pub keys_until_ms: Option<i64>,
+    /// How the goods are used: the product's text, by [`super::safe_html`].
+    pub instructions: SafeHtml,
+    /// The receipt, once there is one.
+    pub receipt: Option<ReceiptLine>,
+}
+
+/// What is shown of a receipt.
+pub struct ReceiptLine {
+    /// Hash of its entry, 64 hex digits.
+    pub hash: String,
+    /// Its place in the ledger, from 0.
+    pub seq: u64,
+}
+
+/// Where an order stands; the words are those of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Waiting for its payment.
+    Pending,
+    /// Money is here, the goods are not yet.
+    Paid,
+    /// Handed out.
+    Delivered,
+    /// Not paid in time.
+    Expired,
+    /// Money waits to be returned.
+    Refunding,
+    /// Money was returned.
+    Refunded,
+    /// Withdrawn by the merchant.
+    Cancelled,
+}
+
+/// Why an order stands where it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Paid after it expired.
+    Late,
+    /// Less than the price arrived.
+    Short,
+    /// More than the price arrived.
+    Over,
+    /// Paid, and nothing was left.
+    NoStock,
+    /// Waits for a person.
+    Review,
+    /// The notice says paid, the provider asked says no.
+    ProviderDisagrees,
+    /// A second payment arrived.
+    Surplus,
+    /// Decided by the merchant by hand.
+    ByHand,
+}
+
+impl State {
+    /// All states, in the order of an order's life.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Paid,
+        Self::Delivered,
+        Self::Expired,
+        Self::Refunding,
+        Self::Refunded,
+        Self::Cancelled,
+    ];
+
+    /// The interface's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Paid => "paid",
+            Self::Delivered => "delivered",
+            Self::Expired => "expired",
+            Self::Refunding => "refunding",
+            Self::Refunded => "refunded",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 8] = [
+        Self::Late,
+        Self::Short,
+        Self::Over,
+        Self::NoStock,
+        Self::Review,
+        Self::ProviderDisagrees,
+        Self::Surplus,
+        Self::ByHand,
+    ];
+
+    /// The interface's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Short => "short",
+            Self::Over => "over",
+            Self::NoStock => "no_stock",
+            Self::Review => "review",
+            Self::ProviderDisagrees => "provider_disagrees",
+            Self::Surplus => "surplus",
+            Self::ByHand => "by_hand",
+        }
+    }
+
+    /// The reason of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// The data of one server-sent event of `/o/SECRET/events`: `pending`, or `paid no_stock`. The page
+/// carries its own mark and fetches itself anew when an event brings another.
+pub fn mark(state: State, reason: Option<Reason>) -> String {
+    match reason {
+        Some(reason) => format!("{} {}", state.as_str(), reason.as_str()),
+        None => state.as_str().to_owned(),
+    }
+}
+
+impl OrderPage {
+    /// The page as HTML. Its secret is in links and in the QR code, never in the title.
+    ///
+    /// # Errors
+    /// [`RenderError`] for a defect of this program.
+    pub fn render(&self) -> Result<String, RenderError> {
+        let t = self.frame.language;
+        let path = format!("/o/{}", self.link_secret.expose_str().unwrap_or_default());
+        let link = self.frame.link(&path);
+        let time = |at_ms: i64| format::time(at_ms, &self.frame.zone);
+        let waits = self.state == State::Pending;
+        let shown = Shown {
+            t,
+            c: self.frame.chrome(),
+            mark: mark(self.state, self.reason),
+            state: self.state,
+            lives: matches!(
+                self.state,
+                State::Pending | State::Paid | State::Expired | State::Refunding
+            ),
+            number: self.number.to_string(),
+            headline: headline(self),
+            next_step: next_step(self),
+            remarks: remarks(self),
+            steps: steps(self),
+            slug: self.product.to_string(),
+            title: plain(&self.title),
+            quantity: self.quantity,
+            total: self.money(self.total.amount),
+            received: (self.received > 0 && self.received != self.total.amount)
+                .then(|| self.money(self.received)),
+            missing: (waits && self.received > 0)
+                .then(|| self.money((self.total.amount - self.received).max(0))),
+            channel: plain(&self.channel),
+            pay: (waits && self.can_pay).then(|| format!("{path}/pay")),
+            created: time(self.created_at_ms),
+            expires: waits.then(|| time(self.expires_at_ms)),
+            left: Left::of(waits, self.expires_at_ms, self.now_ms),
+            paid: self.paid_at_ms.map(time),
+            delivered: self.delivered_at_ms.map(time),
+            contact: plain(&self.contact),
+            note: self.note.as_deref().map(plain),
+            keys: self
+                .keys
+                .iter()
+                .map(|key| String::from_utf8_lossy(key.expose()).into_owned())
+                .collect(),
+            keys_gone: self.state == State::Delivered && self.keys.is_empty(),
+            keys_until: self
+                .keys_until_ms
+                .filter(|_| !self.keys.is_empty())
+                .map(time),
+            instructions: &self.instructions,
+            receipt: self.receipt.as_ref(),
+            qr: qr::svg(&link),
+            path,
+            link,
+        };
+        Ok(shown.render()?)
+    }
+
+    /// An amount in the order's currency, as the visitor reads it.
+    pub(super) fn money(&self, amount: Amount) -> String {
+        format::money(Money::new(amount, self.total.currency), self.frame.language)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "order.html")]
+struct Shown<'a> {
+    t: Language,
+    c: Chrome,
+    mark: String,
+    state: State,
+    lives: bool,
+    number: String,
+    headline: String,
+    next_step: String,
+    remarks: Vec<String>,
+    steps: Vec<Step>,
+    slug: String,
+    title: String,
+    quantity: u32,
+    total: String,
+    received: Option<String>,
+    missing: Option<String>,
+    channel: String,
+    pay: Option<String>,
+    created: Time,
+    expires: Option<Time>,
+    left: Option<Left>,
+    paid: Option<Time>,
+    delivered: Option<Time>,
+    contact: String,
+    note: Option<String>,
+    keys: Vec<String>,
+    keys_gone: bool,
+    keys_until: Option<Time>,
+    instructions: &'a SafeHtml,
+    receipt: Option<&'a ReceiptLine>,
+    qr: Option<String>,
+    path: String,
+    link: String,
+}
+
+/// The countdown: as text, and in milliseconds for the script that only counts it on.
+struct Left {
+    shown: String,
+    ms: i64,
+}
+
+impl Left {
+    fn of(waits: bool, until_ms: i64, now_ms: i64) -> Option<Self> {
+        let shown = format::remaining(until_ms, now_ms).filter(|_| waits)?;
+        Some(Self {
+            shown,
+            ms: until_ms.saturating_sub(now_ms),
+        })
+    }
+}
