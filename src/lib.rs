@@ -3,4 +3,6 @@ pub mod limits;
 pub mod domain;
 pub mod ledger;
 #[cfg(feature = "daemon")]
+pub mod cashier;
+#[cfg(feature = "daemon")]
 pub mod pay;
