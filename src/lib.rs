@@ -4,3 +4,5 @@ pub mod domain;
 pub mod ledger;
 #[cfg(feature = "daemon")]
 pub mod config;
+#[cfg(feature = "daemon")]
+pub mod net;
