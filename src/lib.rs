@@ -7,6 +7,16 @@ pub mod vault;
 #[cfg(feature = "daemon")]
 pub mod store;
 #[cfg(feature = "daemon")]
-pub mod config;
+pub mod actions;
 #[cfg(feature = "daemon")]
 pub mod pay;
+#[cfg(feature = "daemon")]
+pub mod cashier;
+#[cfg(feature = "daemon")]
+pub mod net;
+#[cfg(feature = "daemon")]
+pub mod config;
+#[cfg(feature = "daemon")]
+pub mod web;
+#[cfg(feature = "daemon")]
+pub mod daemon;
