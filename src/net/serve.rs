@@ -8,13 +8,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
 use http::{Request, Response};
-use http_body_util::BodyExt;
 use hyper::{
-    body::{Body, Incoming},
+    body::{Body, Frame, Incoming, SizeHint},
     service::service_fn,
 };
 use hyper_util::{
@@ -358,12 +358,11 @@ async fn speak<T, S, B>(
         Box::pin(async move {
             let response = answer.await.map_err(|error| ServiceFailed(error.into()))?;
             // In progress until the body is written or given up, not only until it is begun.
-            Ok(response.map(|body| {
-                body.map_frame(move |frame| {
-                    let _until_dropped = &in_progress;
-                    frame
-                })
-            }))
+            let body = |body| Counted {
+                body: Box::pin(body),
+                _in_progress: in_progress,
+            };
+            Ok(response.map(body))
         }) as Pin<Box<dyn Future<Output = Result<_, ServiceFailed>> + Send>>
     });
     let builder = if is_http2 {
@@ -452,11 +451,40 @@ impl Activity {
             }
             let last = Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
             let until = self.started + last + kept;
-            if Instant::now() >= until {
+            let now = Instant::now();
+            if now >= until {
                 return;
             }
-            sleep_until(until).await;
+            // A first request may come and go meanwhile, after which `idle` counts.
+            sleep_until(until.min(now + timeouts.idle)).await;
         }
+    }
+}
+
+/// A body whose request is in progress until it is written or given up. It passes its size on, which becomes the answer's
+/// `Content-Length`.
+struct Counted<B> {
+    body: Pin<Box<B>>,
+    _in_progress: InProgress,
+}
+
+impl<B: Body> Body for Counted<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.body.as_mut().poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
