@@ -6,3 +6,5 @@ pub mod ledger;
 pub mod config;
 #[cfg(feature = "daemon")]
 pub mod net;
+#[cfg(feature = "daemon")]
+pub mod daemon;
