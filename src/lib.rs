@@ -20,3 +20,5 @@ pub mod config;
 pub mod web;
 #[cfg(feature = "daemon")]
 pub mod daemon;
+#[cfg(feature = "daemon")]
+pub mod cli;
