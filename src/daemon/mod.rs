@@ -1,3 +1,24 @@
-//! The daemon's own rooms.
+//! The composition root: settings, shop, sockets, schedule and signals become a daemon here, and nowhere else.
+//!
+//! Owns the order in which things start and end, the schedule, the commands of the merchant ([`admin`]), the demo, and what
+//! the daemon tells about itself ([`telemetry`]).
+//!
+//! It decides nothing about an order, a payment or a page; it never creates a shop except the demo's; and it never logs a
+//! command's body.
 
+pub mod admin;
+mod clock;
+pub mod demo;
+mod health;
+mod open;
+mod outbound;
+mod schedule;
+mod serve;
+mod signals;
+mod systemd;
 pub mod telemetry;
+
+pub use clock::SystemClock;
+pub use open::{admin_socket, open_shop, options, policy};
+pub use serve::{ServeError, Served, serve};
+pub use signals::{End, Ending};

@@ -1,0 +1,89 @@
+//! The merchant's commands as data: one value in, one JSON value out, and files and progress on the way.
+//!
+//! The command line executes a [`Command`] itself while no daemon runs, and sends it to the daemon over the Unix socket in
+//! the shop's folder while one does; [`execute`] is the same for both. Who may open that socket (mode 0600: the folder's
+//! owner, and root) may do everything here; there is no other authorisation, and no other way in.
+//!
+//! It never writes a file and never opens one: what a command reads comes as its body, what it makes goes out in [`Frame`]s.
+
+mod bridge;
+mod channels;
+mod command;
+mod doctor;
+mod error;
+mod keys;
+mod ledger;
+mod orders;
+mod outbox;
+mod products;
+pub mod socket;
+mod times;
+
+use std::{io::Read, sync::Arc};
+
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+pub use command::{Command, Frame, Gone, Hidden, Progress};
+pub use error::CommandError;
+
+use crate::{actions::Shop, config::Settings};
+
+/// What commands work on.
+#[derive(Clone)]
+pub struct Context {
+    /// The open shop.
+    pub shop: Arc<Shop>,
+    /// Its settings.
+    pub settings: Arc<Settings>,
+    /// Where the shop's asynchronous use cases run.
+    pub runtime: Handle,
+    /// Whether the daemon runs the command: only it has seen what was refused lately.
+    pub in_daemon: bool,
+}
+
+/// Where a command's frames go; told [`Gone`] when nobody takes them any more.
+pub type Out<'a> = &'a mut dyn FnMut(Frame) -> Result<(), Gone>;
+
+/// Executes `command`. Blocks: the caller gives it a thread that may.
+///
+/// # Errors
+/// [`CommandError`], whose message says what to do; nothing was changed then unless it says so.
+pub fn execute(
+    context: &Context,
+    command: Command,
+    body: &mut (dyn Read + Send),
+    out: Out<'_>,
+) -> Result<Value, CommandError> {
+    use Command::*;
+    match command {
+        ProductAdd(add) => products::add(context, add),
+        ProductList => products::list(context),
+        ProductShow { slug } => products::show(context, &slug),
+        ProductSet(set) => products::set(context, set),
+        KeyImport(import) => keys::import(context, &import, body, out),
+        KeyList { product, after, max } => keys::list(context, &product, after.as_deref(), max),
+        KeyVoid { slots, why } => keys::void(context, &slots, &why),
+        KeyFind => keys::find(context, body),
+        ChannelAdd(add) => channels::add(context, add),
+        ChannelList => channels::list(context),
+        ChannelTest { name } => channels::test(context, &name),
+        ChannelRemove { name } => channels::remove(context, &name),
+        OrderList { state, since, max } => {
+            orders::list(context, state.as_deref(), since.as_deref(), max)
+        }
+        OrderShow { order } => orders::show(context, &order),
+        OrderDecide {
+            order,
+            decision,
+            reason,
+        } => orders::decide(context, &order, decision, &reason),
+        LedgerExport(range) => ledger::export(context, &range, out),
+        LedgerVkey => Ok(ledger::vkey(context)),
+        LedgerCheckpoint => Ok(ledger::checkpoint(context)),
+        NoticeList { max } => orders::notices(context, max),
+        OutboxList => outbox::list(context),
+        OutboxRetry { id } => outbox::retry(context, id),
+        Doctor => doctor::examine(context),
+    }
+}

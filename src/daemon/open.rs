@@ -1,0 +1,59 @@
+//! From settings to an open shop.
+
+use std::{path::Path, sync::Arc};
+
+use super::SystemClock;
+use crate::{
+    actions::{Policy, Shop, ShopError},
+    config::Settings,
+    store::Options,
+    vault::SystemEntropy,
+};
+
+/// Opens the shop in `dir` as `settings` say.
+///
+/// # Errors
+/// [`ShopError`]; a folder without a shop is left as it was.
+pub fn open_shop(dir: &Path, settings: &Settings) -> Result<Shop, ShopError> {
+    Shop::open(
+        dir,
+        policy(settings),
+        options(settings),
+        Arc::new(SystemEntropy),
+    )
+}
+
+/// What the use cases need of the settings.
+pub fn policy(settings: &Settings) -> Policy {
+    let (shop, limits) = (&settings.shop, &settings.limits);
+    Policy {
+        currency: shop.currency,
+        order_ttl_ms: shop.order_ttl.ms(),
+        scarce_order_ttl_ms: shop.scarce_order_ttl.ms(),
+        late_delivery_ms: shop.late_delivery.ms(),
+        open_orders_per_address: limits.open_orders_per_address,
+        open_orders_per_contact: limits.open_orders_per_contact,
+        held_share_percent: limits.held_share_percent,
+        order_quantity_max: limits.order_quantity_max,
+        tell_merchant: settings.webhook.url.is_some(),
+    }
+}
+
+/// How the database in the shop's folder is opened.
+pub fn options(settings: &Settings) -> impl Fn(&Path) -> Options + use<> {
+    const MIB: usize = 1024 * 1024;
+    let store = settings.store.clone();
+    move |path| Options {
+        group_max: store.group_max as usize,
+        queue_max: store.queue_max as usize,
+        ..Options::file(path, store.cache_mib as usize * MIB, Arc::new(SystemClock))
+    }
+}
+
+/// Where the daemon of the shop in `dir` takes commands.
+pub fn admin_socket(dir: &Path, settings: &Settings) -> std::path::PathBuf {
+    match &settings.listen.admin {
+        crate::config::AdminAt::Unix => dir.join("admin.sock"),
+        crate::config::AdminAt::Path(path) => path.clone(),
+    }
+}
