@@ -27,7 +27,7 @@ pub(super) fn run(export: &Path, request: &Request) -> Report {
                 generation::verify(&mut audit, number, folder);
             }
         }
-        Err(fault) => audit.findings.add(fault),
+        Err(fault) => audit.findings.add(*fault),
     }
     audit.report()
 }

@@ -13,17 +13,17 @@ pub(super) struct Export {
     pub(super) unchecked: Vec<String>,
 }
 
-pub(super) fn read(export: &Path) -> Result<Export, Fault> {
+pub(super) fn read(export: &Path) -> Result<Export, Box<Fault>> {
     let at = export.display().to_string();
     match fs::metadata(export) {
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => {
             let what = "this version reads folders only: unpack the export first (tar --zstd -xf)";
-            return Err(Fault::new(Exit::Incomplete, at, what));
+            return Err(fault(Exit::Incomplete, at, what));
         }
         Err(error) => {
             let what = format!("cannot be read: {error}");
-            return Err(Fault::new(Exit::Usage, at, what));
+            return Err(fault(Exit::Usage, at, what));
         }
     }
     let mut found = BTreeSet::new();
@@ -40,11 +40,11 @@ pub(super) fn read(export: &Path) -> Result<Export, Fault> {
     }
     if found.is_empty() {
         let what = "no gen-0 folder: this is no export, or an empty one";
-        return Err(Fault::new(Exit::Incomplete, at, what));
+        return Err(fault(Exit::Incomplete, at, what));
     }
     if found.iter().copied().ne(0..found.len()) {
         let what = "the folders of the generations are not gen-0, gen-1 … without a gap";
-        return Err(Fault::new(Exit::Incomplete, at, what));
+        return Err(fault(Exit::Incomplete, at, what));
     }
     let mut unchecked = Vec::new();
     let mut generations = Vec::new();
@@ -59,7 +59,7 @@ pub(super) fn read(export: &Path) -> Result<Export, Fault> {
     })
 }
 
-fn generation(folder: &Path, number: usize, unchecked: &mut Vec<String>) -> Result<(), Fault> {
+fn generation(folder: &Path, number: usize, unchecked: &mut Vec<String>) -> Result<(), Box<Fault>> {
     let mut names = BTreeSet::new();
     for (name, is_dir) in listing(folder)? {
         let path = format!("{}/{name}", generation_folder(number));
@@ -76,18 +76,18 @@ fn generation(folder: &Path, number: usize, unchecked: &mut Vec<String>) -> Resu
     for name in [MARKS_FILE, ENTRIES_FILE] {
         if !names.contains(name) {
             let path = format!("{}/{name}", generation_folder(number));
-            return Err(Fault::new(Exit::Incomplete, path, "is missing"));
+            return Err(fault(Exit::Incomplete, path, "is missing"));
         }
     }
     Ok(())
 }
 
 /// Names with whether they are folders. Links and devices are neither file nor folder, so malformed.
-fn listing(folder: &Path) -> Result<Vec<(String, bool)>, Fault> {
+fn listing(folder: &Path) -> Result<Vec<(String, bool)>, Box<Fault>> {
     let at = folder.display().to_string();
     let failed = |error: std::io::Error| {
         let what = format!("cannot be read: {error}");
-        Fault::new(Exit::Internal, at.clone(), what)
+        fault(Exit::Internal, at.clone(), what)
     };
     let mut names = Vec::new();
     for item in fs::read_dir(folder).map_err(failed)? {
@@ -109,11 +109,15 @@ fn generation_number(name: &str) -> Option<usize> {
     (generation_folder(number) == name).then_some(number)
 }
 
-fn refused(name: &str) -> Fault {
+fn refused(name: &str) -> Box<Fault> {
     let what = "ranges and skeletons are not checked by this version: ask for a whole export";
-    Fault::new(Exit::Incomplete, name, what)
+    fault(Exit::Incomplete, name, what)
 }
 
-fn unknown(name: &str) -> Fault {
-    Fault::new(Exit::Malformed, name, "is not a part of an export")
+fn unknown(name: &str) -> Box<Fault> {
+    fault(Exit::Malformed, name, "is not a part of an export")
+}
+
+fn fault(exit: Exit, file: impl Into<String>, what: impl Into<String>) -> Box<Fault> {
+    Box::new(Fault::new(exit, file, what))
 }
