@@ -63,6 +63,8 @@ pub enum Command {
         state: Option<String>,
         /// Only made at or after this time.
         since: Option<String>,
+        /// Only with money to be returned.
+        owed: bool,
         /// How many at most.
         max: usize,
     },
@@ -94,10 +96,7 @@ pub enum Command {
     /// What is promised to the outside and not delivered yet.
     OutboxList,
     /// Tries again what was given up.
-    OutboxRetry {
-        /// Which; all that were given up without one.
-        id: Option<u64>,
-    },
+    OutboxRetry,
     /// What is wrong in the shop.
     Doctor,
 }

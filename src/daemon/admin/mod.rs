@@ -69,8 +69,13 @@ pub fn execute(
         ChannelList => channels::list(context),
         ChannelTest { name } => channels::test(context, &name),
         ChannelRemove { name } => channels::remove(context, &name),
-        OrderList { state, since, max } => {
-            orders::list(context, state.as_deref(), since.as_deref(), max)
+        OrderList {
+            state,
+            since,
+            owed,
+            max,
+        } => {
+            orders::list(context, state.as_deref(), since.as_deref(), owed, max)
         }
         OrderShow { order } => orders::show(context, &order),
         OrderDecide {
@@ -83,7 +88,7 @@ pub fn execute(
         LedgerCheckpoint => Ok(ledger::checkpoint(context)),
         NoticeList { max } => orders::notices(context, max),
         OutboxList => outbox::list(context),
-        OutboxRetry { id } => outbox::retry(context, id),
+        OutboxRetry => outbox::retry(context),
         Doctor => doctor::examine(context),
     }
 }

@@ -1,0 +1,118 @@
+//! Payment channels. A secret goes in and never comes out.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Value, json};
+
+use super::{CommandError, Context, command::ChannelAdd};
+use crate::{
+    actions::ChannelSettings,
+    daemon::outbound::Providers,
+    domain::{ChannelName, OrderId, Secret, seams::random},
+    pay::{
+        Gateway, QueryError,
+        epay::{Epay, EpayConfig},
+    },
+};
+
+pub(super) fn add(context: &Context, add: ChannelAdd) -> Result<Value, CommandError> {
+    let secrets = add.secrets.into_iter();
+    let channel = ChannelSettings {
+        name: ChannelName::parse(&add.name)?,
+        kind: add.kind,
+        settings: add.settings,
+        secrets: secrets
+            .map(|(name, hidden)| (name, Secret::from(hidden.0)))
+            .collect(),
+        enabled: true,
+    };
+    let config = checked(&channel)?;
+    if config.is_plain_http() && !is_allowed(context, config.gateway()) {
+        return Err(CommandError::invalid(
+            "the gateway is reached without TLS: use its https:// address, or list it in [net] allow_private if it is your own",
+        ));
+    }
+    context.shop.add_channel(&channel)?;
+    Ok(shown(context, &channel))
+}
+
+pub(super) fn list(context: &Context) -> Result<Value, CommandError> {
+    let channels = context.shop.channels()?;
+    let listed: Vec<Value> = channels
+        .iter()
+        .map(|channel| shown(context, channel))
+        .collect();
+    Ok(json!({"channels": listed}))
+}
+
+pub(super) fn remove(context: &Context, name: &str) -> Result<Value, CommandError> {
+    let name = ChannelName::parse(name)?;
+    context.shop.remove_channel(&name)?;
+    Ok(json!({"removed": name.as_str()}))
+}
+
+/// Asks the provider for an order that does not exist. A refusal is an answer: the gateway is there and speaks the protocol.
+pub(super) fn test(context: &Context, name: &str) -> Result<Value, CommandError> {
+    let name = ChannelName::parse(name)?;
+    let mut channels = context.shop.channels()?.into_iter();
+    let channel = channels.find(|channel| channel.name == name);
+    let channel = channel.ok_or_else(|| {
+        CommandError::unknown(format!(
+            "there is no channel {name}: `keystall channel list` shows all"
+        ))
+    })?;
+    let providers = Providers::new(&context.settings)
+        .map_err(|error| CommandError::new("tls", error))?;
+    let gateway = Epay::new(checked(&channel)?, Arc::new(providers));
+    let number = u32::from_le_bytes(random(context.shop.vault().entropy()));
+    let order = OrderId::at(context.shop.now_ms(), number);
+    let answer = match context.runtime.block_on(gateway.query(order)) {
+        Ok(answer) => answer.state,
+        Err(QueryError::Refused(why)) => why,
+        Err(error) => {
+            return Err(CommandError::new(
+                "provider",
+                format!("channel {name}: {error}"),
+            ));
+        }
+    };
+    Ok(json!({"channel": name.as_str(), "answers": true, "said": answer}))
+}
+
+fn checked(channel: &ChannelSettings) -> Result<EpayConfig, CommandError> {
+    if channel.kind != "epay" {
+        return Err(CommandError::invalid(format!(
+            "{:?} is no kind of channel of this version: epay",
+            channel.kind
+        )));
+    }
+    EpayConfig::from_settings(&channel.settings, &channel.secrets).map_err(CommandError::invalid)
+}
+
+fn is_allowed(context: &Context, gateway: &str) -> bool {
+    let Ok(uri) = gateway.parse::<http::Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default();
+    let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+    let port = uri.port_u16().unwrap_or(80);
+    let mut allowed = context.settings.net.allow_private.iter();
+    allowed.any(|place| place.host == host && place.port == port)
+}
+
+fn shown(context: &Context, channel: &ChannelSettings) -> Value {
+    let secrets: BTreeMap<&str, &str> = channel
+        .secrets
+        .keys()
+        .map(|name| (name.as_str(), "[redacted]"))
+        .collect();
+    let origin = context.settings.origin();
+    json!({
+        "name": channel.name.as_str(),
+        "kind": channel.kind,
+        "enabled": channel.enabled,
+        "settings": channel.settings,
+        "secrets": secrets,
+        "notify_url": format!("{origin}/pay/{}/notify", channel.name),
+    })
+}

@@ -1,0 +1,93 @@
+//! Why a command was refused.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    actions::{ChannelError, HandError, ProductError},
+    domain::names::NameError,
+    store::Fault,
+};
+
+/// A refusal: a stable code for scripts, and a message that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct CommandError {
+    /// Lower-case words joined by `_`.
+    pub code: String,
+    /// For people; never holds a secret.
+    pub message: String,
+}
+
+impl CommandError {
+    /// A refusal.
+    pub fn new(code: &str, message: impl ToString) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.to_string(),
+        }
+    }
+
+    /// A value of the command that cannot be.
+    pub fn invalid(message: impl ToString) -> Self {
+        Self::new("invalid", message)
+    }
+
+    /// Something named that is not there.
+    pub fn unknown(message: impl ToString) -> Self {
+        Self::new("unknown", message)
+    }
+}
+
+impl From<Fault> for CommandError {
+    fn from(fault: Fault) -> Self {
+        Self::new("fault", fault)
+    }
+}
+
+impl From<NameError> for CommandError {
+    fn from(error: NameError) -> Self {
+        Self::invalid(error)
+    }
+}
+
+impl From<ProductError> for CommandError {
+    fn from(error: ProductError) -> Self {
+        let code = match &error {
+            ProductError::Exists(_) => "exists",
+            ProductError::Unknown(_) => "unknown",
+            ProductError::Store(_) => "store",
+            ProductError::TooMany => "limit",
+            ProductError::Price
+            | ProductError::Currency
+            | ProductError::Title
+            | ProductError::Text => "invalid",
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<ChannelError> for CommandError {
+    fn from(error: ChannelError) -> Self {
+        let code = match &error {
+            ChannelError::Exists(_) => "exists",
+            ChannelError::Unknown(_) => "unknown",
+            ChannelError::InUse(_) => "in_use",
+            ChannelError::Store(_) => "store",
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<HandError> for CommandError {
+    fn from(error: HandError) -> Self {
+        let code = match &error {
+            HandError::Unknown(_) => "unknown",
+            HandError::State { .. } => "state",
+            HandError::Stock => "no_stock",
+            HandError::NothingOwed => "nothing_owed",
+            HandError::Note => "invalid",
+            HandError::Store(_) => "store",
+        };
+        Self::new(code, error)
+    }
+}
