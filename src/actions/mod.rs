@@ -24,6 +24,9 @@ mod outbox;
 mod receipt;
 mod settle;
 mod stock;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod view_order;
 
 pub use add_product::{ProductChange, ProductError};
@@ -31,13 +34,13 @@ pub use chain::{Chain, Latest};
 pub use channels::{ChannelError, ChannelSettings};
 pub use checkout::{CheckoutError, CheckoutRequest};
 pub use decide_by_hand::HandError;
-pub use export_ledger::{ExportError, ExportFile};
+pub use export_ledger::{ExportError, Exported};
 pub use find_order::FindError;
 pub use highwater::HighwaterError;
 pub use list_orders::OrderFilter;
 pub use manage_keys::{KeyError, ListedKey};
 pub use notices::{RefusedNotice, RefusedNotices};
-pub use open_shop::{Founding, Founded, Policy, Shop, ShopError, month_of};
+pub use open_shop::{Founded, Founding, Policy, Shop, ShopError, month_of};
 pub use outbox::PendingEffect;
 pub use receipt::ReceiptError;
 pub use settle::{Claim, SettleError, Settled};

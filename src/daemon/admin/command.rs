@@ -83,7 +83,7 @@ pub enum Command {
         reason: String,
     },
     /// The ledger as files, in frames.
-    LedgerExport(ExportRange),
+    LedgerExport,
     /// The key that auditors pin.
     LedgerVkey,
     /// The newest signed state.
@@ -165,17 +165,6 @@ pub enum Decision {
     Cancel,
 }
 
-/// See [`Command::LedgerExport`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)] // the fields are the flags of `ledger export`
-pub struct ExportRange {
-    pub from: Option<u64>,
-    pub to: Option<u64>,
-    pub since: Option<String>,
-    pub until: Option<String>,
-    pub skeleton: bool,
-}
-
 /// A secret on its way to the daemon; it is not shown.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -253,7 +242,7 @@ mod tests {
             Command::ProductList,
             Command::KeyFind,
             Command::ChannelAdd(add),
-            Command::LedgerExport(ExportRange::default()),
+            Command::LedgerExport,
             Command::OrderDecide {
                 order: "X".into(),
                 decision: Decision::Cancel,

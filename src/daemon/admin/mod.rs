@@ -9,7 +9,7 @@
 mod bridge;
 mod channels;
 mod command;
-mod doctor;
+pub mod doctor;
 mod error;
 mod keys;
 mod ledger;
@@ -83,7 +83,7 @@ pub fn execute(
             decision,
             reason,
         } => orders::decide(context, &order, decision, &reason),
-        LedgerExport(range) => ledger::export(context, &range, out),
+        LedgerExport => ledger::export(context, out),
         LedgerVkey => Ok(ledger::vkey(context)),
         LedgerCheckpoint => Ok(ledger::checkpoint(context)),
         NoticeList { max } => orders::notices(context, max),

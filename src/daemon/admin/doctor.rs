@@ -1,0 +1,194 @@
+//! What is wrong in the shop, each with what to do. The command line adds what it sees from outside.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{CommandError, Context};
+use crate::{
+    actions::OrderFilter,
+    domain::{OrderState, Product},
+    pay::epay::EpayConfig,
+    store::{Head, Rows},
+};
+
+/// How bad something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Sells, but somebody should look.
+    Warn,
+    /// Does not sell, or loses something.
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at, one or two words.
+    pub check: String,
+    /// How it is.
+    pub level: Level,
+    /// What was found and, where something is to be done, what.
+    pub message: String,
+}
+
+/// Fewer keys than this are few.
+const STOCK_LOW: u32 = 5;
+/// A clock this far behind the ledger is wrong.
+const CLOCK_BEHIND_MS: i64 = 60_000;
+/// 2026-01-01: no clock is right before this version existed.
+const CLOCK_EARLIEST_MS: i64 = 1_767_225_600_000;
+const ORDERS_COUNTED_MAX: usize = 1_000;
+const EFFECTS_COUNTED_MAX: usize = 10_000;
+
+impl Finding {
+    /// A finding.
+    pub fn new(check: &str, level: Level, message: impl Into<String>) -> Self {
+        Self {
+            check: check.to_owned(),
+            level,
+            message: message.into(),
+        }
+    }
+}
+
+pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
+    let rows = context.shop.store().read()?;
+    let head = rows.head()?;
+    let findings = vec![
+        store(context),
+        ledger(context, &head),
+        clock(context, &head),
+        channels(context)?,
+        stock(&context.shop.products()?, &rows)?,
+        waiting(context)?,
+        owed(context)?,
+        outbox(context)?,
+        told(context),
+    ];
+    Ok(json!({"findings": findings}))
+}
+
+fn store(context: &Context) -> Finding {
+    if context.shop.store().readonly() {
+        let message = "takes no writes after a disk error: look at the disk, then restart the daemon";
+        return Finding::new("store", Level::Fail, message);
+    }
+    Finding::new("store", Level::Ok, "readable and writable")
+}
+
+/// The shop does not open when its high-water mark is wrong, so that it is open says that it is right.
+fn ledger(context: &Context, head: &Head) -> Finding {
+    let signed = context.shop.chain().latest().size;
+    if signed != head.size {
+        let message = format!("{signed} of {} entries are signed: restart the daemon", head.size);
+        return Finding::new("ledger", Level::Fail, message);
+    }
+    let message = format!("{signed} entries, signed, not behind ledger.highwater");
+    Finding::new("ledger", Level::Ok, message)
+}
+
+fn clock(context: &Context, head: &Head) -> Finding {
+    let now_ms = context.shop.now_ms();
+    if now_ms < CLOCK_EARLIEST_MS || now_ms + CLOCK_BEHIND_MS < head.t_ms {
+        let message = "the clock is behind: set it, and let NTP keep it (timedatectl set-ntp true)";
+        return Finding::new("clock", Level::Fail, message);
+    }
+    Finding::new("clock", Level::Ok, "not before the ledger's last entry")
+}
+
+fn channels(context: &Context) -> Result<Finding, CommandError> {
+    let channels = context.shop.channels()?;
+    if channels.is_empty() {
+        let message = "no way to pay: `keystall channel add` makes one";
+        return Ok(Finding::new("channels", Level::Warn, message));
+    }
+    for channel in &channels {
+        if let Err(error) = EpayConfig::from_settings(&channel.settings, &channel.secrets) {
+            let message = format!("{} cannot be used: {error}", channel.name);
+            return Ok(Finding::new("channels", Level::Fail, message));
+        }
+    }
+    let names: Vec<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
+    Ok(Finding::new("channels", Level::Ok, names.join(", ")))
+}
+
+fn stock(products: &[Product], rows: &impl Rows) -> Result<Finding, CommandError> {
+    let visible: Vec<_> = products.iter().filter(|product| product.visible).collect();
+    if visible.is_empty() {
+        let message = "nothing is for sale: `keystall product add`, then `keystall key import`";
+        return Ok(Finding::new("stock", Level::Warn, message));
+    }
+    let mut few = Vec::new();
+    for product in &visible {
+        let available = rows.pool(&product.slug)?.map_or(0, |pool| pool.available);
+        if available < STOCK_LOW {
+            few.push(format!("{} ({available})", product.slug));
+        }
+    }
+    if few.is_empty() {
+        let message = format!("{} products, none below {STOCK_LOW} keys", visible.len());
+        return Ok(Finding::new("stock", Level::Ok, message));
+    }
+    let message = format!("few or none left of {}: `keystall key import`", few.join(", "));
+    Ok(Finding::new("stock", Level::Warn, message))
+}
+
+fn waiting(context: &Context) -> Result<Finding, CommandError> {
+    let filter = OrderFilter {
+        state: Some(OrderState::Paid),
+        ..OrderFilter::default()
+    };
+    let count = context.shop.orders(filter, ORDERS_COUNTED_MAX)?.len();
+    Ok(match count {
+        0 => Finding::new("waiting orders", Level::Ok, "none is paid without its goods"),
+        count => {
+            let message = format!(
+                "{count} paid without goods: import keys, or `keystall order list --state paid`"
+            );
+            Finding::new("waiting orders", Level::Warn, message)
+        }
+    })
+}
+
+fn owed(context: &Context) -> Result<Finding, CommandError> {
+    let filter = OrderFilter {
+        owed: true,
+        ..OrderFilter::default()
+    };
+    let count = context.shop.orders(filter, ORDERS_COUNTED_MAX)?.len();
+    Ok(match count {
+        0 => Finding::new("refunds", Level::Ok, "no money waits to be returned"),
+        count => {
+            let message = format!(
+                "{count} orders have money to be returned: `keystall order list --owed`, return it at the provider, then `keystall order refund`"
+            );
+            Finding::new("refunds", Level::Warn, message)
+        }
+    })
+}
+
+fn outbox(context: &Context) -> Result<Finding, CommandError> {
+    let effects = context.shop.effects(EFFECTS_COUNTED_MAX)?;
+    let dead = effects.iter().filter(|effect| effect.due_at_ms.is_none());
+    Ok(match dead.count() {
+        0 => Finding::new("outbox", Level::Ok, format!("{} waiting, none given up", effects.len())),
+        dead => {
+            let message = format!(
+                "{dead} messages were given up: `keystall outbox list` says why, `keystall outbox retry` sends them again"
+            );
+            Finding::new("outbox", Level::Warn, message)
+        }
+    })
+}
+
+fn told(context: &Context) -> Finding {
+    let settings = &context.settings;
+    if settings.webhook.url.is_some() || settings.mail.merchant.is_some() {
+        return Finding::new("alarms", Level::Ok, "somebody is told");
+    }
+    let message = "nobody is told of orders that wait or refunds that are due: set [webhook] url";
+    Finding::new("alarms", Level::Warn, message)
+}
