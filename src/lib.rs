@@ -4,6 +4,8 @@ pub mod actions;
 #[cfg(feature = "daemon")]
 pub mod cashier;
 #[cfg(feature = "daemon")]
+pub mod cli;
+#[cfg(feature = "daemon")]
 pub mod config;
 #[cfg(feature = "daemon")]
 pub mod daemon;

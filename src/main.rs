@@ -1,1 +1,7 @@
-fn main() {}
+//! The shop: parse, dispatch, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keystall::cli::run()
+}

@@ -8,7 +8,7 @@
 
 pub mod admin;
 mod clock;
-//pub mod demo;
+pub mod demo;
 mod health;
 mod open;
 mod outbound;

@@ -24,7 +24,9 @@ use std::{io::Read, sync::Arc};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
-pub use command::{Command, Frame, Gone, Hidden, Progress};
+pub use command::{
+    ChannelAdd, Command, Decision, Frame, Gone, Hidden, KeyImport, ProductAdd, ProductSet, Progress,
+};
 pub use error::CommandError;
 
 use crate::{actions::Shop, config::Settings};

@@ -1,0 +1,101 @@
+//! `keystall channel`.
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::{Done, Failure, print, secret, session::Session};
+use crate::daemon::admin::{ChannelAdd, Command};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Channel {
+    /// Add a way to pay
+    #[command(
+        after_help = "Example:\n  keystall channel add alipay --kind epay --set gateway=https://pay.example.com/ --set pid=1001 --set type=alipay --secret key=@epay.key\n\nepay settings: gateway, pid, type, weak, query_above, sources; secret: key"
+    )]
+    Add {
+        /// Its name in addresses: 0-9, a-z and -
+        name: String,
+        /// Its protocol: epay
+        #[arg(long)]
+        kind: String,
+        /// A setting
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        set: Vec<String>,
+        /// A secret from a file, or from standard input with @-
+        #[arg(long = "secret", value_name = "NAME=@FILE")]
+        secret: Vec<String>,
+    },
+    /// List the ways to pay, secrets left out
+    #[command(after_help = "Example:\n  keystall channel list")]
+    List,
+    /// Ask the provider whether it answers with these settings
+    #[command(after_help = "Example:\n  keystall channel test alipay")]
+    Test {
+        /// Which
+        name: String,
+    },
+    /// Remove a way to pay
+    #[command(after_help = "Example:\n  keystall channel remove alipay")]
+    Remove {
+        /// Which
+        name: String,
+    },
+}
+
+impl Channel {
+    pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
+        match self {
+            Self::Add { name, kind, set, secret: given } => {
+                let command = Command::ChannelAdd(ChannelAdd {
+                    name,
+                    kind,
+                    settings: secret::settings(&set)?,
+                    secrets: secret::secrets(&given)?,
+                });
+                let value = session.ask(command)?;
+                let text = format!(
+                    "channel {} is open; where the provider asks for a notify URL: {}\n",
+                    print::text(&value, "name"),
+                    print::text(&value, "notify_url")
+                );
+                Ok(Done::new(value, text))
+            }
+            Self::List => {
+                let value = session.ask(Command::ChannelList)?;
+                let text = listed(&value);
+                Ok(Done::new(value, text))
+            }
+            Self::Test { name } => {
+                let value = session.ask(Command::ChannelTest { name })?;
+                let said = print::safe(&print::text(&value, "said"));
+                let text = format!("the provider answers; of an order that does not exist it says: {said}\n");
+                Ok(Done::new(value, text))
+            }
+            Self::Remove { name } => {
+                let value = session.ask(Command::ChannelRemove { name })?;
+                let text = format!("channel {} is gone\n", print::text(&value, "removed"));
+                Ok(Done::new(value, text))
+            }
+        }
+    }
+}
+
+fn listed(value: &Value) -> String {
+    let rows: Vec<Vec<String>> = print::list(value, "channels")
+        .iter()
+        .map(|channel| {
+            let settings = channel["settings"].as_object().into_iter().flatten();
+            let settings: Vec<String> = settings
+                .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
+                .collect();
+            let secrets = channel["secrets"].as_object().into_iter().flatten();
+            let secrets: Vec<String> = secrets.map(|(name, _)| format!("{name}=[redacted]")).collect();
+            vec![
+                print::text(channel, "name"),
+                print::text(channel, "kind"),
+                settings.into_iter().chain(secrets).collect::<Vec<_>>().join(" "),
+            ]
+        })
+        .collect();
+    print::table(&["NAME", "KIND", "SETTINGS"], &rows, "no channels: `keystall channel add --help` shows how to make one")
+}

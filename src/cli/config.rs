@@ -1,0 +1,49 @@
+//! `keystall config`.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Done, Failure, print, session::Place};
+use crate::config;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Config {
+    /// Check the settings
+    #[command(after_help = "Example:\n  keystall config check")]
+    Check,
+    /// Show the settings that hold, from file and environment, secrets redacted
+    #[command(after_help = "Example:\n  keystall config show")]
+    Show,
+    /// Print all settings with their defaults and why
+    #[command(after_help = "Example:\n  keystall config example > keystall.toml")]
+    Example,
+}
+
+impl Config {
+    pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
+        match self {
+            Self::Check => {
+                place.settings()?;
+                let file = config::file(&place.dir).display().to_string();
+                let text = format!("{} is good\n", print::safe(&file));
+                Ok(Done::new(json!({"ok": true, "file": file}), text))
+            }
+            Self::Show => {
+                let text = place.settings()?.redacted();
+                let value = as_json(&text)?;
+                Ok(Done::new(value, text))
+            }
+            Self::Example => {
+                let text = config::example();
+                Ok(Done::new(json!({"example": text}), text))
+            }
+        }
+    }
+}
+
+fn as_json(toml: &str) -> Result<Value, Failure> {
+    let table: toml::Table = toml
+        .parse()
+        .map_err(|error| Failure::new("internal", error))?;
+    serde_json::to_value(table).map_err(|error| Failure::new("internal", error))
+}

@@ -1,0 +1,208 @@
+//! The command line: one file for each noun, and what they share.
+//!
+//! Parses, sends a [`crate::daemon::admin::Command`] to the daemon or executes it on the files, and prints: results on
+//! standard output, progress and errors on standard error. With `--json` standard output is one JSON document.
+//!
+//! It decides nothing about the shop, takes no secret as an argument, and prints none but the recovery secret of `init`, once.
+
+mod channel;
+mod config;
+mod demo;
+mod doctor;
+mod files;
+mod init;
+mod key;
+mod ledger;
+mod notice;
+mod order;
+mod outbox;
+mod owner;
+mod print;
+mod product;
+mod remote;
+mod secret;
+mod serve;
+mod session;
+mod terminal;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
+
+use crate::daemon::admin::CommandError;
+
+/// An automatic shop for digital goods in one daemon.
+#[derive(Debug, Parser)]
+#[command(
+    name = "keystall",
+    version,
+    about = "Keystall (钥铺): an automatic shop for digital goods in one daemon",
+    after_help = "Example:\n  keystall demo\n  keystall init --host shop.example.com --title \"My shop\"\n  keystall serve"
+)]
+pub struct Cli {
+    /// The shop's folder [default: KEYSTALL_DIR, else /var/lib/keystall]
+    #[arg(long, global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Print one JSON document on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    /// Try it: a shop with samples and a sandbox cashier, until interrupted
+    Demo(demo::Demo),
+    /// Make a shop
+    Init(init::Init),
+    /// Serve the shop
+    Serve(serve::Serve),
+    /// What is sold
+    #[command(subcommand)]
+    Product(product::Product),
+    /// The stock of keys
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Ways to pay
+    #[command(subcommand)]
+    Channel(channel::Channel),
+    /// Orders
+    #[command(subcommand)]
+    Order(order::Order),
+    /// The ledger of receipts
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
+    /// Payment providers' notices
+    #[command(subcommand)]
+    Notice(notice::Notice),
+    /// Messages to the outside that are not delivered yet
+    #[command(subcommand)]
+    Outbox(outbox::Outbox),
+    /// The settings
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Look for what is wrong, and say what to do
+    Doctor(doctor::Doctor),
+}
+
+/// What a command gives.
+struct Done {
+    /// With `--json`.
+    value: Value,
+    /// For people, whole lines.
+    text: String,
+    /// 0, or 1 where what was looked at is not well.
+    exit: u8,
+}
+
+/// Why a command gives nothing.
+struct Failure {
+    code: String,
+    message: String,
+    /// 1 refused or failed, 2 usage.
+    exit: u8,
+}
+
+/// Runs the command of this process's arguments. Exit codes: 0 done, 1 refused or failed, 2 usage.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output with 0, a usage error to standard error with 2.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let json = cli.json;
+    let (value, text, exit) = match dispatch(cli) {
+        Ok(done) => (done.value, done.text, done.exit),
+        Err(failure) => {
+            // Nowhere else to complain at.
+            let _ = writeln!(io::stderr(), "keystall: {}", print::safe_lines(&failure.message));
+            let (code, message) = (failure.code, failure.message);
+            let value = json!({"error": {"code": code, "message": message}});
+            (value, String::new(), failure.exit)
+        }
+    };
+    let printed = if json {
+        write_out(&format!("{value}\n"))
+    } else {
+        write_out(&text)
+    };
+    match printed {
+        Ok(()) => ExitCode::from(exit),
+        // A reader that has seen enough, as `head`, is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit),
+        Err(_) => ExitCode::from(1),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Done, Failure> {
+    let Cli { dir, json, noun } = cli;
+    let place = session::Place::new(dir, json);
+    if !matches!(noun, Noun::Demo(_) | Noun::Config(config::Config::Example)) {
+        owner::become_owner_of(&place.dir)?;
+    }
+    match noun {
+        Noun::Demo(demo) => demo.run(&place),
+        Noun::Init(init) => init.run(&place),
+        Noun::Serve(serve) => serve.run(&place),
+        Noun::Product(product) => product.run(&place.session()?),
+        Noun::Key(key) => key.run(&place.session()?),
+        Noun::Channel(channel) => channel.run(&place.session()?),
+        Noun::Order(order) => order.run(&place.session()?),
+        Noun::Ledger(ledger) => ledger.run(&place.session()?),
+        Noun::Notice(notice) => notice.run(&place.session()?),
+        Noun::Outbox(outbox) => outbox.run(&place.session()?),
+        Noun::Config(config) => config.run(&place),
+        Noun::Doctor(doctor) => doctor.run(&place),
+    }
+}
+
+fn write_out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+impl Done {
+    fn new(value: Value, text: impl Into<String>) -> Self {
+        Self {
+            value,
+            text: text.into(),
+            exit: 0,
+        }
+    }
+}
+
+impl Failure {
+    fn new(code: &str, message: impl ToString) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.to_string(),
+            exit: 1,
+        }
+    }
+
+    fn usage(message: impl ToString) -> Self {
+        Self {
+            exit: 2,
+            ..Self::new("usage", message)
+        }
+    }
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        Self::new(&error.code, error.message)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! `keystall serve`.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::{Done, Failure, session::Place};
+use crate::daemon::{self, telemetry};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  keystall serve --dir /var/lib/keystall\n\nLogs go to standard error. SIGTERM ends in order, SIGHUP reads the certificate again."
+)]
+pub(super) struct Serve {}
+
+impl Serve {
+    pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
+        let settings = place.settings()?;
+        telemetry::start(&settings.log).map_err(|error| Failure::new("logs", error))?;
+        let served = runtime()?.block_on(async {
+            let served = daemon::serve(&place.dir, settings, |_, _| {}).await?;
+            served.until_end().await;
+            Ok::<(), daemon::ServeError>(())
+        });
+        served.map_err(|error| Failure::new("serve", error))?;
+        Ok(Done::new(Value::Null, ""))
+    }
+}
+
+/// The daemon's runtime: two workers at least, so that a busy one leaves the other to signals and timers.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    const WORKERS_MIN: usize = 2;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.max(WORKERS_MIN))
+        .thread_name("keystall")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("system", error))
+}
