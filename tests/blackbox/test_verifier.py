@@ -307,6 +307,7 @@ class Ledgers(Case):
         known = w.note(size=20)
         other = story(marks=False)
         other.lines = other.lines[:10]
+        other.t = json.loads(other.lines[9])["t"]
         while len(other.lines) < 24:
             other.entry("mark", r="00" * 16)
         self.ledger(other, 4)
