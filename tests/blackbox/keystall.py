@@ -363,9 +363,6 @@ class Story(unittest.TestCase):
 
     maxDiff = 2000
 
-    def runTest(self):
-        """So that a class may share one shop among its tests: Story() lends its helpers and its clean-up."""
-
     def open_gateway(self, **how):
         gateway = Gateway(**how)
         self.addCleanup(gateway.close)
