@@ -50,6 +50,14 @@ class Order:
         self.answers = []  # of every notice, in order
 
 
+class Pool(dict):
+    """The kept-alive connections of one thread; they end with it."""
+
+    def __del__(self):
+        for connection in self.values():
+            connection.close()
+
+
 class Gateway:
     """`with Gateway() as gateway:` serves on 127.0.0.1; `gateway.connect_to = (host, port)` is where the shop listens,
     whatever host its notify_url names (as a name server would say)."""
@@ -118,7 +126,7 @@ class Gateway:
                 "money": order.money, "status": int(order.paid), "param": order.params.get("param", ""), "buyer": ""}
 
     # What the provider sends -----------------------------------------------------------------------------------
-    def notice(self, out_trade_no, key=None, **changes):
+    def notice(self, out_trade_no, /, key=None, **changes):
         """The parameters of a notice, signed after the changes unless they name `sign`; None removes one."""
         order = self.orders[out_trade_no]
         params = dict(pid=self.pid, trade_no=order.trade_no, out_trade_no=out_trade_no, type=order.params.get("type") or self.type,
@@ -131,14 +139,14 @@ class Gateway:
         params.setdefault("sign_type", "MD5")
         return {k: v for k, v in params.items() if k not in changes or changes[k] is not None}
 
-    def pay(self, out_trade_no, money=None, method="GET", **tamper):
+    def pay(self, out_trade_no, /, money=None, method="GET", **tamper):
         """The buyer pays, and the notice goes out; its answer. `money` is the text in the notice, if not the order's."""
         self.orders[out_trade_no].paid = True
         if money is not None:
             tamper["money"] = money
         return self.send(out_trade_no, self.notice(out_trade_no, **tamper), method)
 
-    def pay_as_form(self, out_trade_no, **tamper):
+    def pay_as_form(self, out_trade_no, /, **tamper):
         """As gateways of the epusdt family do: POST, money with four decimals, the answer not looked at."""
         return self.pay(out_trade_no, f"{Decimal(self.orders[out_trade_no].money):.4f}", "POST", **tamper)
 
@@ -182,7 +190,7 @@ class Gateway:
 
     def connection(self, scheme, address):
         """One kept-alive connection for each thread and address."""
-        pool = self.local.__dict__.setdefault("pool", {})
+        pool = self.local.__dict__.setdefault("pool", Pool())
         if (scheme, address) not in pool:
             https = http.client.HTTPSConnection(*address, timeout=20, context=self.context)
             pool[scheme, address] = https if scheme == "https" else http.client.HTTPConnection(*address, timeout=20)

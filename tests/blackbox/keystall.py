@@ -276,6 +276,8 @@ class Browser:
             self.connection.close()
         self.connection = None
 
+    __del__ = close
+
     def get(self, path, **headers):
         return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
