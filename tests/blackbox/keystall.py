@@ -35,6 +35,11 @@ def free_port():
         return s.getsockname()[1]
 
 
+def clean_environment():
+    """Ours, without any setting of a shop."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("KEYSTALL_")}
+
+
 class Result:
     """What a command said. `json` is the one document of --json."""
 
@@ -51,7 +56,7 @@ class Result:
 
 
 def run(arguments, env=None, stdin=b"", timeout=60, name="keystall"):
-    done = subprocess.run([binary(name), *arguments], input=stdin, capture_output=True, env=env, timeout=timeout)
+    done = subprocess.run([binary(name), *arguments], input=stdin, capture_output=True, env=env or clean_environment(), timeout=timeout)
     return Result(done.returncode, done.stdout, done.stderr)
 
 
@@ -64,7 +69,7 @@ class Shop:
         self.dir, self.log, self.port = os.path.join(self.home, "shop"), os.path.join(self.home, "serve.log"), free_port()
         self.process, self.said_at_init, self.serial = None, "", 0
         allowed = ",".join(urllib.parse.urlsplit(g.url).netloc for g in gateways)
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith("KEYSTALL_")}
+        self.env = clean_environment()
         defaults = {"LISTEN__HTTPS": f"127.0.0.1:{self.port}", "TLS__MODE": "self-signed", "NET__ALLOW_PRIVATE": allowed,
                     "LIMITS__OPEN_ORDERS_PER_ADDRESS": "0", "LIMITS__OPEN_ORDERS_PER_CONTACT": "0", "LIMITS__HELD_SHARE_PERCENT": "0"}
         self.env |= {f"KEYSTALL_{k}": v for k, v in {**defaults, **settings}.items() if v != ""}
@@ -106,6 +111,14 @@ class Shop:
         secret = self.file(gateway.key, "secret")
         self.must("channel", "add", name, "--kind", "epay", "--set", f"gateway={gateway.url}", "--set", f"pid={gateway.pid}",
                   "--set", f"type={gateway.type}", "--secret", f"key=@{secret}", *options)
+
+    def product(self, verb, slug, *more):
+        """`product show | set | hide`: how they name the product is not on the page."""
+        return self.cli("product", verb, slug, *more)
+
+    def void(self, slot, why):
+        """`key void`: its arguments are not on the page."""
+        return self.cli("key", "void", slot, "--why", why)
 
     def vkey(self):
         return self.must("ledger", "vkey").out.strip()
@@ -352,6 +365,22 @@ def has_number(document, number):
     if isinstance(document, (dict, list)):
         return any(has_number(v, number) for v in (document.values() if isinstance(document, dict) else document))
     return document == number and document is not True
+
+
+def slots_of(document):
+    """Every slot in a JSON document, as `batch:index`, written so or as two numbers."""
+    found = []
+    if isinstance(document, dict):
+        index = next((document[k] for k in ("index", "slot") if type(document.get(k)) is int), None)
+        if type(document.get("batch")) is int and index is not None:
+            found.append(f"{document['batch']}:{index}")
+        document = list(document.values())
+    if isinstance(document, list):
+        for value in document:
+            found += slots_of(value)
+    if isinstance(document, str) and re.fullmatch(r"\d+:\d+", document):
+        found.append(document)
+    return found
 
 
 def reason_of(state):

@@ -82,13 +82,6 @@ class Signatures(Callback):
         self.assert_success(self.gateway.pay(number, addtime="2026-11-21 10:00:00", buyer="买家", empty=""))
         self.assert_delivered(buyer.state(order), 1, self.keys)
 
-    def test_another_sign_type_is_refused(self):
-        """S12"""
-        buyer, order, number = self.pending()
-        for kind in ("RSA", "none", "md4", "SHA256"):
-            self.assert_refused(self.gateway.send(number, self.gateway.notice(number, sign_type=kind)))
-        self.assert_untouched_and_then_payable(buyer, order, number)
-
     def test_a_notice_without_sign_type_is_accepted(self):
         """S12: some gateways send none"""
         buyer, order, number = self.pending()
@@ -234,11 +227,11 @@ class Repeats(Callback):
     def test_a_refused_notice_is_made_good_by_the_gateways_retry(self):
         """S06: the retry of a gateway whose first notice was cut on its way"""
         buyer, order, number = self.pending()
-        self.assert_refused(self.raw(number, urllib.parse.urlencode(self.gateway.notice(number))[:-5]))
-        self.gateway.unanswered.append((number, self.gateway.notice(number), "GET"))
+        self.assert_refused(self.raw(number, urllib.parse.urlencode(self.gateway.notice(number, sign_type=None))[:-9]))
+        self.gateway.unanswered[:] = [(number, self.gateway.notice(number), "GET")]
         self.assert_success(self.gateway.retry()[-1])
         self.assert_delivered(buyer.state(order))
-        self.gateway.unanswered.clear()
+        self.assertEqual(self.gateway.unanswered, [])
 
     def test_a_repeat_after_delivery_with_another_amount_is_refused(self):
         """S07, table `conflict`"""
@@ -279,7 +272,7 @@ class Shapes(Callback):
         cases = {"json": (json.dumps(params), {"Content-Type": "application/json"}), "text": (form, {"Content-Type": "text/plain"}), "none": (form, {}),
                  "BOM": ("\ufeff" + form, {"Content-Type": FORM}), "gzip": (gzipped(form), {"Content-Type": FORM, "Content-Encoding": "gzip"}),
                  "multipart": (form, {"Content-Type": "multipart/form-data; boundary=x"}), "utf-16": (form.encode("utf-16"), {"Content-Type": FORM}),
-                 "not UTF-8": (form.encode() + b"&param=%ff%fe", {"Content-Type": FORM}), "gbk": (form, {"Content-Type": FORM + "; charset=gbk"})}
+                 "not UTF-8": (form.encode() + b"&param=%ff%fe", {"Content-Type": FORM})}
         for name, (body, headers) in cases.items():
             with self.subTest(name):
                 body = body.encode("utf-8") if isinstance(body, str) else body
@@ -372,7 +365,7 @@ class Changes(Story):
         buyer = Buyer(shop)
         order = buyer.order()
         number = buyer.checkout(order, gateway)
-        shop.must("product", "set", "card", "--price", "99.00")
+        self.assertEqual(shop.product("set", "card", "--price", "99.00").code, 0)
         self.assertEqual(gateway.orders[number].params["money"], "10.00")
         self.assertIn("success", gateway.pay(number).body)
         self.assert_delivered(buyer.state(order), 1, shop.keys)
@@ -386,7 +379,7 @@ class Changes(Story):
         buyer = Buyer(shop)
         order = buyer.order()
         number = buyer.checkout(order, gateway)
-        shop.must("product", "hide", "card")
+        self.assertEqual(shop.product("hide", "card").code, 0)
         self.assertNotIn("/p/card", Browser(shop).get("/").page.links)
         self.assertIn("success", gateway.pay(number).body)
         self.assert_delivered(buyer.state(order), 1, shop.keys)

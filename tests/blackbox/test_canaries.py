@@ -34,7 +34,7 @@ def forms_of(text):
 
 
 def search(canaries, files):
-    """[(file, kind of canary)]. One pass over each file's bytes: windows of hex are looked up in a set."""
+    """[(file, kind of canary)]. One pass over each file's bytes: each window of eight is looked up."""
     needles = {}
     for text in canaries:
         for form in forms_of(text):
@@ -42,15 +42,12 @@ def search(canaries, files):
     by_head = {}
     for needle in needles:
         by_head.setdefault(needle[:8], []).append(needle)
-    heads = re.compile(b"|".join(re.escape(h) for h in sorted(by_head)))
     found = []
     for path in files:
         data = verify_ledger.read(path)
-        position = 0
-        while match := heads.search(data, position):
-            position = match.start() + 1
-            for needle in by_head[match.group()]:
-                if data.startswith(needle, match.start()):
+        for at in range(len(data) - 7):
+            for needle in by_head.get(data[at:at + 8], ()):
+                if data.startswith(needle, at):
                     found.append((os.path.basename(path), re.match("[A-Za-z]+?(?=[0-9a-f]{24})|.{4}", needles[needle])[0]))
     return found
 
@@ -130,7 +127,7 @@ class Canaries(Story):
                 buyer.post("/find", {"order": orders[0][1]["order"], "password": password})
             else:
                 buyer.get(f"/find?order={contact}&password={password}")
-                buyer.get(f"/nothing/{contact}?p={password}")
+                buyer.get(f"/nothing?contact={contact}&p={password}")
                 buyer.request("POST", "/pay/main/notify?contact=" + contact, body="password=" + password)
 
 

@@ -2,11 +2,11 @@
 
     python3 -m unittest tests/blackbox/test_first_sale.py
 """
-import os, re, secrets, subprocess, sys, tempfile, unittest, urllib.parse
+import os, re, secrets, subprocess, sys, tempfile, time, unittest, urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import verify_ledger  # noqa: E402
-from keystall import Browser, Buyer, Story, binary, free_port, run, signal, shutil  # noqa: E402
+from keystall import Browser, Buyer, Story, binary, clean_environment, free_port, run, signal, shutil  # noqa: E402
 
 
 class Demo:
@@ -15,10 +15,9 @@ class Demo:
     def __init__(self):
         self.home = tempfile.mkdtemp(prefix="keystall-demo-")
         listen, cashier = free_port(), free_port()
-        env = {k: v for k, v in os.environ.items() if not k.startswith("KEYSTALL_")}
         self.err = open(os.path.join(self.home, "stderr"), "wb")
         command = [binary(), "demo", "--dir", os.path.join(self.home, "d"), "--listen", f"127.0.0.1:{listen}", "--cashier", f"127.0.0.1:{cashier}"]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.err, env=env)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.err, env=clean_environment())
         self.lines, self.words = [], {}
         for raw in self.process.stdout:
             line = raw.decode().rstrip("\n")
@@ -97,6 +96,7 @@ class TheDemo(Story):
         for _ in range(200):
             if state["state"] == "delivered":
                 break
+            time.sleep(0.05)
             state = visit(order_url + ".json", cookies=cookies).json
         keys = self.assert_delivered(state)
         page = visit(order_url, cookies=cookies)

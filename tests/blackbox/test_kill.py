@@ -17,14 +17,14 @@ GONE = (OSError, http.client.HTTPException)
 class Kill(Story):
     def test_no_acknowledged_sale_is_lost_and_no_key_is_sold_twice(self):
         shop, gateway = self.open_shop(keys=0, start=False)
-        shop.keys = shop.import_keys("card", 200 + 120 * CYCLES)
+        shop.keys = shop.import_keys("card", 500 + 400 * CYCLES)
         vkey, seed = shop.vkey(), int(os.environ.get("KEYSTALL_SEED", random.randrange(2**32)))
         rng, slowest = random.Random(seed), 0.0
         self.placed, self.paid, self.seen, self.wrong = {}, set(), {}, []
         shop.start()
         for cycle in range(CYCLES):
             with self.subTest(f"cycle {cycle} of seed {seed}"):
-                self.one_cycle(shop, gateway, rng.uniform(0.15, 0.9))
+                self.one_cycle(shop, gateway, rng.uniform(0.1, 0.5))
                 note = self.note
                 ready = shop.start()
                 slowest = max(slowest, ready)
