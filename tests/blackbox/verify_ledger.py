@@ -312,6 +312,7 @@ def parse_entry(line):
     if e["type"] == "mark":
         kinds |= {k: kind for k, kind in (("beacon", text(".*")), ("down_ms", NATURAL)) if k in e}
     need(e.keys() == kinds.keys(), MALFORMED, "keys that its type does not have, or not all of them")
+    need((e["type"] == "open") == (e["seq"] == 0), MALFORMED, "`open` is seq 0, and only there")
     for k, kind in kinds.items():
         need(kind(e[k]), MALFORMED, f"value of {k}")
     return e
@@ -328,7 +329,7 @@ def commitment(salt, name, value):
 # --- What entries mean together (sections 1, 5, 6) -------------------------------------------------------------
 class State:
     def __init__(self, pinned):
-        self.pinned, self.origin, self.keys, self.trusted = pinned, None, [], False  # keys: (above this size, vkey)
+        self.pinned, self.origin, self.keys, self.trusted = pinned, None, [(0, pinned[0])], True  # keys: (above this size, vkey)
         self.time, self.beat, self.sales, self.batches, self.used, self.void = 0, 0, {}, [], set(), 0
         self.open_sale, self.gaps = None, []
 
@@ -356,7 +357,6 @@ class State:
 
     def apply(self, e, seq):
         kind = e["type"]
-        need((kind == "open") == (seq == 0), TAMPERED, "`open` is seq 0 and only there")
         need(e["t"] >= self.time, TAMPERED, "time goes back")
         self.time = e["t"]
         if kind != "slots":
@@ -567,6 +567,7 @@ class Receipt:
         return parts
 
     def parse_fields(self):
+        need(len({name for name, *_ in self.opens}) == len(self.opens), MALFORMED, "a field is opened twice")
         for part in self.opens:
             need(part[0] in ("buyer", "pay") and hexes(32)(part[1]), MALFORMED, "`open`")
             part[1:] = bytes.fromhex(part[1]), b64(part[2])
@@ -632,6 +633,8 @@ def verify_receipt(content, vkeys, known=()):
     for note in known:
         if not any(note.signed_by(v) for v in vkeys):
             faults.append(((2, 0), INCOMPLETE, "a known note is not signed by a pinned key"))
+        elif (note.origin, note.size) not in {(n.origin, n.size) for n in notes}:
+            faults.append(((2, 0), INCOMPLETE, "a known note of another size cannot be compared with this receipt"))
     seen = {}
     for note in [n for n in [*notes, *known] if any(n.signed_by(v) for v in vkeys)]:
         if seen.setdefault((note.origin, note.size), note.root) != note.root:
