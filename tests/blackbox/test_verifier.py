@@ -3,10 +3,11 @@
 The writer signs with Ed25519 and follows the format page; nothing of the daemon is used. Run alone:
     python3 -m unittest tests/blackbox/test_verifier.py
 """
-import base64, contextlib, hashlib, io, json, os, random, sys, tempfile, unittest
+import base64, contextlib, hashlib, io, json, os, random, subprocess, sys, tempfile, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import verify_ledger as v  # noqa: E402
+from keystall import binary  # noqa: E402
 
 HOUR = 3600 * 1000
 
@@ -248,6 +249,7 @@ class Ledgers(Case):
         w.sale("0:0", 1)
         w.mark()
         self.ledger(w, 0)
+        w.marks.pop()
         w.mark(signers=[old])
         self.ledger(w, 1)
 
@@ -257,9 +259,11 @@ class Ledgers(Case):
         w.rotate()
         w.sale("0:0", 1)
         w.mark()
-        w.marks.insert(0, w.marks.pop())
         w.mark(size=2)
+        w.marks.insert(0, w.marks.pop())
         self.ledger(w, 1)
+        w.marks.append(w.marks.pop(0))
+        self.ledger(w, 3)
 
     def test_a_rotation_without_the_origin_keys_consent_is_tampering(self):
         w = Writer()
@@ -545,6 +549,81 @@ class Vectors(Case):
             self.assertEqual(code, x["exit"], out)
 
         self.all_of("receipts", check)
+
+
+class Agreement(Case):
+    """Both verifiers say the same of the same files, also of broken ones. Needs keystall-verify; KEYSTALL_AGREEMENT cases of each kind."""
+
+    CASES = int(os.environ.get("KEYSTALL_AGREEMENT", "100"))
+
+    @classmethod
+    def setUpClass(cls):
+        try:
+            cls.rust = binary("keystall-verify")
+            assert os.path.exists(cls.rust), "no keystall-verify"
+        except AssertionError as error:
+            raise unittest.SkipTest(str(error)) from None
+
+    def both(self, what, path, w, about):
+        ours, out = self.run_it(what, path, w.vkey)
+        theirs = subprocess.run([self.rust, what, path, "--vkey", w.vkey], capture_output=True, text=True)
+        self.assertEqual(ours, theirs.returncode, f"{about}: verify_ledger.py then keystall-verify\n{out}---\n{(theirs.stdout + theirs.stderr)[-1500:]}")
+        return ours
+
+    def mutated(self, data, rng):
+        """A bit flipped, a byte taken away or put in, a line dropped, doubled or moved, or a digit changed."""
+        at, lines = rng.randrange(len(data)), data.split(b"\n")
+        i, j = rng.randrange(len(lines)), rng.randrange(len(lines))
+        swapped = list(lines)
+        swapped[i], swapped[j] = swapped[j], swapped[i]
+        digits = [k for k, c in enumerate(data) if 48 <= c < 58]
+        d = rng.choice(digits)
+        return rng.choice([data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1:], data[:at] + data[at + 1:], data[:at] + data[at:at + 1] + data[at:],
+                           data[:at], b"\n".join(lines[:i] + lines[i + 1:]), b"\n".join(lines[:i] + [lines[i]] + lines[i:]), b"\n".join(swapped),
+                           data[:d] + b"%d" % rng.randrange(10) + data[d + 1:]])
+
+    def test_on_honest_and_on_mutated_exports(self):
+        w, rng = story(), random.Random(21 + self.CASES)
+        folder = w.export(self.path())
+        self.assertEqual(self.both("ledger", folder, w, "whole"), 0)
+        for name in ("entries", "marks"):
+            path = os.path.join(folder, "gen-0", name + ".ndjson")
+            data = v.read(path)
+            for i in range(self.CASES):
+                self.write(self.mutated(data, rng), path)
+                with self.subTest(f"{name} {i}"):
+                    self.both("ledger", folder, w, name)
+            self.write(data, path)
+
+    def test_on_honest_and_on_mutated_receipts(self):
+        w, rng = story(), random.Random(22 + self.CASES)
+        for receipt in (w.receipt(4, [(0, 0), (0, 8)], more=[10]), w.receipt(17, [(1, 0)])):
+            self.assertEqual(self.both("receipt", self.write(receipt), w, "whole"), 0)
+            for i in range(self.CASES):
+                with self.subTest(i):
+                    self.both("receipt", self.write(self.mutated(receipt.encode(), rng)), w, "receipt")
+
+    def test_on_resealed_exports_with_one_entry_changed(self):
+        """Links and marks are made anew after the change, so that only the rules of the entries can tell."""
+        rng = random.Random(23 + self.CASES)
+        for i in range(self.CASES):
+            w = story(marks=False)
+            entries = [json.loads(line) for line in w.lines]
+            e = rng.choice(entries)
+            key = rng.choice([k for k in sorted(e) if k not in ("prev", "vkey")])
+            old = e[key]
+            others = [x[key] for x in entries if key in x and x["type"] == e["type"]]
+            integers = [old - 1, old + 1, 0, -1, 2**53 - 1, 2**53, old + 10**8] if isinstance(old, int) else [old + "0", old[:-1], "", old.upper(), old + ",0:19", "2:0", "0:19", "0:5-9", "0:1,0:0"]
+            e[key] = rng.choice(integers + others)
+            w.lines = []
+            for x in entries:
+                if x is not e or key != "prev":
+                    x["prev"] = v.entry_hash(w.lines[-1]).hex() if w.lines else "0" * 64
+                w.lines.append(json.dumps(x, sort_keys=True, separators=(",", ":")).encode())
+            w.mark(size=12)
+            w.mark()
+            with self.subTest(f"{i}: {key} of a {e['type']} from {old} to {e[key]}"):
+                self.both("ledger", w.export(self.path()), w, "resealed")
 
 
 if __name__ == "__main__":

@@ -446,7 +446,9 @@ def read_marks(folder, faults):
             need(isinstance(m["note"], str) and type(m["size"]) is int, MALFORMED, f"mark {i}")
             note = Note(m["note"])
             need(note.size == m["size"], MALFORMED, f"mark {i} names another size")
+            previous = notes[-1][1].size if notes else 0
             notes.append(((0, i), note))
+            need(note.size > previous, MALFORMED, f"mark {i}: the sizes of marks do not ascend from 1")
         except ValueError:
             faults.append(((0, i), MALFORMED, f"mark {i} is not JSON"))
         except Fault as f:
@@ -610,6 +612,7 @@ class Receipt:
             k = derive_key("keystall 2026-11 key commitment v1", salt + key)
             root = root_by_path(k, index, stock[batch]["count"], path)
             need(root and root.hex() == stock[batch]["keys"], TAMPERED, f"the key of slot {batch}:{index}")
+        need(len({note.origin for *_, note in self.blocks}) == 1, TAMPERED, "proofs of different origins")
         for (line, e), (index, path, note) in zip(self.entry + self.stock + self.more, self.blocks):
             by = [note.signed_by(v) for v in vkeys]
             need(False not in by, TAMPERED, "a signature is wrong")
