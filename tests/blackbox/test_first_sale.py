@@ -2,7 +2,7 @@
 
     python3 -m unittest tests/blackbox/test_first_sale.py
 """
-import os, re, secrets, subprocess, sys, tempfile, time, unittest, urllib.parse
+import os, re, secrets, subprocess, sys, tempfile, threading, time, unittest, urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import verify_ledger  # noqa: E402
@@ -19,6 +19,8 @@ class Demo:
         command = [binary(), "demo", "--dir", os.path.join(self.home, "d"), "--listen", f"127.0.0.1:{listen}", "--cashier", f"127.0.0.1:{cashier}"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.err, env=clean_environment())
         self.lines, self.words = [], {}
+        watchdog = threading.Timer(30, self.process.kill)  # a demo that never says `ready` ends the wait
+        watchdog.start()
         for raw in self.process.stdout:
             line = raw.decode().rstrip("\n")
             self.lines.append(line)
@@ -26,7 +28,7 @@ class Demo:
             self.words[word] = rest
             if line == "ready":
                 break
-        self.shop = ("127.0.0.1", listen)
+        watchdog.cancel()
 
     def close(self):
         self.process.send_signal(signal.SIGINT)
