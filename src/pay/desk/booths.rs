@@ -18,12 +18,19 @@ pub(in crate::pay) struct Booth {
     pub method: Option<String>,
 }
 
-/// Open channels by name.
-pub(super) type Booths = BTreeMap<ChannelName, Arc<Booth>>;
+/// The channels of a shop by name.
+#[derive(Default)]
+pub(super) struct Booths {
+    pub open: BTreeMap<ChannelName, Arc<Booth>>,
+    /// The others, with why they are closed.
+    pub closed: BTreeMap<ChannelName, String>,
+}
 
 /// Why a channel stays closed.
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
+    #[error("it is switched off")]
+    Disabled,
     #[error("kind {0:?} is not one that this version speaks")]
     Kind(String),
     #[error(transparent)]
@@ -40,18 +47,21 @@ pub(super) fn build(
     outbound: &Arc<dyn Outbound>,
     plain_http_allowed: &[(String, u16)],
 ) -> Booths {
-    let mut open = Booths::new();
-    for channel in channels.into_iter().filter(|channel| channel.enabled) {
+    let mut booths = Booths::default();
+    for channel in channels {
         match booth(&channel, outbound, plain_http_allowed) {
             Ok(booth) => {
-                open.insert(channel.name, Arc::new(booth));
+                booths.open.insert(channel.name, Arc::new(booth));
             }
             Err(error) => {
-                tracing::error!(channel = %channel.name, %error, "channel stays closed");
+                if channel.enabled {
+                    tracing::error!(channel = %channel.name, %error, "channel stays closed");
+                }
+                booths.closed.insert(channel.name, error.to_string());
             }
         }
     }
-    open
+    booths
 }
 
 /// What buyers call a way to pay; Chinese for every `zh` tag, English otherwise.
@@ -74,6 +84,9 @@ fn booth(
     outbound: &Arc<dyn Outbound>,
     plain_http_allowed: &[(String, u16)],
 ) -> Result<Booth, Unusable> {
+    if !channel.enabled {
+        return Err(Unusable::Disabled);
+    }
     if channel.kind != "epay" {
         return Err(Unusable::Kind(channel.kind.clone()));
     }

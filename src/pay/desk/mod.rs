@@ -161,7 +161,7 @@ impl Desk {
 
     /// Channels that buyers can choose, by name.
     pub fn open_channels(&self) -> Vec<ChannelName> {
-        self.booths().keys().cloned().collect()
+        self.booths().open.keys().cloned().collect()
     }
 
     /// What a channel is called on pages in the language of `language_tag` (BCP 47).
@@ -173,7 +173,7 @@ impl Desk {
 
     /// The gateway of an open channel.
     pub(super) fn booth(&self, name: &ChannelName) -> Option<Arc<Booth>> {
-        self.booths().get(name).cloned()
+        self.booths().open.get(name).cloned()
     }
 
     /// The order that a provider's number names, if it was made on `channel`. Only the number as it was given out is taken.

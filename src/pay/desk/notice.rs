@@ -10,7 +10,7 @@ use http::StatusCode;
 use super::Desk;
 use super::booths::Booth;
 use crate::actions::{Claim, RefusedNotice, SettleError};
-use crate::domain::{ChannelName, Money, Order, OrderId, Verdict};
+use crate::domain::{ChannelName, Money, Order, OrderId, Payment, Verdict};
 use crate::pay::notice::{NoticeRefusal, RawNotice, check_size, printable};
 use crate::pay::{
     Acknowledgement, LogFields, NoticeStatus, QUERY_TIMEOUT_MS, QueryAnswer, VerifiedNotice,
@@ -23,19 +23,24 @@ impl Desk {
         let received_at_ms = self.shop.now_ms();
         let name = ChannelName::parse(channel).ok();
         let booth = name.as_ref().and_then(|name| self.booth(name));
-        let (Some(name), Some(booth)) = (name, booth) else {
-            self.count("unknown", Verdict::Refused);
-            let channel = printable(channel.as_bytes());
-            tracing::info!(channel, peer = %raw.peer, "notice refused: no open channel of this name");
-            return REFUSED;
-        };
-        let decision = match check_size(raw) {
-            Ok(()) => self.decide(&name, &booth, raw).await,
-            Err(refusal) => Decision::refused(&refusal, LogFields::new()),
+        let (name, answer, decision) = match (name, booth) {
+            (Some(name), Some(booth)) => {
+                let decision = match check_size(raw) {
+                    Ok(()) => self.decide(&name, &booth, raw).await,
+                    Err(refusal) => Decision::refused(&refusal, LogFields::new()),
+                };
+                let answer = booth.gateway.acknowledgement(decision.accepted);
+                (name.to_string(), answer, decision)
+            }
+            (name, _) => {
+                let (name, decision) = self.no_booth(channel, name);
+                (name, REFUSED, decision)
+            }
         };
         log(&name, raw, &decision);
-        self.count(name.as_str(), decision.verdict);
-        let answer = booth.gateway.acknowledgement(decision.accepted);
+        if let Some(counter) = &self.counter {
+            counter.count(if name.is_empty() { "unknown" } else { &name }, decision.verdict);
+        }
         if !decision.kept {
             self.shop.refused_notices().push(RefusedNotice {
                 channel: name,
@@ -46,6 +51,20 @@ impl Desk {
             });
         }
         answer
+    }
+
+    /// A notice for a closed channel, or for none of the shop's: all names that strangers invent are one, the empty one.
+    fn no_booth(&self, channel: &str, name: Option<ChannelName>) -> (String, Decision) {
+        let booths = self.booths();
+        let closed = name.and_then(|name| booths.closed.get_key_value(&name));
+        let (name, why) = match closed {
+            Some((name, why)) => (name.to_string(), format!("the channel is closed: {why}")),
+            None => {
+                let channel = printable(channel.as_bytes());
+                (String::new(), format!("there is no channel {channel:?}"))
+            }
+        };
+        (name, Decision::of(Verdict::Refused, why, LogFields::new()))
     }
 
     async fn decide(&self, name: &ChannelName, booth: &Booth, raw: &RawNotice<'_>) -> Decision {
@@ -88,7 +107,7 @@ impl Desk {
             status => return Decision::ignored(status),
         }
         let mut disputed = false;
-        if booth.gateway.asks_before_settling(notice.amount) {
+        if !self.is_recorded(order, notice) && booth.gateway.asks_before_settling(notice.amount) {
             match ask(booth, order.id).await {
                 Ok(answer) => disputed = !confirms(&answer, notice),
                 Err(why) => return Decision::of(Verdict::Deferred, why, LogFields::new()),
@@ -120,10 +139,15 @@ impl Desk {
         }
     }
 
-    fn count(&self, channel: &str, verdict: Verdict) {
-        if let Some(counter) = &self.counter {
-            counter.count(channel, verdict);
-        }
+    /// Whether this very payment is recorded already: then nothing can follow from it, and it gets the same answer again
+    /// whether or not the provider can be asked now.
+    fn is_recorded(&self, order: &Order, notice: &VerifiedNotice) -> bool {
+        let known_as = format!("{}\n{}", order.channel, notice.transaction);
+        let fingerprint = self.shop.vault().fingerprint("payment", known_as.as_bytes());
+        let same = |payment: &Payment| {
+            payment.fingerprint == fingerprint && payment.amount == notice.amount
+        };
+        order.payments.iter().any(same)
     }
 }
 
@@ -220,7 +244,7 @@ fn as_received(raw: &RawNotice<'_>) -> Vec<u8> {
     bytes
 }
 
-fn log(channel: &ChannelName, raw: &RawNotice<'_>, decision: &Decision) {
+fn log(channel: &str, raw: &RawNotice<'_>, decision: &Decision) {
     let fields: Vec<String> = decision
         .fields
         .iter()
@@ -233,9 +257,9 @@ fn log(channel: &ChannelName, raw: &RawNotice<'_>, decision: &Decision) {
         decision.verdict,
         Verdict::Conflict | Verdict::Unconfirmed | Verdict::Mismatch | Verdict::Deferred
     ) {
-        tracing::warn!(%channel, order, verdict, why, fields, %peer, "notice");
+        tracing::warn!(channel, order, verdict, why, fields, %peer, "notice");
     } else {
-        tracing::info!(%channel, order, verdict, why, fields, %peer, "notice");
+        tracing::info!(channel, order, verdict, why, fields, %peer, "notice");
     }
 }
 
