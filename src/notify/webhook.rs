@@ -21,7 +21,9 @@ pub struct WebhookConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookConfigError {
     /// Not an address.
-    #[error("the webhook's url is an address like https://example.com/hook without user or fragment")]
+    #[error(
+        "the webhook's url is an address like https://example.com/hook without user or fragment"
+    )]
     Url,
     /// Not a key of the standard's size.
     #[error("the webhook's secret is whsec_ and the Base64 of 24 to 64 random bytes")]
@@ -185,7 +187,10 @@ mod tests {
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
         );
         let request = config().request(call).unwrap();
-        assert_eq!(request.headers()["webhook-id"], "msg_p5jXN8AQM9LWM0D4loKWxJek");
+        assert_eq!(
+            request.headers()["webhook-id"],
+            "msg_p5jXN8AQM9LWM0D4loKWxJek"
+        );
         assert_eq!(request.headers()["webhook-timestamp"], "1614265330");
         assert_eq!(request.body().as_ref(), br#"{"test": 2432232314}"#);
     }
@@ -210,7 +215,13 @@ mod tests {
     #[test]
     fn a_url_or_a_secret_of_another_form_is_refused() {
         let refused = |url: &str, secret: &str| WebhookConfig::new(url, &secret.into()).err();
-        for url in ["", "/hook", "ftp://a.example/", "https://u:p@a.example/", "https://a.example/#x"] {
+        for url in [
+            "",
+            "/hook",
+            "ftp://a.example/",
+            "https://u:p@a.example/",
+            "https://a.example/#x",
+        ] {
             assert_eq!(refused(url, SECRET), Some(WebhookConfigError::Url), "{url}");
         }
         for secret in ["", "whsec_", "whsec_c2hvcnQ=", "whsec_***"] {

@@ -80,7 +80,11 @@ impl Worker {
     }
 
     /// One look into the outbox. Whether more may be due at once.
-    async fn pass(&self, config: &WebhookConfig, shutdown: &Shared<impl Future<Output = ()>>) -> bool {
+    async fn pass(
+        &self,
+        config: &WebhookConfig,
+        shutdown: &Shared<impl Future<Output = ()>>,
+    ) -> bool {
         // What cannot be marked would be sent again and again.
         if self.shop.store().readonly() {
             return false;
@@ -107,7 +111,11 @@ impl Worker {
     async fn deliver(&self, config: &WebhookConfig, pending: PendingEffect) -> bool {
         let effect = &pending.effect;
         let delivered = self.unmarked().contains(&effect.id);
-        let outcome = if delivered { Ok(()) } else { self.call(config, &pending).await };
+        let outcome = if delivered {
+            Ok(())
+        } else {
+            self.call(config, &pending).await
+        };
         let marked = match outcome {
             Ok(()) => {
                 self.unmarked().insert(effect.id);
@@ -167,7 +175,9 @@ impl WebhookSender for Client {
     ) -> std::pin::Pin<Box<dyn Future<Output = Result<StatusCode, String>> + Send + '_>> {
         Box::pin(async move {
             let answer = self.send(request).await;
-            answer.map(|answer| answer.status).map_err(|error| error.to_string())
+            answer
+                .map(|answer| answer.status)
+                .map_err(|error| error.to_string())
         })
     }
 }

@@ -205,7 +205,10 @@ impl Desk {
         };
         let (money, currency) = (paid.money.decimal(), paid.money.currency.as_str());
         if paid.money.currency != order.total.currency || paid.money.amount <= 0 {
-            let why = format!("{money} {currency} paid, {} expected", order.total.decimal());
+            let why = format!(
+                "{money} {currency} paid, {} expected",
+                order.total.decimal()
+            );
             return found(Verdict::Mismatch, why);
         }
         let raw = format!(
@@ -350,7 +353,10 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "{}  {:>14} {currency}  {:<12} {verdict}: {}",
-                found.order, money, found.channel.as_str(), found.why
+                found.order,
+                money,
+                found.channel.as_str(),
+                found.why
             )?;
         }
         write!(

@@ -106,9 +106,7 @@ fn is_listed(gateway: &str, allowed: &[(String, u16)]) -> bool {
         return false;
     };
     let host = uri.host().unwrap_or("").to_ascii_lowercase();
-    let host = host
-        .trim_start_matches('[')
-        .trim_end_matches([']', '.']);
+    let host = host.trim_start_matches('[').trim_end_matches([']', '.']);
     let port = uri.port_u16().unwrap_or(80);
     allowed
         .iter()
@@ -146,7 +144,11 @@ mod tests {
         let allowed = [("127.0.0.1".to_owned(), 8900), ("::1".to_owned(), 80)];
         assert!(is_listed("http://127.0.0.1:8900/epay", &allowed));
         assert!(is_listed("http://[::1]", &allowed));
-        for gateway in ["http://127.0.0.1", "http://127.0.0.1:8901", "http://gw.example.com"] {
+        for gateway in [
+            "http://127.0.0.1",
+            "http://127.0.0.1:8901",
+            "http://gw.example.com",
+        ] {
             assert!(!is_listed(gateway, &allowed), "{gateway}");
         }
     }

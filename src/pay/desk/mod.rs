@@ -6,8 +6,12 @@
 //! It never writes to the store itself: what a payment means is decided by the shop's `settle`, in one transaction.
 
 mod booths;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(in crate::pay) mod fixture;
 mod notice;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::net::IpAddr;

@@ -39,7 +39,10 @@ impl Desk {
         };
         log(&name, raw, &decision);
         if let Some(counter) = &self.counter {
-            counter.count(if name.is_empty() { "unknown" } else { &name }, decision.verdict);
+            counter.count(
+                if name.is_empty() { "unknown" } else { &name },
+                decision.verdict,
+            );
         }
         if !decision.kept {
             self.shop.refused_notices().push(RefusedNotice {
@@ -79,7 +82,11 @@ impl Desk {
             Ok(None) => return Decision::unknown_order(&notice.order, fields),
             Err(fault) => {
                 tracing::error!(channel = %name, error = %fault, "a notice cannot be decided");
-                return Decision::of(Verdict::Deferred, "the shop could not read its orders", fields);
+                return Decision::of(
+                    Verdict::Deferred,
+                    "the shop could not read its orders",
+                    fields,
+                );
             }
         };
         let decision = self.decide_on(booth, &order, &notice, raw).await;
@@ -131,7 +138,9 @@ impl Desk {
                 order: None,
                 fields: LogFields::new(),
             },
-            Err(SettleError::UnknownOrder) => Decision::unknown_order(&notice.order, LogFields::new()),
+            Err(SettleError::UnknownOrder) => {
+                Decision::unknown_order(&notice.order, LogFields::new())
+            }
             Err(error) => {
                 let why = format!("{} paid, not recorded: {error}", shown(paid));
                 Decision::of(Verdict::Deferred, why, LogFields::new())
@@ -143,7 +152,10 @@ impl Desk {
     /// whether or not the provider can be asked now.
     fn is_recorded(&self, order: &Order, notice: &VerifiedNotice) -> bool {
         let known_as = format!("{}\n{}", order.channel, notice.transaction);
-        let fingerprint = self.shop.vault().fingerprint("payment", known_as.as_bytes());
+        let fingerprint = self
+            .shop
+            .vault()
+            .fingerprint("payment", known_as.as_bytes());
         let same = |payment: &Payment| {
             payment.fingerprint == fingerprint && payment.amount == notice.amount
         };
