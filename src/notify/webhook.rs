@@ -208,7 +208,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&Event::of(&effect, None)).unwrap(),
-            r#"{"type":"refund.due","timestamp":"2026-11-18T09:46:40Z","data":{"order":"0000000000000"}}"#
+            r#"{"type":"refund.due","timestamp":"2026-11-18T11:06:40Z","data":{"order":"0000000000000"}}"#
         );
     }
 

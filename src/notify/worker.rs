@@ -181,3 +181,7 @@ impl WebhookSender for Client {
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -34,3 +34,25 @@ fn failure(error: OutboundError) -> OutboundFailure {
         other => OutboundFailure::Unreachable(other.to_string()),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::net::ClientPolicy;
+
+    #[tokio::test]
+    async fn a_gateway_inside_the_private_network_is_refused_and_its_address_is_not_told() {
+        let client = Client::new(ClientPolicy::default()).unwrap();
+        let outbound = NetOutbound(Arc::new(client));
+        let request = |address: &str| http::Request::get(address).body(Bytes::new()).unwrap();
+        let refused = outbound
+            .send(request("https://127.0.0.1/api.php?key=secret"))
+            .await;
+        assert_eq!(refused.unwrap_err(), OutboundFailure::NotAllowed);
+        let refused = outbound
+            .send(request("ftp://pay.example/api.php?key=secret"))
+            .await;
+        assert!(!refused.unwrap_err().to_string().contains("secret"));
+    }
+}

@@ -368,3 +368,7 @@ impl fmt::Display for Report {
         )
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -11,6 +11,7 @@ use super::Desk;
 use super::booths::Booth;
 use crate::actions::{Claim, RefusedNotice, SettleError};
 use crate::domain::{ChannelName, Money, Order, OrderId, Payment, Verdict};
+use crate::limits;
 use crate::pay::notice::{NoticeRefusal, RawNotice, check_size, printable};
 use crate::pay::{
     Acknowledgement, LogFields, NoticeStatus, QUERY_TIMEOUT_MS, QueryAnswer, VerifiedNotice,
@@ -50,7 +51,7 @@ impl Desk {
                 received_at_ms,
                 verdict: decision.verdict,
                 why: decision.why,
-                raw: as_received(raw),
+                raw: as_received(raw, limits::BAD_NOTICE_BYTES_MAX),
             });
         }
         answer
@@ -126,7 +127,7 @@ impl Desk {
             transaction: notice.transaction.clone(),
             amount: notice.amount,
             currency: notice.currency,
-            raw: as_received(raw),
+            raw: as_received(raw, limits::NOTICE_BYTES_MAX),
             disputed,
         };
         match self.shop.settle(claim).await {
@@ -247,13 +248,17 @@ fn shown(money: Money) -> String {
 }
 
 /// The notice in one piece, for the merchant's eyes and for a replay: `GET ?query`, or `POST ?query`, a newline, the body.
-fn as_received(raw: &RawNotice<'_>) -> Vec<u8> {
-    let mut bytes = raw.method.as_str().as_bytes().to_vec();
-    bytes.extend_from_slice(b" ?");
-    bytes.extend_from_slice(raw.query);
-    bytes.push(b'\n');
-    bytes.extend_from_slice(raw.body);
-    bytes
+/// At most `bytes_max` of it.
+fn as_received(raw: &RawNotice<'_>, bytes_max: usize) -> Vec<u8> {
+    let pieces = [
+        raw.method.as_str().as_bytes(),
+        b" ?",
+        raw.query,
+        b"\n",
+        raw.body,
+    ];
+    let bytes = pieces.into_iter().flatten().copied();
+    bytes.take(bytes_max).collect()
 }
 
 fn log(channel: &str, raw: &RawNotice<'_>, decision: &Decision) {

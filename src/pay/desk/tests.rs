@@ -368,6 +368,7 @@ async fn a_notice_that_means_not_yet_is_acknowledged_and_changes_nothing() {
         assert_eq!(test.last_verdict(), Verdict::Ignored);
         assert_eq!(test.now(&order), order);
     }
+    test.inner.clock.advance_ms(1);
     says(NoticeStatus::Paid, Currency::parse("USD").unwrap());
     assert_eq!(test.get("main", "").await.body, FAIL);
     assert_eq!(test.last_refusal(), "19.90 USD paid, 19.90 CNY expected");
