@@ -49,6 +49,8 @@ pub mod daemon;
 #[cfg(feature = "daemon")]
 pub mod net;
 #[cfg(feature = "daemon")]
+pub mod notify;
+#[cfg(feature = "daemon")]
 pub mod pay;
 #[cfg(feature = "daemon")]
 pub mod store;
