@@ -18,5 +18,3 @@ pub mod net;
 pub mod config;
 #[cfg(feature = "daemon")]
 pub mod web;
-#[cfg(feature = "daemon")]
-pub mod daemon;

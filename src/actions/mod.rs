@@ -31,7 +31,7 @@ pub use chain::{Chain, Latest};
 pub use channels::{ChannelError, ChannelSettings};
 pub use checkout::{CheckoutError, CheckoutRequest};
 pub use decide_by_hand::HandError;
-pub use export_ledger::{ExportError, ExportFile};
+pub use export_ledger::{ExportError, Exported};
 pub use find_order::FindError;
 pub use highwater::HighwaterError;
 pub use list_orders::OrderFilter;

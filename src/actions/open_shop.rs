@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast, watch};
 
 use super::chain::Chain;
 use super::highwater::{Highwater, HighwaterError};
@@ -102,6 +102,7 @@ pub struct Shop {
     pub(super) refused: RefusedNotices,
     pub(super) hashing: Arc<Semaphore>,
     pub(super) importing: Mutex<()>,
+    pub(super) channels_version: watch::Sender<u64>,
     highwater: Highwater,
 }
 
@@ -216,6 +217,7 @@ impl Shop {
             refused: RefusedNotices::default(),
             hashing: Arc::new(Semaphore::new(HASHES_AT_A_TIME)),
             importing: Mutex::new(()),
+            channels_version: watch::Sender::new(0),
             highwater,
         };
         shop.clear_staging()?;

@@ -9,8 +9,15 @@
 
 pub mod commitment;
 pub mod entry;
+mod exit;
+pub mod export;
 pub mod note;
+pub mod receipt;
 pub mod tree;
+pub mod verify;
+
+pub use exit::Exit;
+pub use note::Vkey;
 
 use std::fmt;
 

@@ -201,9 +201,12 @@ impl Checkpoint {
         verdict
     }
 
-    /// Whether any signature line bears the log's own name.
-    pub fn names_its_origin(&self) -> bool {
-        self.signatures.iter().any(|s| s.name == self.origin)
+    /// Drops the signatures of witnesses, for whoever keeps many checkpoints.
+    pub(crate) fn forget_strangers(&mut self) {
+        let origin = &self.origin;
+        self.signatures
+            .retain(|signature| signature.name == *origin);
+        self.signatures.shrink_to_fit();
     }
 }
 

@@ -256,7 +256,7 @@ impl Inner {
             .allow_private
             .iter()
             .any(|(h, p)| *h == host && *p == port);
-        if !is_allowed && !(is_tls && port == 443) {
+        if !(is_allowed || is_tls && port == 443) {
             return Err(OutboundError::Url(
                 "only https:// on port 443 is spoken; list the place as host:port in [net] allow_private otherwise",
             ));

@@ -9,6 +9,7 @@
 //! It takes a tower `Service` and never knows what is served; it never follows a redirect, never reads settings itself and
 //! never decides anything about the shop.
 
+mod activity;
 pub mod admin_client;
 pub mod client;
 pub mod client_address;

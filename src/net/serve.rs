@@ -4,15 +4,11 @@ use std::{
     io,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use http::{Request, Response};
-use http_body_util::BodyExt;
 use hyper::{
     body::{Body, Incoming},
     service::service_fn,
@@ -24,12 +20,13 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{sleep, timeout},
 };
 use tower::{Service, ServiceExt};
 
 use super::{
     BoxError, Peer,
+    activity::{Activity, Counted, InProgress},
     listen::{Accepted, Listener},
     places::{Place, Places},
     stall::Stall,
@@ -72,8 +69,6 @@ pub struct Timeouts {
 
 /// After an error of `accept` that is about this process (no file descriptor left), before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-/// How long a connection that was asked to end may take to.
-const LINGER: Duration = Duration::from_secs(5);
 
 impl Default for ServeLimits {
     fn default() -> Self {
@@ -358,12 +353,7 @@ async fn speak<T, S, B>(
         Box::pin(async move {
             let response = answer.await.map_err(|error| ServiceFailed(error.into()))?;
             // In progress until the body is written or given up, not only until it is begun.
-            Ok(response.map(|body| {
-                body.map_frame(move |frame| {
-                    let _until_dropped = &in_progress;
-                    frame
-                })
-            }))
+            Ok(response.map(|body| Counted::new(body, in_progress)))
         }) as Pin<Box<dyn Future<Output = Result<_, ServiceFailed>> + Send>>
     });
     let builder = if is_http2 {
@@ -412,70 +402,6 @@ fn root<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error
         error = source;
     }
     error
-}
-
-/// Whether a connection is in use, and since when it is not.
-struct Activity {
-    started: Instant,
-    in_progress: AtomicU32,
-    /// Milliseconds after `started`.
-    last_ms: AtomicU64,
-    has_served: AtomicBool,
-}
-
-impl Activity {
-    fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            in_progress: AtomicU32::new(0),
-            last_ms: AtomicU64::new(0),
-            has_served: AtomicBool::new(false),
-        }
-    }
-
-    fn touch(&self) {
-        let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_ms.store(elapsed_ms, Ordering::Relaxed);
-    }
-
-    /// Ready once nothing has been in progress for as long as a connection in its state is kept.
-    async fn quiet(&self, timeouts: &Timeouts, is_ending: bool) {
-        loop {
-            let kept = match (is_ending, self.has_served.load(Ordering::Relaxed)) {
-                (true, _) => LINGER,
-                (false, false) => timeouts.header_read,
-                (false, true) => timeouts.idle,
-            };
-            if self.in_progress.load(Ordering::Relaxed) > 0 {
-                sleep(kept).await;
-                continue;
-            }
-            let last = Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
-            let until = self.started + last + kept;
-            if Instant::now() >= until {
-                return;
-            }
-            sleep_until(until).await;
-        }
-    }
-}
-
-/// One request in progress, until dropped.
-struct InProgress(Arc<Activity>);
-
-impl InProgress {
-    fn new(activity: Arc<Activity>) -> Self {
-        activity.in_progress.fetch_add(1, Ordering::Relaxed);
-        activity.has_served.store(true, Ordering::Relaxed);
-        Self(activity)
-    }
-}
-
-impl Drop for InProgress {
-    fn drop(&mut self) {
-        self.0.touch();
-        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

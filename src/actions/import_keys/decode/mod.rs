@@ -31,7 +31,7 @@ pub struct Options {
 /// What the lines of a file are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
-    /// A table if a column is asked for or the first line is a header with a known name, else lines.
+    /// A table if a column is asked for, or if the first line has a known header or begins with a quote; else lines.
     #[default]
     Auto,
     /// Each line is a key.
@@ -254,7 +254,9 @@ impl<R: Read> KeyReader<R> {
         let found = match self.options.format {
             Format::Txt if column.is_some() => return Err(DecodeError::ColumnOfLines),
             Format::Txt => None,
-            Format::Auto if column.is_none() => table::with_known_header(&self.line)?,
+            Format::Auto if column.is_none() => {
+                table::that_shows_itself(&self.line, self.lines_read)?
+            }
             Format::Auto | Format::Csv => {
                 Some(table::of_first_line(&self.line, self.lines_read, column)?)
             }

@@ -39,23 +39,25 @@ impl Table {
     }
 }
 
-/// The table that a first line with a known header begins, and that the line is only its header; `None` if it is no such line.
-pub(super) fn with_known_header(first: &str) -> Result<Option<(Table, bool)>, DecodeError> {
+/// As [`of_first_line`], if the line has a known header's name or begins with a quote; `None` for any other line.
+pub(super) fn that_shows_itself(
+    first: &str,
+    line: u64,
+) -> Result<Option<(Table, bool)>, DecodeError> {
     let delimiter = delimiter(first);
     let Some(cells) = cells(first, delimiter) else {
         return Ok(None);
     };
-    let names = names(&cells);
-    if !names.iter().any(|name| is_known(name)) {
-        return Ok(None);
+    let quoted = first.trim_start().starts_with('"');
+    if quoted || names(&cells).iter().any(|name| is_known(name)) {
+        of_first_line(first, line, None).map(Some)
+    } else {
+        Ok(None)
     }
-    let pick = pick_by_names(&names).ok_or(DecodeError::WhichColumn {
-        columns: names.len(),
-    })?;
-    Ok(Some((Table { delimiter, pick }, true)))
 }
 
-/// The table that `first` begins, and whether that line is only a header.
+/// The table that `first` begins, and whether that line is only a header. Two columns without a known header are a number
+/// and its password.
 pub(super) fn of_first_line(
     first: &str,
     line: u64,
@@ -80,6 +82,7 @@ pub(super) fn of_first_line(
             (pick_by_names(&names).ok_or(which)?, true)
         }
         None if names.len() == 1 => (Pick::One(0), false),
+        None if names.len() == 2 => (Pick::Joined(0, 1), false),
         None => {
             return Err(DecodeError::WhichColumn {
                 columns: names.len(),

@@ -162,6 +162,8 @@ fn an_escaped_line_feed_is_kept_as_it_is_written() {
 
 #[test]
 fn nul_control_and_invisible_characters_are_refused_with_their_line_and_the_rest_is_read() {
+    let nul = read(b"A\0B-1\n", Options::default());
+    assert_eq!(nul.unwrap_err(), DecodeError::Control { line: 1, code: 0 });
     let file = "A-1\nA\u{0}2\nA\u{202e}3\nA\u{200b}4\nA\t5\nA-6\nKEY\u{feff}\n";
     let (good, bad): (Vec<_>, Vec<_>) =
         KeyReader::new(file.as_bytes(), Options::default()).partition(Result::is_ok);
@@ -284,9 +286,16 @@ fn a_number_and_its_password_are_delivered_together() {
 }
 
 #[test]
+fn two_columns_without_a_header_are_a_number_and_its_password() {
+    let joined = table("1001,abc\n1002,\"d,e\"\n", None).unwrap();
+    assert_eq!(joined, ["1001----abc", "1002----d,e"]);
+    assert_eq!(table("1001,abc\n", Some("1")).unwrap(), ["1001"]);
+}
+
+#[test]
 fn a_table_that_does_not_say_where_its_keys_are_asks_for_the_column() {
-    let error = table("A-1,abc\nA-2,def\n", None).unwrap_err();
-    assert_eq!(error, DecodeError::WhichColumn { columns: 2 });
+    let error = table("A-1,abc,x\nA-2,def,y\n", None).unwrap_err();
+    assert_eq!(error, DecodeError::WhichColumn { columns: 3 });
     assert!(error.to_string().contains("--column"));
     assert_eq!(
         table("key,code\n1,2\n", None).unwrap_err(),
@@ -321,6 +330,11 @@ fn a_file_of_unknown_kind_is_a_table_only_if_its_header_says_so() {
     assert_eq!(keys(b"key\nA-1\n"), ["A-1"]);
     assert_eq!(keys(b"A-1,abc\nA-2,def\n"), ["A-1,abc", "A-2,def"]);
     assert_eq!(keys(b"A\"1,x\n"), ["A\"1,x"]);
+    assert_eq!(
+        keys(b"\"u1\",\"pa\"\"ss, 1\"\r\n\"u2\",x\r\n"),
+        ["u1----pa\"ss, 1", "u2----x"]
+    );
+    assert_eq!(keys(b"\"u1,x\n"), ["\"u1,x"]);
     let lines = read(b"key\nA-1\n", options(Format::Txt, None)).unwrap();
     assert_eq!(lines[0].1, "key");
     let chosen = read(b"x,A-1\n", options(Format::Auto, Some("2"))).unwrap();

@@ -1,0 +1,143 @@
+//! What a merchant decides by hand: deliver, cancel, or say that money was returned. Each through the same path as the machine's
+//! own decisions, with a reason that is kept.
+
+use super::deliver::{Counter, open_private};
+use super::open_shop::Shop;
+use super::stock;
+use crate::domain::{EffectKind, Order, OrderId, OrderState, Reason};
+use crate::limits;
+use crate::store::{Fault, Rows, Tx, WriteError};
+
+/// Why a decision does not stand.
+#[derive(Debug, thiserror::Error)]
+pub enum HandError {
+    /// No such order.
+    #[error("there is no order {0}")]
+    Unknown(OrderId),
+    /// Its state does not allow it.
+    #[error("the order is {}: {hint}", state.as_str())]
+    State {
+        /// Where it stands.
+        state: OrderState,
+        /// What can be done instead.
+        hint: &'static str,
+    },
+    /// No stock.
+    #[error("not enough keys in stock: import some, then deliver again")]
+    Stock,
+    /// Nothing to return.
+    #[error("nothing waits to be returned for this order")]
+    NothingOwed,
+    /// No reason given, or too long.
+    #[error("a reason of 1 to {} bytes is kept with the decision", limits::NOTE_BYTES_MAX)]
+    Note,
+    /// The store did not take it.
+    #[error("{0}")]
+    Store(String),
+}
+
+type Refusal = WriteError<HandError>;
+
+impl Shop {
+    /// Hands an order out although no notice settled it: a person saw the money, or gives the goods.
+    ///
+    /// # Errors
+    /// [`HandError`].
+    pub fn deliver_by_hand(&self, id: OrderId, note: &str) -> Result<Order, HandError> {
+        let (vault, chain, tell_merchant) = (self.vault.clone(), self.chain.clone(), self.policy.tell_merchant);
+        self.decide(id, note, move |tx, order| {
+            let counter = Counter { vault: &vault, chain: &chain, tell_merchant };
+            let open = matches!(order.state, OrderState::Pending | OrderState::Paid | OrderState::Expired);
+            if !open {
+                return Err(state(order, "only an unpaid, paid or expired order can be delivered"));
+            }
+            if !counter.has_stock(tx, order)? {
+                return Err(WriteError::Refused(HandError::Stock));
+            }
+            let (private, key) = open_private(&vault, order)?;
+            settle_short_payments(order);
+            counter.hand_out(tx, order, &private, &key)?;
+            order.reason = Some(Reason::ByHand);
+            Ok(())
+        })
+    }
+
+    /// Withdraws an order. Money that arrived waits to be returned.
+    ///
+    /// # Errors
+    /// [`HandError`].
+    pub fn cancel_by_hand(&self, id: OrderId, note: &str) -> Result<Order, HandError> {
+        let tell_merchant = self.policy.tell_merchant;
+        self.decide(id, note, move |tx, order| {
+            match order.state {
+                OrderState::Pending => stock::release(tx, order.id, &order.product, &order.slots)?,
+                OrderState::Paid | OrderState::Expired => {}
+                _ => return Err(state(order, "only an unpaid, paid or expired order can be cancelled")),
+            }
+            order.slots.clear();
+            order.reason = Some(Reason::ByHand);
+            order.state = if order.payments.is_empty() { OrderState::Cancelled } else { OrderState::Refunding };
+            if tell_merchant && order.owed() > 0 {
+                tx.promise(EffectKind::RefundDue, order.id)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Records that all money that waited was returned, outside the shop.
+    ///
+    /// # Errors
+    /// [`HandError`].
+    pub fn returned_by_hand(&self, id: OrderId, note: &str) -> Result<Order, HandError> {
+        self.decide(id, note, |_, order| {
+            if order.owed() == 0 {
+                return Err(WriteError::Refused(HandError::NothingOwed));
+            }
+            let state = order.state;
+            for payment in &mut order.payments {
+                payment.returned += payment.owed(state);
+            }
+            if order.state == OrderState::Refunding {
+                order.state = OrderState::Refunded;
+            }
+            Ok(())
+        })
+    }
+
+    fn decide<F>(&self, id: OrderId, note: &str, decision: F) -> Result<Order, HandError>
+    where
+        F: Fn(&mut Tx<'_>, &mut Order) -> Result<(), Refusal> + Send + 'static,
+    {
+        let note = note.trim().to_owned();
+        if note.is_empty() || note.len() > limits::NOTE_BYTES_MAX {
+            return Err(HandError::Note);
+        }
+        let write = self.store.write(move |tx| {
+            let before = tx.order(id)?.ok_or(WriteError::Refused(HandError::Unknown(id)))?;
+            let mut order = Order { note: Some(note.clone()), ..before.clone() };
+            decision(tx, &mut order)?;
+            tx.put_order(&order, Some(&before))?;
+            Ok(order)
+        });
+        write.wait().map_err(|error| match error {
+            WriteError::Refused(refusal) => refusal,
+            error => HandError::Store(error.to_string()),
+        })
+    }
+}
+
+/// Short payments of an order that is given out anyway were accepted as they are: nothing of them waits any more. The first
+/// becomes the one that pays, which the `sale` names.
+fn settle_short_payments(order: &mut Order) {
+    use crate::domain::PaymentOutcome::{Queued, Settled, Short};
+    if order.payments.iter().any(|payment| matches!(payment.outcome, Settled { .. } | Queued { .. })) {
+        return;
+    }
+    for payment in order.payments.iter_mut().filter(|payment| payment.outcome == Short) {
+        payment.outcome = Settled { surplus: 0 };
+    }
+}
+
+fn state(order: &Order, hint: &'static str) -> Refusal {
+    WriteError::Refused(HandError::State { state: order.state, hint })
+}

@@ -1,0 +1,315 @@
+//! Keys come in: read, checked, sealed, committed to. An import is one batch, all or nothing; nothing is stock before its end.
+//!
+//! Keys are stored in bounded writes under a batch number that is not stock yet, so sales between them do not wait; the last
+//! write makes them stock, with the ledger's `stock` entry. What an import that did not end left behind is cleared.
+
+pub mod decode;
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::io::Read;
+use std::sync::PoisonError;
+
+use regex::bytes::Regex;
+use zeroize::Zeroizing;
+
+use self::decode::{KeyLine, KeyReader, Options, mask};
+use super::deliver::slot_row;
+use super::open_shop::{Shop, unwritten};
+use crate::domain::{Secret, SlotRef, Slug, Span, seams::random};
+use crate::ledger::commitment;
+use crate::ledger::entry::Body;
+use crate::ledger::tree::Frontier;
+use crate::limits;
+use crate::store::{Batch, Fault, Rows, SlotRow, Staging, WriteError};
+use crate::vault::DataKey;
+
+/// What to import, and how.
+#[derive(Clone, Debug)]
+pub struct ImportRequest {
+    /// Into which product's pool.
+    pub product: Slug,
+    /// How the file is read.
+    pub options: Options,
+    /// Each key must match it as a whole.
+    pub pattern: Option<String>,
+    /// Look only.
+    pub dry_run: bool,
+}
+
+/// What an import found, and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ImportReport {
+    /// Keys in the file.
+    pub read: u64,
+    /// Keys that were (or would be) imported.
+    pub imported: u64,
+    /// The first of them, masked.
+    pub preview: Vec<String>,
+    /// Keys that stood in the file before.
+    pub duplicate_in_file: u64,
+    /// Keys that this product holds or held.
+    pub duplicate_in_pool: u64,
+    /// Keys that another product holds or held.
+    pub duplicate_elsewhere: u64,
+    /// Lines that cannot be imported, with the reason; the first hundred.
+    pub bad_lines: Vec<(u64, String)>,
+    /// How many there are.
+    pub bad: u64,
+    /// How the file was encoded.
+    pub encoding: Option<String>,
+    /// Number of the batch, once it is stock.
+    pub batch: Option<u32>,
+}
+
+/// Why nothing was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// No such product.
+    #[error("there is no product {0}: make it with `keystall product add`")]
+    Product(Slug),
+    /// Not a regular expression.
+    #[error("--pattern is not a regular expression: {0}")]
+    Pattern(String),
+    /// The file cannot be read on.
+    #[error("{0}; nothing was imported")]
+    File(#[from] decode::DecodeError),
+    /// Some lines are no keys.
+    #[error("{} lines cannot be imported, the first is line {}: {}; nothing was imported", report.bad, first_bad(report).0, first_bad(report).1)]
+    BadLines {
+        /// What was found.
+        report: Box<ImportReport>,
+    },
+    /// No key that is new.
+    #[error("no new key in {} read; nothing was imported", report.read)]
+    NothingNew {
+        /// What was found.
+        report: Box<ImportReport>,
+    },
+    /// The store did not take it.
+    #[error("{0}; nothing was imported")]
+    Store(String),
+}
+
+/// Keys stored in one write: some milliseconds of the writer's time.
+const CHUNK: usize = 1_000;
+const PREVIEW: usize = 5;
+const BAD_LINES_NAMED: usize = 100;
+/// Bytes of a pattern's compiled form.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+impl Shop {
+    /// Imports the keys of a file. `progress` is told the bytes and keys read so far. Follow it with
+    /// [`Shop::deliver_waiting`]: paid orders may wait for these keys.
+    ///
+    /// # Errors
+    /// [`ImportError`]; then nothing was imported.
+    pub fn import_keys(&self, request: &ImportRequest, file: impl Read, mut progress: impl FnMut(u64, u64)) -> Result<ImportReport, ImportError> {
+        // One import at a time: its batch number is the next one until it ends.
+        let _turn = self.importing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut import = Import::begin(self, request)?;
+        let mut reader = KeyReader::new(file, request.options.clone());
+        let mut outcome = Ok(());
+        while outcome.is_ok() {
+            let Some(line) = reader.next() else { break };
+            outcome = import.take(line);
+            if import.report.read % 500 == 0 {
+                progress(reader.bytes_read(), import.report.read);
+            }
+        }
+        progress(reader.bytes_read(), import.report.read);
+        import.report.encoding = reader.encoding().map(str::to_owned);
+        let ended = outcome.and_then(|()| import.end());
+        if ended.is_err() {
+            self.clear_staging().map_err(|fault| ImportError::Store(fault.to_string()))?;
+        }
+        ended
+    }
+
+    /// Clears what an import that did not end left behind.
+    pub(super) fn clear_staging(&self) -> Result<(), Fault> {
+        while let Some(staging) = self.store.read()?.staging()? {
+            let write = self.store.write(move |tx| -> Result<(), WriteError<Infallible>> {
+                let from = staging.count.saturating_sub(CHUNK as u32);
+                for index in from..staging.count {
+                    tx.forget_slot(SlotRef { batch: staging.batch, index })?;
+                }
+                let left = Staging { count: from, ..staging.clone() };
+                Ok(tx.put_staging(Some(&left).filter(|left| left.count > 0))?)
+            });
+            write.wait().map_err(unwritten)?;
+        }
+        Ok(())
+    }
+}
+
+struct Import<'a> {
+    shop: &'a Shop,
+    request: &'a ImportRequest,
+    pattern: Option<Regex>,
+    pool_key: DataKey,
+    batch: u32,
+    seen: HashSet<[u8; 16]>,
+    tree: Frontier,
+    chunk: Vec<(SlotRef, SlotRow, Vec<[u8; 32]>)>,
+    report: ImportReport,
+}
+
+impl<'a> Import<'a> {
+    fn begin(shop: &'a Shop, request: &'a ImportRequest) -> Result<Self, ImportError> {
+        let pattern = request.pattern.as_deref().map(compile).transpose()?;
+        let snapshot = shop.store.read().map_err(stored)?;
+        let pool = snapshot.pool(&request.product).map_err(stored)?.ok_or_else(|| ImportError::Product(request.product.clone()))?;
+        let pool_key = shop.vault.pool_key(request.product.as_str().as_bytes(), &pool.wrapped_key);
+        let pool_key = pool_key.map_err(|_| stored(Fault::Invariant("a pool's key opens")))?;
+        let batch = snapshot.head().map_err(stored)?.next_batch;
+        Ok(Self {
+            shop,
+            request,
+            pattern,
+            pool_key,
+            batch,
+            seen: HashSet::new(),
+            tree: Frontier::new(),
+            chunk: Vec::with_capacity(CHUNK),
+            report: ImportReport::default(),
+        })
+    }
+
+    fn take(&mut self, line: Result<KeyLine, decode::DecodeError>) -> Result<(), ImportError> {
+        self.report.read += 1;
+        match line {
+            Ok(KeyLine { line, key }) if !self.fits(&key) => {
+                self.bad(line, "does not match --pattern".to_owned());
+                Ok(())
+            }
+            Ok(KeyLine { key, .. }) => self.take_key(&key),
+            Err(error) if error.is_final() => Err(error.into()),
+            Err(error) => {
+                self.bad(error.line().unwrap_or(0), error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn fits(&self, key: &Secret) -> bool {
+        self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(key.expose()))
+    }
+
+    fn bad(&mut self, line: u64, why: String) {
+        self.report.bad += 1;
+        if self.report.bad_lines.len() < BAD_LINES_NAMED {
+            self.report.bad_lines.push((line, why));
+        }
+    }
+
+    fn take_key(&mut self, key: &Secret) -> Result<(), ImportError> {
+        let fingerprint = self.shop.vault.fingerprint("key", key.expose());
+        if !self.seen.insert(fingerprint) {
+            self.report.duplicate_in_file += 1;
+            return Ok(());
+        }
+        let snapshot = self.shop.store.read().map_err(stored)?;
+        if let Some(known) = snapshot.fingerprint(&fingerprint).map_err(stored)?
+            && known.batch != self.batch
+        {
+            let batch = snapshot.batch(known.batch).map_err(stored)?;
+            let here = batch.is_some_and(|batch| batch.slug == self.request.product.as_str());
+            let count = if here { &mut self.report.duplicate_in_pool } else { &mut self.report.duplicate_elsewhere };
+            *count += 1;
+            return Ok(());
+        }
+        drop(snapshot);
+        if self.report.preview.len() < PREVIEW {
+            self.report.preview.push(mask(key));
+        }
+        self.report.imported += 1;
+        // A file with a bad line is not imported: its other keys are only counted.
+        if self.request.dry_run || self.report.bad > 0 {
+            return Ok(());
+        }
+        self.seal(key, fingerprint)
+    }
+
+    fn seal(&mut self, key: &Secret, fingerprint: [u8; 16]) -> Result<(), ImportError> {
+        let vault = &self.shop.vault;
+        let slot = SlotRef { batch: self.batch, index: (self.report.imported - 1) as u32 };
+        let salt: [u8; 32] = random(vault.entropy());
+        let plain = Zeroizing::new([salt.as_slice(), key.expose()].concat());
+        let slug = self.request.product.as_str().as_bytes();
+        let sealed = self.pool_key.seal(vault.entropy(), &vault.aad("slots", slug, &slot_row(slot)), &plain);
+        let nodes = self.tree.append(commitment::key(&salt, key.expose()).as_ref());
+        self.chunk.push((slot, SlotRow { fingerprint, sealed }, nodes.iter().map(|node| node.0).collect()));
+        if self.chunk.len() >= CHUNK { self.store_chunk() } else { Ok(()) }
+    }
+
+    fn store_chunk(&mut self) -> Result<(), ImportError> {
+        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
+        let staging = Staging { batch: self.batch, count: self.report.imported as u32 };
+        let write = self.shop.store.write(move |tx| -> Result<(), WriteError<Infallible>> {
+            for (slot, row, nodes) in &chunk {
+                tx.put_slot(*slot, row, nodes)?;
+            }
+            Ok(tx.put_staging(Some(&staging))?)
+        });
+        write.wait().map_err(|error| stored(unwritten(error)))
+    }
+
+    fn end(mut self) -> Result<ImportReport, ImportError> {
+        if self.report.bad > 0 && !self.request.dry_run {
+            return Err(ImportError::BadLines { report: Box::new(self.report) });
+        }
+        if self.request.dry_run {
+            return Ok(self.report);
+        }
+        if self.report.imported == 0 {
+            return Err(ImportError::NothingNew { report: Box::new(self.report) });
+        }
+        self.store_chunk()?;
+        self.make_stock()?;
+        self.report.batch = Some(self.batch);
+        Ok(self.report)
+    }
+
+    /// The last write: the batch exists, its slots can be sold, and the ledger says so.
+    fn make_stock(&self) -> Result<(), ImportError> {
+        let (number, count, root) = (self.batch, self.report.imported as u32, self.tree.root());
+        let (vault, chain, slug) = (self.shop.vault.clone(), self.shop.chain.clone(), self.request.product.clone());
+        let write = self.shop.store.write(move |tx| -> Result<(), WriteError<Infallible>> {
+            let mut pool = tx.pool(&slug)?.ok_or(Fault::Invariant("a product has its pool"))?;
+            let body = Body::Stock {
+                batch: u64::from(number),
+                count: u64::from(count),
+                keys: root,
+                sku: slug.as_str(),
+                r: random(vault.entropy()),
+            };
+            let seq = chain.append(tx, &body)?;
+            let batch = Batch { slug: slug.to_string(), count, root: root.0, seq, imported_at_ms: tx.now_ms() };
+            tx.put_batch(number, &batch)?;
+            pool.spans.push(Span { batch: number, next: 0, count });
+            pool.available = pool.available.checked_add(count).ok_or(Fault::Invariant("a pool counts its slots"))?;
+            tx.put_pool(&pool)?;
+            tx.head_mut().next_batch = number + 1;
+            Ok(tx.put_staging(None)?)
+        });
+        write.wait().map_err(|error| stored(unwritten(error)))
+    }
+}
+
+fn compile(pattern: &str) -> Result<Regex, ImportError> {
+    let whole = format!("^(?:{pattern})$");
+    let built = regex::bytes::RegexBuilder::new(&whole).size_limit(PATTERN_BYTES_MAX).build();
+    built.map_err(|error| ImportError::Pattern(error.to_string()))
+}
+
+fn first_bad(report: &ImportReport) -> (u64, &str) {
+    report.bad_lines.first().map_or((0, ""), |(line, why)| (*line, why))
+}
+
+fn stored(fault: Fault) -> ImportError {
+    ImportError::Store(fault.to_string())
+}
+
+// A batch of the ledger holds more than any file may bring.
+const _: () = assert!(limits::IMPORT_LINES_MAX <= limits::BATCH_SLOTS_MAX as u64);

@@ -1,0 +1,230 @@
+//! An authentic payment meets its order: everything that follows from it, in one transaction.
+
+use std::sync::Arc;
+
+use super::chain::Chain;
+use super::deliver::{Counter, open_private, seal_private};
+use super::open_shop::{Shop, decimal};
+use crate::domain::settlement::{Circumstances, decide};
+use crate::domain::{
+    Amount, ChannelName, Currency, EffectKind, Notice, Order, OrderId, OrderState, Payment, PaymentOutcome, Reason, Verdict,
+};
+use crate::limits;
+use crate::store::{Fault, Rows, Tx, WriteError};
+use crate::vault::Vault;
+
+/// What a channel established: this much arrived for this order. Its signature, merchant and status were checked.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Channel that it came through.
+    pub channel: ChannelName,
+    /// Order that it names.
+    pub order: OrderId,
+    /// The provider's transaction id, unique in its channel.
+    pub transaction: String,
+    /// What arrived, minor units of `currency`.
+    pub amount: Amount,
+    /// What the amount counts.
+    pub currency: Currency,
+    /// What was received, kept sealed with the notice.
+    pub raw: Vec<u8>,
+    /// The provider, asked, does not confirm it: nothing may be delivered.
+    pub disputed: bool,
+}
+
+/// What became of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Why, with amounts, for people.
+    pub why: String,
+    /// Whether the provider gets its acknowledgement, or comes again.
+    pub accepted: bool,
+}
+
+/// Why a claim was not decided.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// No such order on this channel: outside, the same answer as a bad signature.
+    #[error("no such order on this channel")]
+    UnknownOrder,
+    /// Come again in a moment.
+    #[error("the shop is busy")]
+    Busy,
+    /// No decisions after a disk error.
+    #[error("the shop is read-only")]
+    ReadOnly,
+    /// The shop failed.
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+impl Shop {
+    /// Records a payment and does what follows from it. Idempotent by channel and transaction id.
+    ///
+    /// # Errors
+    /// [`SettleError`]; then nothing was recorded and the provider should come again.
+    pub async fn settle(&self, claim: Claim) -> Result<Settled, SettleError> {
+        let known_as = [claim.channel.as_str().as_bytes(), b"\n", claim.transaction.as_bytes()].concat();
+        let fingerprint = self.vault.fingerprint("payment", &known_as);
+        let desk = Cashbook {
+            vault: self.vault.clone(),
+            chain: self.chain.clone(),
+            tell_merchant: self.policy.tell_merchant,
+            late_delivery_ms: self.policy.late_delivery_ms,
+            fingerprint,
+        };
+        let write = self.store.write(move |tx| desk.enter(tx, &claim));
+        write.answer().await.map_err(|error| match error {
+            WriteError::Refused(refusal) => refusal,
+            WriteError::Busy => SettleError::Busy,
+            WriteError::ReadOnly => SettleError::ReadOnly,
+            WriteError::Fault(fault) => SettleError::Fault(fault),
+        })
+    }
+}
+
+struct Cashbook {
+    vault: Arc<Vault>,
+    chain: Arc<Chain>,
+    tell_merchant: bool,
+    late_delivery_ms: i64,
+    fingerprint: [u8; 16],
+}
+
+type Refusal = WriteError<SettleError>;
+
+impl Cashbook {
+    fn enter(&self, tx: &mut Tx<'_>, claim: &Claim) -> Result<Settled, Refusal> {
+        let order = tx.order(claim.order)?.filter(|order| order.channel == claim.channel);
+        let order = order.ok_or(WriteError::Refused(SettleError::UnknownOrder))?;
+        if let Some(known) = tx.payment(&self.fingerprint)? {
+            return self.seen_before(tx, claim, &order, known);
+        }
+        if claim.currency != order.total.currency || claim.amount <= 0 || claim.transaction.len() > limits::TRANSACTION_ID_BYTES_MAX {
+            let why = format!("{} {} paid, {} expected", decimal(claim.amount, claim.currency), claim.currency, order.total);
+            return self.keep(tx, claim, &order, settled(Verdict::Mismatch, why, false));
+        }
+        if claim.disputed {
+            return self.dispute(tx, claim, order);
+        }
+        if order.payments.len() >= limits::PAYMENTS_PER_ORDER_MAX {
+            let why = format!("more than {} payments for one order", limits::PAYMENTS_PER_ORDER_MAX);
+            return self.keep(tx, claim, &order, settled(Verdict::Mismatch, why, false));
+        }
+        self.record(tx, claim, order)
+    }
+
+    /// A transaction that is recorded already: a repetition, or a contradiction.
+    fn seen_before(&self, tx: &mut Tx<'_>, claim: &Claim, order: &Order, known: OrderId) -> Result<Settled, Refusal> {
+        let recorded = order.payments.iter().find(|payment| payment.fingerprint == self.fingerprint);
+        match recorded {
+            Some(payment) if known == order.id && payment.amount == claim.amount && claim.currency == order.total.currency => {
+                let accepted = payment.outcome != PaymentOutcome::Short;
+                Ok(settled(Verdict::Repeat, "recorded before; answered as the first time".into(), accepted))
+            }
+            _ => {
+                let paid = decimal(claim.amount, claim.currency);
+                let why = format!("transaction is recorded for order {known}; now it names {} with {paid}", claim.order);
+                if self.tell_merchant {
+                    tx.promise(EffectKind::PaymentConflict, order.id)?;
+                }
+                self.keep(tx, claim, order, settled(Verdict::Conflict, why, false))
+            }
+        }
+    }
+
+    fn dispute(&self, tx: &mut Tx<'_>, claim: &Claim, before: Order) -> Result<Settled, Refusal> {
+        if before.state == OrderState::Pending {
+            let order = Order { reason: Some(Reason::ProviderDisagrees), ..before.clone() };
+            tx.put_order(&order, Some(&before))?;
+        }
+        let why = "the notice says paid, the provider asked says no".to_owned();
+        self.keep(tx, claim, &before, settled(Verdict::Unconfirmed, why, false))
+    }
+
+    fn record(&self, tx: &mut Tx<'_>, claim: &Claim, before: Order) -> Result<Settled, Refusal> {
+        let counter = Counter { vault: &self.vault, chain: &self.chain, tell_merchant: self.tell_merchant };
+        let stock = counter.has_stock(tx, &before)?;
+        let now_ms = tx.now_ms();
+        let decided = decide(&before, Circumstances { amount: claim.amount, now_ms, late_delivery_ms: self.late_delivery_ms, stock });
+        let (mut private, key) = open_private(&self.vault, &before)?;
+        let mut order = before.clone();
+        order.payments.push(Payment {
+            channel: claim.channel.clone(),
+            fingerprint: self.fingerprint,
+            amount: claim.amount,
+            at_ms: now_ms,
+            outcome: decided.outcome,
+            returned: 0,
+        });
+        private.transactions.push((self.fingerprint, claim.channel.to_string(), claim.transaction.clone()));
+        order.private = seal_private(&self.vault, order.id, &key, &private);
+        order.reason = decided.reason;
+        let pays = matches!(decided.outcome, PaymentOutcome::Settled { .. } | PaymentOutcome::Queued { .. });
+        if pays {
+            order.paid_at_ms = Some(now_ms);
+        }
+        if decided.state == OrderState::Delivered && pays {
+            counter.hand_out(tx, &mut order, &private, &key)?;
+        } else {
+            self.leave_waiting(tx, &mut order, decided.state)?;
+        }
+        tx.put_payment(&self.fingerprint, order.id)?;
+        tx.put_order(&order, Some(&before))?;
+        if self.tell_merchant && order.owed() > before.owed() {
+            tx.promise(EffectKind::RefundDue, order.id)?;
+        }
+        self.keep(tx, claim, &order, outcome(decided.outcome, claim, &before))
+    }
+
+    /// Paid without goods, short, or not needed: reservations of an order that is paid but not deliverable go back.
+    fn leave_waiting(&self, tx: &mut Tx<'_>, order: &mut Order, state: OrderState) -> Result<(), Fault> {
+        if state == OrderState::Paid && order.state != OrderState::Paid {
+            if !order.slots.is_empty() {
+                super::stock::release(tx, order.id, &order.product, &order.slots)?;
+                order.slots.clear();
+            }
+            if self.tell_merchant {
+                tx.promise(EffectKind::OrderQueued, order.id)?;
+            }
+        }
+        order.state = state;
+        Ok(())
+    }
+
+    /// Keeps the notice with what was decided and why.
+    fn keep(&self, tx: &mut Tx<'_>, claim: &Claim, order: &Order, decided: Settled) -> Result<Settled, Refusal> {
+        let id = order.id.0.to_be_bytes();
+        let key = self.vault.order_key(&order.month, &id, &order.wrapped_key).map_err(|_| Fault::Invariant("an order's key opens"))?;
+        let raw = &claim.raw[..claim.raw.len().min(limits::NOTICE_BYTES_MAX)];
+        tx.append_notice(&Notice {
+            channel: claim.channel.clone(),
+            order: Some(order.id),
+            received_at_ms: tx.now_ms(),
+            verdict: decided.verdict,
+            why: decided.why.clone(),
+            raw: key.seal(self.vault.entropy(), &self.vault.aad("notices", &id, b""), raw),
+        })?;
+        Ok(decided)
+    }
+}
+
+fn outcome(outcome: PaymentOutcome, claim: &Claim, order: &Order) -> Settled {
+    let paid = decimal(claim.amount, claim.currency);
+    match outcome {
+        PaymentOutcome::Settled { surplus: 0 } => settled(Verdict::Settled, format!("{paid} paid and delivered"), true),
+        PaymentOutcome::Settled { surplus } => {
+            let over = decimal(surplus, claim.currency);
+            settled(Verdict::Settled, format!("{paid} paid and delivered; {over} too much, listed for refund"), true)
+        }
+        PaymentOutcome::Queued { .. } => settled(Verdict::Queued, format!("{paid} paid; no goods yet"), true),
+        PaymentOutcome::Surplus => settled(Verdict::Surplus, format!("{paid} paid for an order that is {}", order.state.as_str()), true),
+        PaymentOutcome::Short => settled(Verdict::Short, format!("refused: {paid} paid, {} expected", order.total.decimal()), false),
+    }
+}
+
+fn settled(verdict: Verdict, why: String, accepted: bool) -> Settled {
+    Settled { verdict, why, accepted }
+}

@@ -1,0 +1,3 @@
+//! The daemon's own rooms.
+
+pub mod telemetry;

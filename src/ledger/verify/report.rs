@@ -1,0 +1,245 @@
+//! What a run found, for people and as JSON.
+
+use crate::ledger::Exit;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The outcome of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// With which code to end.
+    #[serde(serialize_with = "code")]
+    pub exit: Exit,
+    /// The pinned keys, as the user gave them.
+    pub pinned: Vec<String>,
+    /// What each generation holds.
+    pub generations: Vec<GenerationReport>,
+    /// Every check with its count.
+    pub checks: Vec<Check>,
+    /// Stock of each sku.
+    pub stock: BTreeMap<String, Balance>,
+    /// The fault that decided, unless all is well.
+    pub fault: Option<Fault>,
+    /// What is missing, where nothing worse was found.
+    pub incomplete: Vec<String>,
+    /// Facts that are no faults: outages admitted, notes lost in a restore, where the nonce stands.
+    pub notes: Vec<String>,
+    /// The entries asked for with `--explain`.
+    pub explained: Vec<Explained>,
+    /// The last checkpoint that matched before the fault: generation and size.
+    pub last_good: Option<String>,
+    /// What nothing here proves.
+    pub not_proven: Vec<String>,
+}
+
+/// What one generation holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct GenerationReport {
+    /// Its number.
+    pub number: usize,
+    /// Its origin; empty if it could not be read.
+    pub origin: String,
+    /// Number of entries; the seqs are 0 to this less one.
+    pub entries: u64,
+    /// Size of the newest checkpoint that was checked.
+    pub signed: u64,
+    /// Time that the first entry claims.
+    pub first_t: Option<String>,
+    /// Time that the last entry claims.
+    pub last_t: Option<String>,
+}
+
+/// One kind of check: how many passed of how many there were.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// What was checked.
+    pub name: &'static str,
+    /// How many passed.
+    pub passed: u64,
+    /// How many there were.
+    pub total: u64,
+}
+
+/// `imported − sold − replaced − void = left`, in slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Balance {
+    /// Slots of all batches.
+    pub imported: u64,
+    /// Handed out by sales.
+    pub sold: u64,
+    /// Handed out as replacements.
+    pub replaced: u64,
+    /// Withdrawn unsold.
+    pub void: u64,
+    /// What remains.
+    pub left: u64,
+}
+
+/// A fault and its place.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fault {
+    /// The code that it ends with.
+    #[serde(serialize_with = "code")]
+    pub exit: Exit,
+    /// What is wrong.
+    pub what: String,
+    /// File within the export, or a name given with `--known`.
+    pub file: String,
+    /// The first bad seq, or the size that was signed.
+    pub seq: Option<u64>,
+    /// Byte offset of its line.
+    pub byte: Option<u64>,
+    /// What the hash should be.
+    pub expected: Option<String>,
+    /// What it is.
+    pub actual: Option<String>,
+}
+
+/// One entry, shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    /// Generation.
+    pub generation: usize,
+    /// Seq.
+    pub seq: u64,
+    /// Byte offset of the line in `entries.ndjson`.
+    pub byte: u64,
+    /// The time it claims.
+    pub t: String,
+    /// The line as it stands.
+    pub line: String,
+    /// Its chain hash.
+    pub hash: String,
+    /// Size of the first checkpoint that covers it, if one does.
+    pub covered_by: Option<u64>,
+}
+
+impl Fault {
+    pub(super) fn new(exit: Exit, file: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            exit,
+            what: what.into(),
+            file: file.into(),
+            seq: None,
+            byte: None,
+            expected: None,
+            actual: None,
+        }
+    }
+
+    pub(super) fn at(mut self, seq: u64, byte: Option<u64>) -> Self {
+        self.seq = Some(seq);
+        self.byte = byte;
+        self
+    }
+
+    pub(super) fn hashes(mut self, expected: impl ToString, actual: impl ToString) -> Self {
+        self.expected = Some(expected.to_string());
+        self.actual = Some(actual.to_string());
+        self
+    }
+}
+
+/// RFC 3339 in UTC, or the number itself where no calendar reaches.
+pub(super) fn rfc3339(t_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(t_ms) {
+        Ok(time) => time.to_string(),
+        Err(_) => format!("{t_ms} ms"),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.exit)?;
+        for vkey in &self.pinned {
+            writeln!(f, "pinned      {vkey}")?;
+        }
+        for generation in &self.generations {
+            fmt::Display::fmt(generation, f)?;
+        }
+        for check in &self.checks {
+            writeln!(f, "{:<11} {}/{}", check.name, check.passed, check.total)?;
+        }
+        for (sku, b) in &self.stock {
+            writeln!(
+                f,
+                "stock       {sku}: {} imported - {} sold - {} replaced - {} void = {} left",
+                b.imported, b.sold, b.replaced, b.void, b.left
+            )?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note        {note}")?;
+        }
+        for entry in &self.explained {
+            fmt::Display::fmt(entry, f)?;
+        }
+        if let Some(fault) = &self.fault {
+            fmt::Display::fmt(fault, f)?;
+        }
+        for what in &self.incomplete {
+            writeln!(f, "incomplete  {what}")?;
+        }
+        if let Some(last_good) = &self.last_good {
+            writeln!(f, "last good   {last_good}")?;
+        }
+        for what in &self.not_proven {
+            writeln!(f, "not proven  {what}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for GenerationReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "log         {} (generation {})",
+            self.origin, self.number
+        )?;
+        match self.entries.checked_sub(1) {
+            Some(last) => writeln!(f, "entries     {}, seq 0 to {last}", self.entries)?,
+            None => writeln!(f, "entries     0")?,
+        }
+        if let (Some(first), Some(last)) = (&self.first_t, &self.last_t) {
+            writeln!(f, "claims      {first} to {last}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "entry {:<5} {}", self.seq, self.line)?;
+        writeln!(f, "  generation {}, byte {}", self.generation, self.byte)?;
+        writeln!(f, "  claims     {}", self.t)?;
+        writeln!(f, "  hash       {}", self.hash)?;
+        match self.covered_by {
+            Some(size) => writeln!(f, "  covered by the checkpoint of size {size}"),
+            None => writeln!(f, "  covered by no checkpoint here"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "fault       {}: {}", self.file, self.what)?;
+        if let Some(seq) = self.seq {
+            writeln!(f, "  at         {seq}")?;
+        }
+        if let Some(byte) = self.byte {
+            writeln!(f, "  byte       {byte}")?;
+        }
+        if let Some(expected) = &self.expected {
+            writeln!(f, "  expected   {expected}")?;
+        }
+        if let Some(actual) = &self.actual {
+            writeln!(f, "  actual     {actual}")?;
+        }
+        Ok(())
+    }
+}
+
+fn code<S: Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u8(exit.code())
+}

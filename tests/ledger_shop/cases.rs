@@ -1,0 +1,517 @@
+//! Whole exports and receipts, good and tampered with, each with the exit code that a verifier must give.
+
+use super::*;
+
+pub struct ExportCase {
+    pub name: &'static str,
+    pub files: Files,
+    pub vkeys: Vec<Vkey>,
+    pub known: Vec<String>,
+    pub exit: u8,
+}
+
+pub struct ReceiptCase {
+    pub name: &'static str,
+    pub receipt: Vec<u8>,
+    pub vkeys: Vec<Vkey>,
+    pub known: Vec<String>,
+    pub exit: u8,
+}
+
+fn case(name: &'static str, exit: u8, files: Files) -> ExportCase {
+    ExportCase {
+        name,
+        files,
+        vkeys: vec![pinned()],
+        known: Vec::new(),
+        exit,
+    }
+}
+
+impl ExportCase {
+    fn pinned(mut self, vkey: Vkey) -> Self {
+        self.vkeys = vec![vkey];
+        self
+    }
+
+    fn known(mut self, text: impl Into<String>) -> Self {
+        self.known.push(text.into());
+        self
+    }
+}
+
+/// The shop after a change of its making, with honest signatures over it.
+fn after(exit: u8, name: &'static str, change: impl Fn(&mut Shop)) -> ExportCase {
+    let mut shop = shop_of_24();
+    change(&mut shop);
+    case(name, exit, shop.files(0))
+}
+
+fn slots(text: &str) -> SlotList {
+    SlotList::parse(text).unwrap()
+}
+
+pub fn exports() -> Vec<ExportCase> {
+    let mut all = cut_and_resealed();
+    all.extend(rules());
+    all.extend(silences());
+    all.extend(keys_and_generations());
+    all
+}
+
+fn cut_and_resealed() -> Vec<ExportCase> {
+    let whole = shop_of_24();
+    let mut short = Shop::opened();
+    short.import("game-key", 8);
+    let mut other_history = Shop::opened();
+    other_history.import("game-key", 4);
+    while other_history.lines.len() < 24 {
+        other_history.beat();
+    }
+    let resealed = |key: u8| {
+        let key = SigningKey::from_bytes(&[key; 32]);
+        let mut shop = Shop::opened_with(key, root_key(), ORIGIN);
+        shop.import("game-key", 8);
+        shop.files(0)
+    };
+    let elsewhere = Shop::opened_with(log_key(), root_key(), "other.example/89abcdef");
+    let mut tail = whole.clone();
+    tail.beat();
+    let mut unsigned_tail = whole.files(0);
+    unsigned_tail.insert(
+        "gen-0/entries.ndjson".into(),
+        tail.files(0)["gen-0/entries.ndjson"].clone(),
+    );
+    let mut below = whole.files(0);
+    let entries = whole.lines[..20]
+        .iter()
+        .flat_map(|line| [line.as_bytes(), b"\n"].concat());
+    below.insert("gen-0/entries.ndjson".into(), entries.collect());
+    let empty = |marks: Vec<u8>| {
+        Files::from([
+            ("gen-0/entries.ndjson".to_owned(), Vec::new()),
+            ("gen-0/marks.ndjson".to_owned(), marks),
+        ])
+    };
+    let mut two_roots = other_history.files(0);
+    let mut marks = two_roots["gen-0/marks.ndjson"].clone();
+    let (size, note) = whole.notes.range(..24).next_back().unwrap();
+    let at = marks
+        .iter()
+        .rev()
+        .skip(1)
+        .position(|b| *b == b'\n')
+        .map_or(0, |n| marks.len() - 1 - n);
+    marks.splice(at..at, export::mark_line(note, *size).into_bytes());
+    two_roots.insert("gen-0/marks.ndjson".into(), marks);
+    let mut range = whole.files(0);
+    range.insert(
+        "gen-0/prefix.json".into(),
+        b"{\"hashes\":[],\"prev\":\"\",\"size\":0}\n".to_vec(),
+    );
+    vec![
+        case("whole", 0, whole.files(0)),
+        case("whole, with the newest note known", 0, whole.files(0)).known(whole.newest_note()),
+        case("whole, with an older note known", 0, whole.files(0)).known(&whole.notes[&9]),
+        case("whole, with a receipt known", 0, whole.files(0))
+            .known(receipt_of_three().to_string()),
+        case(
+            "entries and marks cut together, nothing known",
+            0,
+            short.files(0),
+        ),
+        case(
+            "entries and marks cut together, a later note known",
+            1,
+            short.files(0),
+        )
+        .known(whole.newest_note()),
+        case(
+            "resealed with the current key, nothing known",
+            0,
+            other_history.files(0),
+        ),
+        case(
+            "resealed with the current key, the old note known",
+            5,
+            other_history.files(0),
+        )
+        .known(whole.newest_note()),
+        case("two signed roots that cannot both be true", 5, two_roots),
+        case("resealed with another key", 4, resealed(9)),
+        case("a ledger of another shop", 4, elsewhere.files(0)),
+        case("a known note of another shop", 4, whole.files(0)).known(elsewhere.newest_note()),
+        case("a known note by a stranger's key", 4, whole.files(0)).known(sign_checkpoint(
+            &SigningKey::from_bytes(&[9; 32]),
+            ORIGIN,
+            24,
+            &whole.frontier.root(),
+        )),
+        case("an unsigned tail", 4, unsigned_tail),
+        case("entries end below a signed size", 1, below),
+        case("empty", 4, empty(Vec::new())),
+        case(
+            "no entries, but marks",
+            1,
+            empty(whole.files(0)["gen-0/marks.ndjson"].clone()),
+        ),
+        case("a range, which needs its own checks", 4, range),
+    ]
+}
+
+fn rules() -> Vec<ExportCase> {
+    let r = R;
+    vec![
+        after(1, "a slot sold twice", |shop| {
+            shop.sell("C00001", "game-key", 1, "0:1", &[]);
+        }),
+        after(1, "a void slot sold", |shop| {
+            shop.sell("C00001", "game-key", 1, "0:7", &[]);
+        }),
+        after(1, "a slot of a batch never imported", |shop| {
+            shop.sell("C00001", "game-key", 1, "3:0", &[]);
+        }),
+        after(1, "a slot above its batch's count", |shop| {
+            shop.sell("C00001", "game-key", 1, "2:2", &[]);
+        }),
+        after(1, "a range of slots far above its batch's count", |shop| {
+            shop.sell("C00001", "game-key", 1, "2:0-9007199254740991", &[]);
+        }),
+        after(1, "a slot of another sku", |shop| {
+            shop.sell("C00001", "gift-card", 1, "2:0", &[]);
+        }),
+        after(1, "fewer slots than qty", |shop| {
+            shop.sell("C00001", "game-key", 2, "2:0", &[]);
+        }),
+        after(1, "more slots than qty", |shop| {
+            shop.sell("C00001", "game-key", 1, "2:0", &["2:1"]);
+        }),
+        after(1, "slots that do not follow their sale", |shop| {
+            shop.commit(Body::Slots {
+                sale: 4,
+                slots: slots("2:0"),
+                r,
+            });
+        }),
+        after(1, "a batch number left out", |shop| {
+            let keys = Hash([1; 32]);
+            shop.commit(Body::Stock {
+                batch: 4,
+                count: 1,
+                keys,
+                sku: "game-key",
+                r,
+            });
+        }),
+        after(1, "refunds above the sale", |shop| {
+            shop.commit(Body::Refund {
+                sale: 3,
+                amt: 1,
+                cur: "CNY",
+                why: Why::Other,
+                r,
+            });
+        }),
+        after(1, "a refund in another currency", |shop| {
+            shop.commit(Body::Refund {
+                sale: 4,
+                amt: 1,
+                cur: "USD",
+                why: Why::Other,
+                r,
+            });
+        }),
+        after(1, "a refund of what is no sale", |shop| {
+            shop.commit(Body::Refund {
+                sale: 1,
+                amt: 1,
+                cur: "CNY",
+                why: Why::Other,
+                r,
+            });
+        }),
+        after(1, "a refund of a sale to come", |shop| {
+            shop.commit(Body::Refund {
+                sale: 25,
+                amt: 1,
+                cur: "CNY",
+                why: Why::Other,
+                r,
+            });
+            shop.sell("C00001", "game-key", 1, "2:0", &[]);
+        }),
+        after(0, "a replaced slot replaced in its turn", |shop| {
+            let (out, slots) = (slots("0:3"), slots("2:0"));
+            shop.commit(Body::Replace {
+                sale: 3,
+                out,
+                slots,
+                why: Why::Bad,
+                r,
+            });
+        }),
+        after(1, "a slot replaced twice", |shop| {
+            let (out, slots) = (slots("0:0"), slots("2:0"));
+            shop.commit(Body::Replace {
+                sale: 3,
+                out,
+                slots,
+                why: Why::Bad,
+                r,
+            });
+        }),
+        after(1, "a replaced slot of another sale", |shop| {
+            let (out, slots) = (slots("0:1"), slots("2:0"));
+            shop.commit(Body::Replace {
+                sale: 3,
+                out,
+                slots,
+                why: Why::Bad,
+                r,
+            });
+        }),
+        after(1, "more slots handed out than replaced", |shop| {
+            let (out, slots) = (slots("0:1"), slots("2:0-1"));
+            shop.commit(Body::Replace {
+                sale: 4,
+                out,
+                slots,
+                why: Why::Bad,
+                r,
+            });
+        }),
+        after(1, "an erasure of what is no sale", |shop| {
+            shop.commit(Body::Erase { sale: 1, r });
+        }),
+        after(1, "a time before the last", |shop| {
+            shop.t_ms -= 10 * MINUTE_MS;
+            shop.beat();
+        }),
+        after(0, "a time equal to the last", |shop| {
+            shop.t_ms -= 5 * MINUTE_MS;
+            shop.beat();
+        }),
+    ]
+}
+
+fn silences() -> Vec<ExportCase> {
+    let silent = |exit, name, hours: i64, down_ms| {
+        after(exit, name, |shop| {
+            shop.t_ms += hours * HOUR_MS - 5 * MINUTE_MS;
+            shop.commit(Body::Mark {
+                beacon: None,
+                down_ms,
+                r: R,
+            });
+        })
+    };
+    vec![
+        silent(0, "a heartbeat after exactly 26 hours", 26, None),
+        silent(4, "a missing heartbeat", 27, None),
+        silent(
+            0,
+            "a missing heartbeat that the next one admits",
+            72,
+            Some(72 * HOUR_MS),
+        ),
+        silent(4, "an outage admitted only in part", 72, Some(HOUR_MS)),
+        after(4, "no heartbeat up to the last entry", |shop| {
+            shop.t_ms += 27 * HOUR_MS;
+            shop.sell("C00001", "game-key", 1, "2:0", &[]);
+        }),
+    ]
+}
+
+fn keys_and_generations() -> Vec<ExportCase> {
+    let new = || SigningKey::from_bytes(&[4; 32]);
+    let rotated = {
+        let mut shop = shop_of_24();
+        shop.rotate(new());
+        shop.t_ms += HOUR_MS;
+        shop.beat();
+        shop
+    };
+    let mut retired = rotated.clone();
+    retired.key = log_key();
+    retired.beat();
+    let mut too_early = rotated.clone();
+    let note = sign_checkpoint(
+        &new(),
+        ORIGIN,
+        25,
+        &Frontier::from_source(&rotated.rows, 25).unwrap().root(),
+    );
+    too_early.notes.insert(25, note);
+    let mut unvouched = shop_of_24();
+    unvouched.root = SigningKey::from_bytes(&[9; 32]);
+    unvouched.rotate(new());
+    unvouched.beat();
+    let later = "shop.example/89abcdef";
+    let generations = |first: &Shop, second: &Shop| {
+        let mut files = first.files(0);
+        files.extend(second.files(1));
+        files
+    };
+    let first = shop_of_24();
+    let mut second = first.restored(later, 26);
+    second.sell("C00001", "game-key", 1, "2:0", &[]);
+    let mut sold_again = first.restored(later, 26);
+    sold_again.sell("C00001", "game-key", 1, "0:1", &[]);
+    let mut lost = first.clone();
+    lost.beat();
+    let note_25 = lost.newest_note().to_owned();
+    lost.beat();
+    lost.beat();
+    let note_27 = lost.newest_note().to_owned();
+    let mut shorter = Shop::opened();
+    shorter.import("game-key", 8);
+    let mut wrong_root = first.clone();
+    wrong_root.root = SigningKey::from_bytes(&[9; 32]);
+    let root = vkey_of(&root_key(), ORIGIN);
+    vec![
+        case("a rotated key", 0, rotated.files(0)),
+        case("a rotated key, a note by it known", 0, rotated.files(0)).known(rotated.newest_note()),
+        case("a checkpoint by a retired key", 1, retired.files(0)),
+        case("a checkpoint by a key too early", 1, too_early.files(0)),
+        case(
+            "a rotation that the origin key did not sign",
+            1,
+            unvouched.files(0),
+        ),
+        case(
+            "only the root key pinned, which did not sign the first key",
+            4,
+            shop_of_24().files(0),
+        )
+        .pinned(root),
+        case("two generations", 0, generations(&first, &second)),
+        case(
+            "two generations, a lost note known",
+            0,
+            generations(&first, &second),
+        )
+        .known(note_25),
+        case(
+            "two generations, a note above what was admitted known",
+            1,
+            generations(&first, &second),
+        )
+        .known(note_27),
+        case(
+            "two generations, a slot sold in both",
+            1,
+            generations(&first, &sold_again),
+        ),
+        case(
+            "two generations, the first one cut",
+            1,
+            generations(&shorter, &second),
+        ),
+        case("two generations, opened by a stranger", 1, {
+            let second = wrong_root.restored(later, 26);
+            generations(&first, &second)
+        }),
+        case("the second generation alone", 4, second.files(1)),
+    ]
+}
+
+pub fn receipts() -> Vec<ReceiptCase> {
+    let good = receipt_of_three;
+    let shop = shop_of_24();
+    let case = |name, exit, receipt: Receipt| ReceiptCase {
+        name,
+        receipt: receipt.to_string().into_bytes(),
+        vkeys: vec![pinned()],
+        known: Vec::new(),
+        exit,
+    };
+    let changed = |name, exit, change: &dyn Fn(&mut Receipt)| {
+        let mut receipt = good();
+        change(&mut receipt);
+        case(name, exit, receipt)
+    };
+    let stranger = vkey_of(&SigningKey::from_bytes(&[9; 32]), ORIGIN);
+    let mut other = Shop::opened();
+    while other.lines.len() < 24 {
+        other.beat();
+    }
+    vec![
+        case("whole", 0, good()),
+        case("of a batch of one key", 0, shop.receipt(7, &[(1, 0)], &[])),
+        case(
+            "of a sale with a replacement",
+            0,
+            shop.receipt(3, &[(0, 0), (0, 3)], &[11]),
+        ),
+        case("of a sale by hand", 0, shop.receipt(8, &[], &[])),
+        changed("without its private fields", 0, &|receipt| {
+            receipt.opens.clear()
+        }),
+        case(
+            "a key in a slot that the sale does not name",
+            1,
+            shop.receipt(4, &[(0, 1), (0, 5)], &[]),
+        ),
+        case(
+            "a key in a slot of the sale's slots entry, which is left out",
+            1,
+            shop.receipt(4, &[(0, 4)], &[]),
+        ),
+        case(
+            "a slots entry of another sale",
+            1,
+            shop.receipt(3, &[(0, 0)], &[5]),
+        ),
+        changed("a slot twice", 1, &|receipt| {
+            receipt.keys.push(KeyOpening {
+                salt: receipt.keys[0].salt,
+                key: receipt.keys[0].key.clone(),
+                path: receipt.keys[0].path.clone(),
+                ..receipt.keys[0]
+            })
+        }),
+        changed("another key in the slot", 1, &|receipt| {
+            receipt.keys[0].key.push(b'X')
+        }),
+        changed("another contact", 1, &|receipt| {
+            receipt.opens[0].value.push(b'X')
+        }),
+        changed("a field opened twice", 3, &|receipt| {
+            receipt.opens.push(receipt.opens[0].clone())
+        }),
+        changed("without its stock line", 3, &|receipt| {
+            receipt.stocks.clear();
+            receipt.proofs.remove(1);
+        }),
+        changed("a stock line that no key names", 3, &|receipt| {
+            receipt.keys.clear()
+        }),
+        changed("a proof too few", 3, &|receipt| {
+            receipt.proofs.pop();
+        }),
+        changed("a proof too many", 3, &|receipt| {
+            receipt.proofs.push(receipt.proofs[0].clone())
+        }),
+        changed("proofs exchanged", 1, &|receipt| receipt.proofs.swap(0, 1)),
+        ReceiptCase {
+            vkeys: vec![stranger],
+            ..case("pinned to another key", 4, good())
+        },
+        ReceiptCase {
+            known: vec![shop.newest_note().to_owned()],
+            ..case("with the same note known", 0, good())
+        },
+        ReceiptCase {
+            known: vec![other.newest_note().to_owned()],
+            ..case("with another note of that size known", 5, good())
+        },
+        ReceiptCase {
+            known: vec![shop.notes[&9].clone()],
+            ..case(
+                "with a note of another size known, which cannot be compared",
+                4,
+                good(),
+            )
+        },
+    ]
+}
