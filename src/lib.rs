@@ -1,20 +1,24 @@
 //! Keystall (钥铺): an automatic shop for digital goods in one daemon.
-pub mod limits;
-pub mod domain;
-pub mod ledger;
-#[cfg(feature = "daemon")]
-pub mod vault;
-#[cfg(feature = "daemon")]
-pub mod store;
 #[cfg(feature = "daemon")]
 pub mod actions;
 #[cfg(feature = "daemon")]
-pub mod pay;
-#[cfg(feature = "daemon")]
 pub mod cashier;
+#[cfg(feature = "daemon")]
+pub mod config;
+#[cfg(feature = "daemon")]
+pub mod daemon;
+pub mod domain;
+pub mod ledger;
+pub mod limits;
 #[cfg(feature = "daemon")]
 pub mod net;
 #[cfg(feature = "daemon")]
-pub mod config;
+pub mod pay;
+#[cfg(feature = "daemon")]
+pub mod store;
+#[cfg(all(feature = "daemon", any(test, feature = "testing")))]
+pub mod testing;
+#[cfg(feature = "daemon")]
+pub mod vault;
 #[cfg(feature = "daemon")]
 pub mod web;

@@ -36,10 +36,16 @@ pub enum ProductError {
     #[error("prices are in the shop's currency")]
     Currency,
     /// Empty or too long.
-    #[error("a title has 1 to {} bytes and no control characters", limits::TITLE_BYTES_MAX)]
+    #[error(
+        "a title has 1 to {} bytes and no control characters",
+        limits::TITLE_BYTES_MAX
+    )]
     Title,
     /// Too long.
-    #[error("a product's text has at most {} bytes", limits::PRODUCT_TEXT_BYTES_MAX)]
+    #[error(
+        "a product's text has at most {} bytes",
+        limits::PRODUCT_TEXT_BYTES_MAX
+    )]
     Text,
     /// Too many products.
     #[error("a shop has at most {} products", limits::PRODUCTS_MAX)]
@@ -68,11 +74,21 @@ impl Shop {
         };
         let product = self.changed(bare, change)?;
         let (_, wrapped_key) = self.vault.new_pool_key(slug.as_str().as_bytes());
-        let pool = Pool { slug, available: 0, reserved: 0, sold: 0, void: 0, spans: Vec::new(), wrapped_key };
+        let pool = Pool {
+            slug,
+            available: 0,
+            reserved: 0,
+            sold: 0,
+            void: 0,
+            spans: Vec::new(),
+            wrapped_key,
+        };
         let made = product.clone();
         let write = self.store.write(move |tx| {
             if tx.product(&product.slug)?.is_some() {
-                return Err(WriteError::Refused(ProductError::Exists(product.slug.clone())));
+                return Err(WriteError::Refused(ProductError::Exists(
+                    product.slug.clone(),
+                )));
             }
             if tx.products()?.len() >= limits::PRODUCTS_MAX {
                 return Err(WriteError::Refused(ProductError::TooMany));
@@ -89,11 +105,24 @@ impl Shop {
     ///
     /// # Errors
     /// [`ProductError`].
-    pub fn change_product(&self, slug: &Slug, change: ProductChange) -> Result<Product, ProductError> {
-        let before = self.product(slug).map_err(|fault| ProductError::Store(fault.to_string()))?;
-        let product = self.changed(before.ok_or_else(|| ProductError::Unknown(slug.clone()))?, change)?;
+    pub fn change_product(
+        &self,
+        slug: &Slug,
+        change: ProductChange,
+    ) -> Result<Product, ProductError> {
+        let before = self
+            .product(slug)
+            .map_err(|fault| ProductError::Store(fault.to_string()))?;
+        let product = self.changed(
+            before.ok_or_else(|| ProductError::Unknown(slug.clone()))?,
+            change,
+        )?;
         let changed = product.clone();
-        let write = self.store.write(move |tx| -> Result<(), WriteError<ProductError>> { Ok(tx.put_product(&product)?) });
+        let write = self
+            .store
+            .write(move |tx| -> Result<(), WriteError<ProductError>> {
+                Ok(tx.put_product(&product)?)
+            });
         write.wait().map_err(refusal)?;
         Ok(changed)
     }
@@ -114,7 +143,11 @@ impl Shop {
         self.store.read()?.products()
     }
 
-    fn changed(&self, mut product: Product, change: ProductChange) -> Result<Product, ProductError> {
+    fn changed(
+        &self,
+        mut product: Product,
+        change: ProductChange,
+    ) -> Result<Product, ProductError> {
         if let Some(title) = change.title {
             product.title = title;
         }
@@ -131,7 +164,9 @@ impl Shop {
             product.visible = visible;
         }
         let title_fits = |title: &str| {
-            !title.trim().is_empty() && title.len() <= limits::TITLE_BYTES_MAX && !title.chars().any(char::is_control)
+            !title.trim().is_empty()
+                && title.len() <= limits::TITLE_BYTES_MAX
+                && !title.chars().any(char::is_control)
         };
         if !title_fits(&product.title) || !product.title_en.as_deref().is_none_or(title_fits) {
             return Err(ProductError::Title);

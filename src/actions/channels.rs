@@ -33,7 +33,9 @@ pub enum ChannelError {
     #[error("there is no channel {0}: `keystall channel list` shows all")]
     Unknown(ChannelName),
     /// An unpaid order waits for it.
-    #[error("{0} unpaid orders wait for this channel: try again when they were paid or have expired")]
+    #[error(
+        "{0} unpaid orders wait for this channel: try again when they were paid or have expired"
+    )]
     InUse(usize),
     /// The store did not take it.
     #[error("{0}")]
@@ -48,7 +50,11 @@ impl Shop {
     pub fn add_channel(&self, channel: &ChannelSettings) -> Result<(), ChannelError> {
         let name = channel.name.clone();
         let seal = |(secret, value): (&String, &Secret)| {
-            (secret.clone(), self.vault.seal_for("channel secrets", &row(&name, secret), value.expose()))
+            (
+                secret.clone(),
+                self.vault
+                    .seal_for("channel secrets", &row(&name, secret), value.expose()),
+            )
         };
         let stored = Channel {
             kind: channel.kind.clone(),
@@ -99,7 +105,10 @@ impl Shop {
     /// [`Fault`], also when a secret does not open at its place.
     pub fn channels(&self) -> Result<Vec<ChannelSettings>, Fault> {
         let stored = self.store.read()?.channels()?;
-        stored.into_iter().map(|(name, channel)| self.opened(&name, channel)).collect()
+        stored
+            .into_iter()
+            .map(|(name, channel)| self.opened(&name, channel))
+            .collect()
     }
 
     /// Changes whenever a channel was added or removed.
@@ -108,13 +117,25 @@ impl Shop {
     }
 
     fn opened(&self, name: &str, channel: Channel) -> Result<ChannelSettings, Fault> {
-        let name = ChannelName::parse(name).map_err(|_| Fault::Invariant("a stored channel's name was parsed before"))?;
+        let name = ChannelName::parse(name)
+            .map_err(|_| Fault::Invariant("a stored channel's name was parsed before"))?;
         let mut secrets = BTreeMap::new();
         for (secret, sealed) in channel.secrets {
-            let opened = self.vault.open_for("channel secrets", &row(&name, &secret), &sealed);
-            secrets.insert(secret, opened.map_err(|_| Fault::Invariant("a channel's secret opens at its place"))?);
+            let opened = self
+                .vault
+                .open_for("channel secrets", &row(&name, &secret), &sealed);
+            secrets.insert(
+                secret,
+                opened.map_err(|_| Fault::Invariant("a channel's secret opens at its place"))?,
+            );
         }
-        Ok(ChannelSettings { name, kind: channel.kind, settings: channel.settings.into_iter().collect(), secrets, enabled: channel.enabled })
+        Ok(ChannelSettings {
+            name,
+            kind: channel.kind,
+            settings: channel.settings.into_iter().collect(),
+            secrets,
+            enabled: channel.enabled,
+        })
     }
 }
 

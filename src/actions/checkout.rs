@@ -7,7 +7,8 @@ use super::deliver::seal_private;
 use super::open_shop::{Policy, Shop, month_of};
 use super::stock;
 use crate::domain::{
-    AddressPrefix, ChannelName, Contact, Holder, HostPrefix, Money, Order, OrderId, OrderState, Pool, Product, Secret, Slug, seams::random,
+    AddressPrefix, ChannelName, Contact, Holder, HostPrefix, Money, Order, OrderId, OrderState,
+    Pool, Product, Secret, Slug, seams::random,
 };
 use crate::limits;
 use crate::store::{Fault, Held, HoldKind, OrderPrivate, Rows, Tx, WriteError};
@@ -98,17 +99,25 @@ impl Shop {
     /// [`CheckoutError`]: each says what the buyer can change.
     pub async fn checkout(&self, request: CheckoutRequest) -> Result<Order, CheckoutError> {
         if request.quantity == 0 || request.quantity > self.policy.order_quantity_max {
-            return Err(CheckoutError::Quantity { max: self.policy.order_quantity_max });
+            return Err(CheckoutError::Quantity {
+                max: self.policy.order_quantity_max,
+            });
         }
         let password = match &request.password {
-            Some(password) if password.len() > limits::PASSWORD_BYTES_MAX => return Err(CheckoutError::Password),
+            Some(password) if password.len() > limits::PASSWORD_BYTES_MAX => {
+                return Err(CheckoutError::Password);
+            }
             Some(password) => Some(self.hash(password.clone()).await?),
             None => None,
         };
         let month = month_of(self.clock.now_ms());
-        self.vault.prepare_month(&month).map_err(|error| CheckoutError::Fault(Fault::Database(error.to_string())))?;
+        self.vault
+            .prepare_month(&month)
+            .map_err(|error| CheckoutError::Fault(Fault::Database(error.to_string())))?;
         let holder = Holder {
-            contact: self.vault.fingerprint("contact", request.contact.canonical().as_bytes()),
+            contact: self
+                .vault
+                .fingerprint("contact", request.contact.canonical().as_bytes()),
             address: AddressPrefix::of(request.address),
             host: HostPrefix::of(request.address),
         };
@@ -118,7 +127,14 @@ impl Shop {
             language: request.language,
             transactions: Vec::new(),
         };
-        let draft = Draft { product: request.product, quantity: request.quantity, channel: request.channel, holder, private, month };
+        let draft = Draft {
+            product: request.product,
+            quantity: request.quantity,
+            channel: request.channel,
+            holder,
+            private,
+            month,
+        };
         let (vault, policy) = (self.vault.clone(), self.policy.clone());
         let write = self.store.write(move |tx| draft.place(tx, &vault, &policy));
         write.answer().await.map_err(CheckoutError::from)
@@ -131,7 +147,9 @@ impl Shop {
             let _permit = permit;
             hash_password(vault.entropy(), &password)
         });
-        hashed.await.map_err(|_| CheckoutError::Fault(Fault::Invariant("hashing a password does not fail")))
+        hashed
+            .await
+            .map_err(|_| CheckoutError::Fault(Fault::Invariant("hashing a password does not fail")))
     }
 }
 
@@ -148,22 +166,41 @@ struct Draft {
 type Refusal = WriteError<CheckoutError>;
 
 impl Draft {
-    fn place(&self, tx: &mut Tx<'_>, vault: &Arc<Vault>, policy: &Policy) -> Result<Order, Refusal> {
-        let product = tx.product(&self.product)?.filter(|product| product.visible && product.price.amount > 0);
+    fn place(
+        &self,
+        tx: &mut Tx<'_>,
+        vault: &Arc<Vault>,
+        policy: &Policy,
+    ) -> Result<Order, Refusal> {
+        let product = tx
+            .product(&self.product)?
+            .filter(|product| product.visible && product.price.amount > 0);
         let product = product.ok_or_else(|| refuse(CheckoutError::Product))?;
         let channel = tx.channel(&self.channel)?.filter(|channel| channel.enabled);
         channel.ok_or_else(|| refuse(CheckoutError::Channel))?;
-        let mut pool = tx.pool(&self.product)?.ok_or_else(|| refuse(CheckoutError::Stock { available: 0, free_again_ms: None }))?;
+        let mut pool = tx.pool(&self.product)?.ok_or_else(|| {
+            refuse(CheckoutError::Stock {
+                available: 0,
+                free_again_ms: None,
+            })
+        })?;
         self.check_limits(tx, policy)?;
         self.check_share(tx, policy, &pool)?;
         if pool.available < self.quantity {
-            return Err(refuse(CheckoutError::Stock { available: pool.available, free_again_ms: None }));
+            return Err(refuse(CheckoutError::Stock {
+                available: pool.available,
+                free_again_ms: None,
+            }));
         }
         let total = total(&product, self.quantity)?;
         let id = new_id(tx, vault)?;
         let slots = stock::take(tx, &mut pool, self.quantity, Held::Reserved(id.0))?;
         let scarce = pool.available < SCARCE_BELOW;
-        let ttl_ms = if scarce { policy.order_ttl_ms.min(policy.scarce_order_ttl_ms) } else { policy.order_ttl_ms };
+        let ttl_ms = if scarce {
+            policy.order_ttl_ms.min(policy.scarce_order_ttl_ms)
+        } else {
+            policy.order_ttl_ms
+        };
         let made = vault.new_order_key(&self.month, &id.0.to_be_bytes());
         let (key, wrapped_key) = made.map_err(|error| Fault::Database(error.to_string()))?;
         let order = Order {
@@ -215,7 +252,10 @@ impl Draft {
         }
         let stock = u64::from(pool.available) + u64::from(pool.reserved);
         let share = (stock * u64::from(policy.held_share_percent) / 100).max(1);
-        let held = u64::from(stock::held_by_host(tx, &Tx::host_key(self.holder.host.0, &self.product))?);
+        let held = u64::from(stock::held_by_host(
+            tx,
+            &Tx::host_key(self.holder.host.0, &self.product),
+        )?);
         if held + u64::from(self.quantity) > share && pool.available > 0 {
             let allowed = u32::try_from(share.saturating_sub(held)).unwrap_or(u32::MAX);
             return Err(refuse(CheckoutError::HeldShare { allowed }));
@@ -225,9 +265,16 @@ impl Draft {
 }
 
 fn total(product: &Product, quantity: u32) -> Result<Money, Refusal> {
-    let amount = product.price.amount.checked_mul(i64::from(quantity)).filter(|amount| *amount <= limits::AMOUNT_MAX);
+    let amount = product
+        .price
+        .amount
+        .checked_mul(i64::from(quantity))
+        .filter(|amount| *amount <= limits::AMOUNT_MAX);
     let amount = amount.ok_or_else(|| refuse(CheckoutError::Quantity { max: 1 }))?;
-    Ok(Money { amount, ..product.price })
+    Ok(Money {
+        amount,
+        ..product.price
+    })
 }
 
 fn new_id(tx: &Tx<'_>, vault: &Vault) -> Result<OrderId, Fault> {

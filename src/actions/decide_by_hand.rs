@@ -6,7 +6,7 @@ use super::open_shop::Shop;
 use super::stock;
 use crate::domain::{EffectKind, Order, OrderId, OrderState, Reason};
 use crate::limits;
-use crate::store::{Fault, Rows, Tx, WriteError};
+use crate::store::{Rows, Tx, WriteError};
 
 /// Why a decision does not stand.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,10 @@ pub enum HandError {
     #[error("nothing waits to be returned for this order")]
     NothingOwed,
     /// No reason given, or too long.
-    #[error("a reason of 1 to {} bytes is kept with the decision", limits::NOTE_BYTES_MAX)]
+    #[error(
+        "a reason of 1 to {} bytes is kept with the decision",
+        limits::NOTE_BYTES_MAX
+    )]
     Note,
     /// The store did not take it.
     #[error("{0}")]
@@ -44,12 +47,26 @@ impl Shop {
     /// # Errors
     /// [`HandError`].
     pub fn deliver_by_hand(&self, id: OrderId, note: &str) -> Result<Order, HandError> {
-        let (vault, chain, tell_merchant) = (self.vault.clone(), self.chain.clone(), self.policy.tell_merchant);
+        let (vault, chain, tell_merchant) = (
+            self.vault.clone(),
+            self.chain.clone(),
+            self.policy.tell_merchant,
+        );
         self.decide(id, note, move |tx, order| {
-            let counter = Counter { vault: &vault, chain: &chain, tell_merchant };
-            let open = matches!(order.state, OrderState::Pending | OrderState::Paid | OrderState::Expired);
+            let counter = Counter {
+                vault: &vault,
+                chain: &chain,
+                tell_merchant,
+            };
+            let open = matches!(
+                order.state,
+                OrderState::Pending | OrderState::Paid | OrderState::Expired
+            );
             if !open {
-                return Err(state(order, "only an unpaid, paid or expired order can be delivered"));
+                return Err(state(
+                    order,
+                    "only an unpaid, paid or expired order can be delivered",
+                ));
             }
             if !counter.has_stock(tx, order)? {
                 return Err(WriteError::Refused(HandError::Stock));
@@ -72,11 +89,20 @@ impl Shop {
             match order.state {
                 OrderState::Pending => stock::release(tx, order.id, &order.product, &order.slots)?,
                 OrderState::Paid | OrderState::Expired => {}
-                _ => return Err(state(order, "only an unpaid, paid or expired order can be cancelled")),
+                _ => {
+                    return Err(state(
+                        order,
+                        "only an unpaid, paid or expired order can be cancelled",
+                    ));
+                }
             }
             order.slots.clear();
             order.reason = Some(Reason::ByHand);
-            order.state = if order.payments.is_empty() { OrderState::Cancelled } else { OrderState::Refunding };
+            order.state = if order.payments.is_empty() {
+                OrderState::Cancelled
+            } else {
+                OrderState::Refunding
+            };
             if tell_merchant && order.owed() > 0 {
                 tx.promise(EffectKind::RefundDue, order.id)?;
             }
@@ -113,8 +139,13 @@ impl Shop {
             return Err(HandError::Note);
         }
         let write = self.store.write(move |tx| {
-            let before = tx.order(id)?.ok_or(WriteError::Refused(HandError::Unknown(id)))?;
-            let mut order = Order { note: Some(note.clone()), ..before.clone() };
+            let before = tx
+                .order(id)?
+                .ok_or(WriteError::Refused(HandError::Unknown(id)))?;
+            let mut order = Order {
+                note: Some(note.clone()),
+                ..before.clone()
+            };
             decision(tx, &mut order)?;
             tx.put_order(&order, Some(&before))?;
             Ok(order)
@@ -130,14 +161,25 @@ impl Shop {
 /// becomes the one that pays, which the `sale` names.
 fn settle_short_payments(order: &mut Order) {
     use crate::domain::PaymentOutcome::{Queued, Settled, Short};
-    if order.payments.iter().any(|payment| matches!(payment.outcome, Settled { .. } | Queued { .. })) {
+    if order
+        .payments
+        .iter()
+        .any(|payment| matches!(payment.outcome, Settled { .. } | Queued { .. }))
+    {
         return;
     }
-    for payment in order.payments.iter_mut().filter(|payment| payment.outcome == Short) {
+    for payment in order
+        .payments
+        .iter_mut()
+        .filter(|payment| payment.outcome == Short)
+    {
         payment.outcome = Settled { surplus: 0 };
     }
 }
 
 fn state(order: &Order, hint: &'static str) -> Refusal {
-    WriteError::Refused(HandError::State { state: order.state, hint })
+    WriteError::Refused(HandError::State {
+        state: order.state,
+        hint,
+    })
 }

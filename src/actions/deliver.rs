@@ -7,7 +7,8 @@ use crate::domain::{EffectKind, Order, OrderId, OrderState, Pool, Reason, SlotRe
 use crate::ledger::commitment::{self, Field};
 use crate::ledger::entry::{Body, Kind, Sale, SlotList, split_slots};
 use crate::store::{
-    DeliveredKey, DeliveryContent, Fault, Held, OrderPrivate, Rows, Tx, WaitKind, WriteError, decode_sealed, encode_sealed,
+    DeliveredKey, DeliveryContent, Fault, Held, OrderPrivate, Rows, Tx, WaitKind, WriteError,
+    decode_sealed, encode_sealed,
 };
 use crate::vault::{DataKey, Vault};
 
@@ -32,7 +33,13 @@ impl Counter<'_> {
     }
 
     /// Hands `order` out. It is paid by the last transaction in `private`; there is stock. The order is changed, not yet written.
-    pub(super) fn hand_out(&self, tx: &mut Tx<'_>, order: &mut Order, private: &OrderPrivate, key: &DataKey) -> Result<(), Fault> {
+    pub(super) fn hand_out(
+        &self,
+        tx: &mut Tx<'_>,
+        order: &mut Order,
+        private: &OrderPrivate,
+        key: &DataKey,
+    ) -> Result<(), Fault> {
         let slots = self.take_slots(tx, order)?;
         let keys = self.open_keys(tx, order, &slots)?;
         let paid = paying_transaction(order, private)?;
@@ -44,8 +51,15 @@ impl Counter<'_> {
             more: 0,
         };
         let content = self.append_sale(tx, order, private, &slots, content)?;
-        let (id, plain) = (order.id.0.to_be_bytes(), zeroize::Zeroizing::new(encode_sealed(&content)));
-        order.delivery = key.seal(self.vault.entropy(), &self.vault.aad("orders", &id, b"delivery"), &plain);
+        let (id, plain) = (
+            order.id.0.to_be_bytes(),
+            zeroize::Zeroizing::new(encode_sealed(&content)),
+        );
+        order.delivery = key.seal(
+            self.vault.entropy(),
+            &self.vault.aad("orders", &id, b"delivery"),
+            &plain,
+        );
         order.slots = slots;
         order.state = OrderState::Delivered;
         order.delivered_at_ms = Some(tx.now_ms());
@@ -56,7 +70,9 @@ impl Counter<'_> {
     }
 
     fn take_slots(&self, tx: &mut Tx<'_>, order: &Order) -> Result<Vec<SlotRef>, Fault> {
-        let mut pool = tx.pool(&order.product)?.ok_or(Fault::Invariant("a product has its pool"))?;
+        let mut pool = tx
+            .pool(&order.product)?
+            .ok_or(Fault::Invariant("a product has its pool"))?;
         let out = Held::Out(order.id.0);
         let slots = if order.slots.is_empty() {
             stock::take(tx, &mut pool, order.quantity, out)?
@@ -70,31 +86,64 @@ impl Counter<'_> {
         Ok(slots)
     }
 
-    fn keep_reserved(&self, tx: &mut Tx<'_>, pool: &mut Pool, order: &Order, out: Held) -> Result<Vec<SlotRef>, Fault> {
+    fn keep_reserved(
+        &self,
+        tx: &mut Tx<'_>,
+        pool: &mut Pool,
+        order: &Order,
+        out: Held,
+    ) -> Result<Vec<SlotRef>, Fault> {
         for slot in &order.slots {
             if tx.held(*slot)? != Some(Held::Reserved(order.id.0)) {
-                return Err(Fault::Invariant("a slot is handed out by the order that reserved it"));
+                return Err(Fault::Invariant(
+                    "a slot is handed out by the order that reserved it",
+                ));
             }
             tx.put_held(*slot, Some(out))?;
         }
         let count = order.slots.len() as u32;
-        pool.reserved = pool.reserved.checked_sub(count).ok_or(Fault::Invariant("a pool counts its reservations"))?;
+        pool.reserved = pool
+            .reserved
+            .checked_sub(count)
+            .ok_or(Fault::Invariant("a pool counts its reservations"))?;
         pool.sold += count;
         Ok(order.slots.clone())
     }
 
     /// Opens the keys and takes them out of the pool: from here on they lie with the order alone.
-    fn open_keys(&self, tx: &mut Tx<'_>, order: &Order, slots: &[SlotRef]) -> Result<Vec<DeliveredKey>, Fault> {
+    fn open_keys(
+        &self,
+        tx: &mut Tx<'_>,
+        order: &Order,
+        slots: &[SlotRef],
+    ) -> Result<Vec<DeliveredKey>, Fault> {
         let slug = order.product.as_str().as_bytes();
-        let pool = tx.pool(&order.product)?.ok_or(Fault::Invariant("a product has its pool"))?;
-        let pool_key = self.vault.pool_key(slug, &pool.wrapped_key).map_err(|_| Fault::Invariant("a pool's key opens"))?;
+        let pool = tx
+            .pool(&order.product)?
+            .ok_or(Fault::Invariant("a product has its pool"))?;
+        let pool_key = self
+            .vault
+            .pool_key(slug, &pool.wrapped_key)
+            .map_err(|_| Fault::Invariant("a pool's key opens"))?;
         let mut keys = Vec::with_capacity(slots.len());
         for slot in slots {
-            let row = tx.slot(*slot)?.ok_or(Fault::Invariant("a slot not handed out holds its key"))?;
-            let opened = pool_key.open(&self.vault.aad("slots", slug, &slot_row(*slot)), &row.sealed);
+            let row = tx
+                .slot(*slot)?
+                .ok_or(Fault::Invariant("a slot not handed out holds its key"))?;
+            let opened = pool_key.open(
+                &self.vault.aad("slots", slug, &slot_row(*slot)),
+                &row.sealed,
+            );
             let opened = opened.map_err(|_| Fault::Invariant("a stored key opens at its place"))?;
-            let (salt, key) = opened.expose().split_first_chunk::<SALT_BYTES>().ok_or(Fault::Invariant("a stored key has its salt"))?;
-            keys.push(DeliveredKey { slot: (slot.batch, slot.index), salt: *salt, key: key.to_vec() });
+            let (salt, key) = opened
+                .expose()
+                .split_first_chunk::<SALT_BYTES>()
+                .ok_or(Fault::Invariant("a stored key has its salt"))?;
+            keys.push(DeliveredKey {
+                slot: (slot.batch, slot.index),
+                salt: *salt,
+                key: key.to_vec(),
+            });
             tx.remove_slot(*slot)?;
         }
         Ok(keys)
@@ -109,7 +158,8 @@ impl Counter<'_> {
         mut content: DeliveryContent,
     ) -> Result<DeliveryContent, Fault> {
         let number = order.id.to_string();
-        let list = SlotList::from_pairs(slots.iter().map(|slot| (u64::from(slot.batch), slot.index)));
+        let list =
+            SlotList::from_pairs(slots.iter().map(|slot| (u64::from(slot.batch), slot.index)));
         let list = list.ok_or(Fault::Invariant("no slot is handed out twice"))?;
         let sale = Sale {
             order: &number,
@@ -118,14 +168,31 @@ impl Counter<'_> {
             qty: u64::from(order.quantity),
             amt: order.total.amount,
             cur: order.total.currency.as_str(),
-            buyer: commitment::field(&content.buyer_salt, Field::Buyer, private.contact.as_bytes()),
+            buyer: commitment::field(
+                &content.buyer_salt,
+                Field::Buyer,
+                private.contact.as_bytes(),
+            ),
             pay: commitment::field(&content.pay_salt, Field::Pay, content.pay.as_bytes()),
             slots: None,
         };
         let mut lists = split_slots(&sale, list).into_iter();
-        let seq = self.chain.append(tx, &Body::Sale(Sale { slots: lists.next(), ..sale.clone() }))?;
+        let seq = self.chain.append(
+            tx,
+            &Body::Sale(Sale {
+                slots: lists.next(),
+                ..sale.clone()
+            }),
+        )?;
         for more in lists {
-            self.chain.append(tx, &Body::Slots { sale: seq, slots: more, r: random(self.vault.entropy()) })?;
+            self.chain.append(
+                tx,
+                &Body::Slots {
+                    sale: seq,
+                    slots: more,
+                    r: random(self.vault.entropy()),
+                },
+            )?;
             content.more += 1;
         }
         order.sale_seq = Some(seq);
@@ -142,24 +209,31 @@ pub(super) fn slot_row(slot: SlotRef) -> [u8; 8] {
 }
 
 /// Channel and transaction id of the payment that settles or queued the order.
-fn paying_transaction<'a>(order: &Order, private: &'a OrderPrivate) -> Result<(&'a str, &'a str), Fault> {
+fn paying_transaction<'a>(
+    order: &Order,
+    private: &'a OrderPrivate,
+) -> Result<(&'a str, &'a str), Fault> {
     use crate::domain::PaymentOutcome::{Queued, Settled};
-    let paying = order.payments.iter().find(|payment| matches!(payment.outcome, Settled { .. } | Queued { .. }));
+    let paying = order
+        .payments
+        .iter()
+        .find(|payment| matches!(payment.outcome, Settled { .. } | Queued { .. }));
     let fingerprint = paying.map(|payment| payment.fingerprint);
-    let found = private.transactions.iter().find(|(known, _, _)| Some(*known) == fingerprint);
+    let found = private
+        .transactions
+        .iter()
+        .find(|(known, _, _)| Some(*known) == fingerprint);
     match found {
         Some((_, channel, transaction)) => Ok((channel, transaction)),
         // Delivered by hand without a payment: the ledger says so.
         None if order.payments.is_empty() => Ok(("hand", "")),
-        None => Err(Fault::Invariant("a payment's transaction lies with its order")),
+        None => Err(Fault::Invariant(
+            "a payment's transaction lies with its order",
+        )),
     }
 }
 
 impl Shop {
-    pub(super) fn counter(&self) -> Counter<'_> {
-        Counter { vault: &self.vault, chain: &self.chain, tell_merchant: self.policy.tell_merchant }
-    }
-
     /// Hands out paid orders that waited for stock, oldest first. Called after an import and after reservations ended. Gives how
     /// many.
     ///
@@ -170,7 +244,10 @@ impl Shop {
         let mut delivered = 0;
         let mut after = None;
         loop {
-            let waiting = self.store.read()?.waiting(WaitKind::Goods, after, AT_A_TIME)?;
+            let waiting = self
+                .store
+                .read()?
+                .waiting(WaitKind::Goods, after, AT_A_TIME)?;
             let Some(last) = waiting.last().copied() else {
                 return Ok(delivered);
             };
@@ -182,23 +259,34 @@ impl Shop {
     }
 
     async fn deliver_if_stocked(&self, id: OrderId) -> Result<bool, Fault> {
-        let (vault, chain, tell_merchant) = (self.vault.clone(), self.chain.clone(), self.policy.tell_merchant);
-        let write = self.store.write(move |tx| -> Result<bool, WriteError<std::convert::Infallible>> {
-            let counter = Counter { vault: &vault, chain: &chain, tell_merchant };
-            let Some(before) = tx.order(id)? else {
-                return Ok(false);
-            };
-            let waits = before.state == OrderState::Paid && before.reason == Some(Reason::NoStock);
-            if !waits || !counter.has_stock(tx, &before)? {
-                return Ok(false);
-            }
-            let mut order = before.clone();
-            let (private, key) = open_private(&vault, &order)?;
-            counter.hand_out(tx, &mut order, &private, &key)?;
-            order.reason = None;
-            tx.put_order(&order, Some(&before))?;
-            Ok(true)
-        });
+        let (vault, chain, tell_merchant) = (
+            self.vault.clone(),
+            self.chain.clone(),
+            self.policy.tell_merchant,
+        );
+        let write = self.store.write(
+            move |tx| -> Result<bool, WriteError<std::convert::Infallible>> {
+                let counter = Counter {
+                    vault: &vault,
+                    chain: &chain,
+                    tell_merchant,
+                };
+                let Some(before) = tx.order(id)? else {
+                    return Ok(false);
+                };
+                let waits =
+                    before.state == OrderState::Paid && before.reason == Some(Reason::NoStock);
+                if !waits || !counter.has_stock(tx, &before)? {
+                    return Ok(false);
+                }
+                let mut order = before.clone();
+                let (private, key) = open_private(&vault, &order)?;
+                counter.hand_out(tx, &mut order, &private, &key)?;
+                order.reason = None;
+                tx.put_order(&order, Some(&before))?;
+                Ok(true)
+            },
+        );
         write.answer().await.map_err(super::open_shop::unwritten)
     }
 }
@@ -206,14 +294,30 @@ impl Shop {
 /// Opens what only the buyer and the shop know of an order, and the order's key.
 pub(super) fn open_private(vault: &Vault, order: &Order) -> Result<(OrderPrivate, DataKey), Fault> {
     let id = order.id.0.to_be_bytes();
-    let key = vault.order_key(&order.month, &id, &order.wrapped_key).map_err(|_| Fault::Invariant("an order's key opens"))?;
-    let opened = key.open(&vault.aad("orders", &id, b"private"), &order.private).map_err(|_| Fault::Invariant("an order opens"))?;
-    let private = decode_sealed(opened.expose()).map_err(|error| Fault::Record { table: "orders", error })?;
+    let key = vault
+        .order_key(&order.month, &id, &order.wrapped_key)
+        .map_err(|_| Fault::Invariant("an order's key opens"))?;
+    let opened = key
+        .open(&vault.aad("orders", &id, b"private"), &order.private)
+        .map_err(|_| Fault::Invariant("an order opens"))?;
+    let private = decode_sealed(opened.expose()).map_err(|error| Fault::Record {
+        table: "orders",
+        error,
+    })?;
     Ok((private, key))
 }
 
 /// Seals it again, after a change.
-pub(super) fn seal_private(vault: &Vault, order: OrderId, key: &DataKey, private: &OrderPrivate) -> Vec<u8> {
+pub(super) fn seal_private(
+    vault: &Vault,
+    order: OrderId,
+    key: &DataKey,
+    private: &OrderPrivate,
+) -> Vec<u8> {
     let plain = zeroize::Zeroizing::new(encode_sealed(private));
-    key.seal(vault.entropy(), &vault.aad("orders", &order.0.to_be_bytes(), b"private"), &plain)
+    key.seal(
+        vault.entropy(),
+        &vault.aad("orders", &order.0.to_be_bytes(), b"private"),
+        &plain,
+    )
 }

@@ -23,25 +23,43 @@ impl Shop {
     pub async fn expire_due(&self) -> Result<u32, Fault> {
         let mut expired = 0;
         loop {
-            if self.store.read()?.open_orders(self.clock.now_ms(), 1)?.is_empty() {
+            if self
+                .store
+                .read()?
+                .open_orders(self.clock.now_ms(), 1)?
+                .is_empty()
+            {
                 return Ok(expired);
             }
             let tell_merchant = self.policy.tell_merchant;
-            let write = self.store.write(move |tx| -> Result<u32, WriteError<Infallible>> {
-                let due = tx.open_orders(tx.now_ms(), AT_A_TIME)?;
-                for (_, id) in &due {
-                    let before = tx.order(*id)?.ok_or(Fault::Invariant("an open order is there"))?;
-                    stock::release(tx, before.id, &before.product, &before.slots)?;
-                    let short = !before.payments.is_empty();
-                    let reason = if short { Some(Reason::Short) } else { before.reason };
-                    let order = Order { state: OrderState::Expired, reason, slots: Vec::new(), ..before.clone() };
-                    tx.put_order(&order, Some(&before))?;
-                    if short && tell_merchant {
-                        tx.promise(EffectKind::RefundDue, order.id)?;
+            let write = self
+                .store
+                .write(move |tx| -> Result<u32, WriteError<Infallible>> {
+                    let due = tx.open_orders(tx.now_ms(), AT_A_TIME)?;
+                    for (_, id) in &due {
+                        let before = tx
+                            .order(*id)?
+                            .ok_or(Fault::Invariant("an open order is there"))?;
+                        stock::release(tx, before.id, &before.product, &before.slots)?;
+                        let short = !before.payments.is_empty();
+                        let reason = if short {
+                            Some(Reason::Short)
+                        } else {
+                            before.reason
+                        };
+                        let order = Order {
+                            state: OrderState::Expired,
+                            reason,
+                            slots: Vec::new(),
+                            ..before.clone()
+                        };
+                        tx.put_order(&order, Some(&before))?;
+                        if short && tell_merchant {
+                            tx.promise(EffectKind::RefundDue, order.id)?;
+                        }
                     }
-                }
-                Ok(due.len() as u32)
-            });
+                    Ok(due.len() as u32)
+                });
             match write.answer().await.map_err(unwritten)? {
                 0 => return Ok(expired),
                 count => expired += count,
@@ -55,15 +73,24 @@ impl Shop {
     /// [`Fault`].
     pub async fn heartbeat(&self, started: bool) -> Result<bool, Fault> {
         let (vault, chain) = (self.vault.clone(), self.chain.clone());
-        let write = self.store.write(move |tx| -> Result<bool, WriteError<Infallible>> {
-            let silent_ms = tx.now_ms() - tx.head().marked_at_ms;
-            if silent_ms < HEARTBEAT_MS {
-                return Ok(false);
-            }
-            let down_ms = (started && silent_ms > OUTAGE_MS).then_some(silent_ms);
-            chain.append(tx, &Body::Mark { beacon: None, down_ms, r: random(vault.entropy()) })?;
-            Ok(true)
-        });
+        let write = self
+            .store
+            .write(move |tx| -> Result<bool, WriteError<Infallible>> {
+                let silent_ms = tx.now_ms() - tx.head().marked_at_ms;
+                if silent_ms < HEARTBEAT_MS {
+                    return Ok(false);
+                }
+                let down_ms = (started && silent_ms > OUTAGE_MS).then_some(silent_ms);
+                chain.append(
+                    tx,
+                    &Body::Mark {
+                        beacon: None,
+                        down_ms,
+                        r: random(vault.entropy()),
+                    },
+                )?;
+                Ok(true)
+            });
         write.answer().await.map_err(unwritten)
     }
 }

@@ -38,10 +38,19 @@ impl Shop {
     ///
     /// # Errors
     /// [`ExportError`]: the export stops at the first read error.
-    pub fn export_ledger<E: Write, M: Write>(&self, entries: E, marks: M, mut progress: impl FnMut(u64, u64)) -> Result<Exported, ExportError> {
+    pub fn export_ledger<E: Write, M: Write>(
+        &self,
+        entries: E,
+        marks: M,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Exported, ExportError> {
         let snapshot = self.store.read()?;
         let newest = self.chain.checkpoint_of(&snapshot.head()?);
-        let mut notes: BTreeMap<u64, String> = snapshot.marks(0, usize::MAX)?.into_iter().filter(|(size, _)| *size < newest.size).collect();
+        let mut notes: BTreeMap<u64, String> = snapshot
+            .marks(0, usize::MAX)?
+            .into_iter()
+            .filter(|(size, _)| *size < newest.size)
+            .collect();
         notes.insert(newest.size, newest.note);
         drop(snapshot);
         let mut writer = Writer::new(entries, marks);
@@ -50,7 +59,9 @@ impl Shop {
             let snapshot = self.store.read()?;
             let end = (seq + PAGE).min(newest.size);
             while seq < end {
-                let row = snapshot.entry(seq)?.ok_or(Fault::Invariant("every entry below the size is there"))?;
+                let row = snapshot
+                    .entry(seq)?
+                    .ok_or(Fault::Invariant("every entry below the size is there"))?;
                 writer.entry(&row.line)?;
                 seq += 1;
                 if let Some(note) = notes.get(&seq) {
@@ -62,6 +73,10 @@ impl Shop {
         writer.finish(newest.size)?;
         let origin = self.chain.origin();
         let readme = export::readme(&origin, newest.size);
-        Ok(Exported { origin, size: newest.size, readme })
+        Ok(Exported {
+            origin,
+            size: newest.size,
+            readme,
+        })
     }
 }

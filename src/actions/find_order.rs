@@ -40,13 +40,18 @@ impl Shop {
             let _permit = permit;
             password.len() <= limits::PASSWORD_BYTES_MAX && verify_password(&known, &password)
         });
-        let right = checked.await.map_err(|_| Fault::Invariant("hashing a password does not fail"))?;
+        let right = checked
+            .await
+            .map_err(|_| Fault::Invariant("hashing a password does not fail"))?;
         id.filter(|_| right).ok_or(FindError::Unknown)
     }
 
     /// The order and its password hash, or none and a decoy's.
     fn password_of(&self, number: &str) -> Result<(Option<OrderId>, PasswordHash), Fault> {
-        let decoy = PasswordHash { salt: [0; 16], hash: [0; 32] };
+        let decoy = PasswordHash {
+            salt: [0; 16],
+            hash: [0; 32],
+        };
         let snapshot = self.store.read()?;
         // A look into the store is made for every number, so that time tells nothing.
         let id = OrderId::parse(number).unwrap_or(OrderId(0));

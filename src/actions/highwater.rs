@@ -18,13 +18,19 @@ use crate::store::Snapshot;
 #[derive(Debug, thiserror::Error)]
 pub enum HighwaterError {
     /// No file.
-    #[error("{0} is missing: it says how far the ledger was signed; put it back, or restore the shop from a backup")]
+    #[error(
+        "{0} is missing: it says how far the ledger was signed; put it back, or restore the shop from a backup"
+    )]
     Missing(PathBuf),
     /// Not this ledger's checkpoint.
-    #[error("{0} is not a checkpoint of this ledger: put the right one back, or restore the shop from a backup")]
+    #[error(
+        "{0} is not a checkpoint of this ledger: put the right one back, or restore the shop from a backup"
+    )]
     Foreign(PathBuf),
     /// The database is older than what was signed.
-    #[error("shop.redb holds {held} ledger entries, but {signed} were signed: it is an older copy; restore the shop from a backup instead of starting it")]
+    #[error(
+        "shop.redb holds {held} ledger entries, but {signed} were signed: it is an older copy; restore the shop from a backup instead of starting it"
+    )]
     Behind {
         /// Entries in the database.
         held: u64,
@@ -32,7 +38,9 @@ pub enum HighwaterError {
         signed: u64,
     },
     /// The database holds another history.
-    #[error("shop.redb holds another history than the one signed at {size} entries: restore the shop from a backup")]
+    #[error(
+        "shop.redb holds another history than the one signed at {size} entries: restore the shop from a backup"
+    )]
     Fork {
         /// Entries at the signed state.
         size: u64,
@@ -64,12 +72,17 @@ const PAUSE: Duration = Duration::from_millis(400);
 
 impl Highwater {
     pub(super) fn new(dir: &Path) -> Self {
-        Self { path: dir.join(FILE), shared: Arc::default(), thread: Mutex::new(None) }
+        Self {
+            path: dir.join(FILE),
+            shared: Arc::default(),
+            thread: Mutex::new(None),
+        }
     }
 
     /// Writes the first state of a new shop.
     pub(super) fn write_first(dir: &Path, note: &str) -> Result<(), HighwaterError> {
-        replace(&dir.join(FILE), note).map_err(|error| HighwaterError::Unreadable(error.to_string()))
+        replace(&dir.join(FILE), note)
+            .map_err(|error| HighwaterError::Unreadable(error.to_string()))
     }
 
     pub(super) fn poke(&self) -> Poke {
@@ -80,39 +93,64 @@ impl Highwater {
     pub(super) fn check(&self, chain: &Chain, snapshot: &Snapshot) -> Result<(), HighwaterError> {
         let note = match fs::read_to_string(&self.path) {
             Ok(note) => note,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(HighwaterError::Missing(self.path.clone())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(HighwaterError::Missing(self.path.clone()));
+            }
             Err(_) => return Err(HighwaterError::Foreign(self.path.clone())),
         };
         let foreign = || HighwaterError::Foreign(self.path.clone());
         let checkpoint = Checkpoint::parse(&note).map_err(|_| foreign())?;
         let vkey = Vkey::parse(&chain.vkey()).map_err(|_| foreign())?;
-        if !matches!(checkpoint.signed_by(&vkey), SignedBy::Valid) {
+        if !matches!(checkpoint.signed_by(&vkey), SignedBy::Yes) {
             return Err(foreign());
         }
         let held = chain.latest().size;
         if checkpoint.size > held {
-            return Err(HighwaterError::Behind { held, signed: checkpoint.size });
+            return Err(HighwaterError::Behind {
+                held,
+                signed: checkpoint.size,
+            });
         }
-        let root = tree::root_from(&LedgerNodes(snapshot), checkpoint.size).map_err(|error| HighwaterError::Unreadable(error.to_string()))?;
-        if root == checkpoint.root { Ok(()) } else { Err(HighwaterError::Fork { size: checkpoint.size }) }
+        let root = tree::root_from(&LedgerNodes(snapshot), checkpoint.size)
+            .map_err(|error| HighwaterError::Unreadable(error.to_string()))?;
+        if root == checkpoint.root {
+            Ok(())
+        } else {
+            Err(HighwaterError::Fork {
+                size: checkpoint.size,
+            })
+        }
     }
 
     /// Starts the thread, with the state that was opened.
     pub(super) fn start(&self, note: String) {
         let (path, shared) = (self.path.clone(), self.shared.clone());
         self.poke().write(note);
-        let spawned = std::thread::Builder::new().name("keystall-highwater".into()).spawn(move || keep(&path, &shared));
+        let spawned = std::thread::Builder::new()
+            .name("keystall-highwater".into())
+            .spawn(move || keep(&path, &shared));
         match spawned {
-            Ok(thread) => *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread),
+            Ok(thread) => {
+                *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread)
+            }
             Err(error) => tracing::error!(%error, "the high-water file is not kept"),
         }
     }
 
     /// Writes the last state and ends the thread.
     pub(super) fn stop(&self, note: &str) {
-        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
+        self.shared
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .stop = true;
         self.shared.1.notify_all();
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(thread) = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             // A panic there was reported where it happened.
             let _ = thread.join();
         }
@@ -154,7 +192,12 @@ fn keep(path: &Path, shared: &(Mutex<Pending>, Condvar)) {
 /// Write beside, fsync, rename, fsync of the folder.
 fn replace(path: &Path, note: &str) -> io::Result<()> {
     let beside = path.with_extension("highwater.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
     file.write_all(note.as_bytes())?;
     file.sync_all()?;
     fs::rename(&beside, path)?;

@@ -27,12 +27,20 @@ impl Shop {
         let indexed = match (filter.owed, filter.state) {
             (true, _) => Some(all_waiting(&snapshot, WaitKind::Refund)?),
             (false, Some(OrderState::Paid)) => Some(all_waiting(&snapshot, WaitKind::Goods)?),
-            (false, Some(OrderState::Pending)) => Some(snapshot.open_orders(i64::MAX, usize::MAX)?.into_iter().map(|(_, id)| id).collect()),
+            (false, Some(OrderState::Pending)) => Some(
+                snapshot
+                    .open_orders(i64::MAX, usize::MAX)?
+                    .into_iter()
+                    .map(|(_, id)| id)
+                    .collect(),
+            ),
             _ => None,
         };
         let fits = |order: &Order| {
             filter.state.is_none_or(|state| order.state == state)
-                && filter.since_ms.is_none_or(|since_ms| order.created_at_ms() >= since_ms)
+                && filter
+                    .since_ms
+                    .is_none_or(|since_ms| order.created_at_ms() >= since_ms)
                 && (!filter.owed || order.owed() > 0)
         };
         match indexed {
@@ -46,7 +54,12 @@ fn all_waiting(snapshot: &Snapshot, kind: WaitKind) -> Result<Vec<OrderId>, Faul
     snapshot.waiting(kind, None, usize::MAX)
 }
 
-fn listed(snapshot: &Snapshot, mut ids: Vec<OrderId>, fits: impl Fn(&Order) -> bool, max: usize) -> Result<Vec<Order>, Fault> {
+fn listed(
+    snapshot: &Snapshot,
+    mut ids: Vec<OrderId>,
+    fits: impl Fn(&Order) -> bool,
+    max: usize,
+) -> Result<Vec<Order>, Fault> {
     ids.sort_unstable_by(|left, right| right.cmp(left));
     let mut orders = Vec::new();
     for id in ids {
@@ -60,7 +73,12 @@ fn listed(snapshot: &Snapshot, mut ids: Vec<OrderId>, fits: impl Fn(&Order) -> b
     Ok(orders)
 }
 
-fn scanned(snapshot: &Snapshot, since_ms: Option<i64>, fits: impl Fn(&Order) -> bool, max: usize) -> Result<Vec<Order>, Fault> {
+fn scanned(
+    snapshot: &Snapshot,
+    since_ms: Option<i64>,
+    fits: impl Fn(&Order) -> bool,
+    max: usize,
+) -> Result<Vec<Order>, Fault> {
     let mut orders = Vec::new();
     let mut before = None;
     loop {

@@ -53,9 +53,17 @@ impl Shop {
     ///
     /// # Errors
     /// [`KeyError`].
-    pub fn list_keys(&self, product: &Slug, from: SlotRef, max: usize) -> Result<Vec<ListedKey>, KeyError> {
+    pub fn list_keys(
+        &self,
+        product: &Slug,
+        from: SlotRef,
+        max: usize,
+    ) -> Result<Vec<ListedKey>, KeyError> {
         let snapshot = self.store.read().map_err(stored)?;
-        snapshot.product(product).map_err(stored)?.ok_or_else(|| KeyError::Product(product.clone()))?;
+        snapshot
+            .product(product)
+            .map_err(stored)?
+            .ok_or_else(|| KeyError::Product(product.clone()))?;
         let mut listed = Vec::new();
         for (number, batch) in snapshot.batches().map_err(stored)? {
             if batch.slug != product.as_str() || number < from.batch {
@@ -66,7 +74,10 @@ impl Shop {
                 if listed.len() >= max {
                     return Ok(listed);
                 }
-                let slot = SlotRef { batch: number, index };
+                let slot = SlotRef {
+                    batch: number,
+                    index,
+                };
                 listed.push(self.listed(&snapshot, product, slot).map_err(stored)?);
             }
         }
@@ -87,8 +98,11 @@ impl Shop {
             // Of an import that has not ended.
             return Ok(None);
         };
-        let product = Slug::parse(&batch.slug).map_err(|_| stored(Fault::Invariant("a batch names its product")))?;
-        self.listed(&snapshot, &product, slot).map(Some).map_err(stored)
+        let product = Slug::parse(&batch.slug)
+            .map_err(|_| stored(Fault::Invariant("a batch names its product")))?;
+        self.listed(&snapshot, &product, slot)
+            .map(Some)
+            .map_err(stored)
     }
 
     /// Withdraws unsold keys; the ledger says so. All or none.
@@ -96,29 +110,52 @@ impl Shop {
     /// # Errors
     /// [`KeyError`].
     pub fn void_keys(&self, slots: &[SlotRef], why: &str) -> Result<(), KeyError> {
-        let why = Why::from_word(why).filter(|why| matches!(why, Why::Bad | Why::Leaked | Why::Withdrawn | Why::Other)).ok_or(KeyError::Why)?;
-        let list = SlotList::from_pairs(slots.iter().map(|slot| (u64::from(slot.batch), slot.index)));
-        let list = list.filter(|list| !list.is_empty()).ok_or(KeyError::Slots)?;
+        let why = Why::from_word(why)
+            .filter(|why| matches!(why, Why::Bad | Why::Leaked | Why::Withdrawn | Why::Other))
+            .ok_or(KeyError::Why)?;
+        let list =
+            SlotList::from_pairs(slots.iter().map(|slot| (u64::from(slot.batch), slot.index)));
+        let list = list
+            .filter(|list| !list.is_empty())
+            .ok_or(KeyError::Slots)?;
         let (slots, vault, chain) = (slots.to_vec(), self.vault.clone(), self.chain.clone());
         let write = self.store.write(move |tx| {
             for slot in &slots {
-                let batch = tx.batch(slot.batch)?.filter(|batch| slot.index < batch.count);
+                let batch = tx
+                    .batch(slot.batch)?
+                    .filter(|batch| slot.index < batch.count);
                 let batch = batch.ok_or(WriteError::Refused(KeyError::Slot(*slot)))?;
                 if let Some(held) = tx.held(*slot)? {
-                    return Err(WriteError::Refused(KeyError::Taken(*slot, state(Some(held)))));
+                    return Err(WriteError::Refused(KeyError::Taken(
+                        *slot,
+                        state(Some(held)),
+                    )));
                 }
-                let slug = Slug::parse(&batch.slug).map_err(|_| Fault::Invariant("a batch names its product"))?;
-                let mut pool = tx.pool(&slug)?.ok_or(Fault::Invariant("a product has its pool"))?;
+                let slug = Slug::parse(&batch.slug)
+                    .map_err(|_| Fault::Invariant("a batch names its product"))?;
+                let mut pool = tx
+                    .pool(&slug)?
+                    .ok_or(Fault::Invariant("a product has its pool"))?;
                 tx.remove_returned(&slug, *slot)?;
                 tx.put_held(*slot, Some(Held::Void))?;
-                pool.available = pool.available.checked_sub(1).ok_or(Fault::Invariant("a pool counts its slots"))?;
+                pool.available = pool
+                    .available
+                    .checked_sub(1)
+                    .ok_or(Fault::Invariant("a pool counts its slots"))?;
                 pool.void += 1;
                 tx.put_pool(&pool)?;
             }
             let mut rest = list.clone();
             while !rest.is_empty() {
                 let slots = rest.split_front(SLOTS_TEXT_BYTES_MAX);
-                chain.append(tx, &Body::Void { slots, why, r: random(vault.entropy()) })?;
+                chain.append(
+                    tx,
+                    &Body::Void {
+                        slots,
+                        why,
+                        r: random(vault.entropy()),
+                    },
+                )?;
             }
             Ok(())
         });
@@ -132,16 +169,28 @@ impl Shop {
         let held = rows.held(slot)?;
         let masked = match rows.slot(slot)? {
             Some(row) => {
-                let pool = rows.pool(product)?.ok_or(Fault::Invariant("a product has its pool"))?;
+                let pool = rows
+                    .pool(product)?
+                    .ok_or(Fault::Invariant("a product has its pool"))?;
                 let slug = product.as_str().as_bytes();
-                let key = self.vault.pool_key(slug, &pool.wrapped_key).map_err(|_| Fault::Invariant("a pool's key opens"))?;
+                let key = self
+                    .vault
+                    .pool_key(slug, &pool.wrapped_key)
+                    .map_err(|_| Fault::Invariant("a pool's key opens"))?;
                 let opened = key.open(&self.vault.aad("slots", slug, &slot_row(slot)), &row.sealed);
-                let opened = opened.map_err(|_| Fault::Invariant("a stored key opens at its place"))?;
+                let opened =
+                    opened.map_err(|_| Fault::Invariant("a stored key opens at its place"))?;
                 opened.expose().get(32..).map(|key| mask(&Secret::new(key)))
             }
             None => None,
         };
-        Ok(ListedKey { slot, product: product.clone(), masked, state: state(held), order: held.and_then(Held::order) })
+        Ok(ListedKey {
+            slot,
+            product: product.clone(),
+            masked,
+            state: state(held),
+            order: held.and_then(Held::order),
+        })
     }
 }
 

@@ -24,6 +24,9 @@ mod outbox;
 mod receipt;
 mod settle;
 mod stock;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod view_order;
 
 pub use add_product::{ProductChange, ProductError};
@@ -37,7 +40,7 @@ pub use highwater::HighwaterError;
 pub use list_orders::OrderFilter;
 pub use manage_keys::{KeyError, ListedKey};
 pub use notices::{RefusedNotice, RefusedNotices};
-pub use open_shop::{Founding, Founded, Policy, Shop, ShopError, month_of};
+pub use open_shop::{Founded, Founding, Policy, Shop, ShopError, month_of};
 pub use outbox::PendingEffect;
 pub use receipt::ReceiptError;
 pub use settle::{Claim, SettleError, Settled};

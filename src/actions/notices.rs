@@ -46,7 +46,11 @@ impl RefusedNotices {
         notice.raw.truncate(limits::BAD_NOTICE_BYTES_MAX);
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
         let known = rings.contains_key(&notice.channel) || rings.len() < RINGS_MAX;
-        let name = if known { notice.channel.clone() } else { OTHERS.to_owned() };
+        let name = if known {
+            notice.channel.clone()
+        } else {
+            OTHERS.to_owned()
+        };
         let ring = rings.entry(name).or_default();
         if ring.len() >= limits::BAD_NOTICES_KEPT_MAX {
             ring.pop_front();
@@ -74,10 +78,19 @@ impl Shop {
         if !self.refused.changed.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let lines: Vec<_> = self.refused.latest(STORED_MAX).iter().map(summary).collect();
+        let lines: Vec<_> = self
+            .refused
+            .latest(STORED_MAX)
+            .iter()
+            .map(summary)
+            .collect();
         let text = serde_json::to_vec(&lines).map_err(|_| Fault::Invariant("a summary is JSON"))?;
         let sealed = self.vault.seal_for(ROW, b"", &text);
-        let write = self.store.write(move |tx| -> Result<(), WriteError<Infallible>> { Ok(tx.put_meta(ROW, &sealed)?) });
+        let write = self
+            .store
+            .write(move |tx| -> Result<(), WriteError<Infallible>> {
+                Ok(tx.put_meta(ROW, &sealed)?)
+            });
         write.answer().await.map_err(unwritten)
     }
 
@@ -89,7 +102,10 @@ impl Shop {
         let Some(sealed) = self.store.read()?.meta(ROW)? else {
             return Ok(Vec::new());
         };
-        let opened = self.vault.open_for(ROW, b"", &sealed).map_err(|_| Fault::Invariant("a sealed row opens"))?;
+        let opened = self
+            .vault
+            .open_for(ROW, b"", &sealed)
+            .map_err(|_| Fault::Invariant("a sealed row opens"))?;
         serde_json::from_slice(opened.expose()).map_err(|_| Fault::Invariant("a summary is JSON"))
     }
 

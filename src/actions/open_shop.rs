@@ -61,7 +61,9 @@ pub enum ShopError {
     #[error("{0} holds a shop already: nothing was changed")]
     Exists(PathBuf),
     /// The root key of another shop.
-    #[error("root.key does not belong to this shop.redb: put the right one back; nothing was changed")]
+    #[error(
+        "root.key does not belong to this shop.redb: put the right one back; nothing was changed"
+    )]
     WrongRootKey,
     /// The root key.
     #[error(transparent)]
@@ -144,17 +146,30 @@ impl Shop {
             ("install", install.to_vec()),
             ("check", check.to_vec()),
             ("origin", origin.clone().into_bytes()),
-            ("log_key", vault.seal_for("log key", origin.as_bytes(), seed.expose())),
+            (
+                "log_key",
+                vault.seal_for("log key", origin.as_bytes(), seed.expose()),
+            ),
             ("vkey", founded.vkey.clone().into_bytes()),
         ];
         let chain = Arc::new(chain);
         let hook_chain = chain.clone();
-        let store = Store::create(options, &rows, Box::new(move |committed| hook_chain.sign(committed.head)))?;
+        let store = Store::create(
+            options,
+            &rows,
+            Box::new(move |committed| {
+                hook_chain.sign(committed.head);
+            }),
+        )?;
         let (writing_chain, root_vkey) = (chain.clone(), founded.root_vkey.clone());
-        let opened = store.write(move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
-            Ok(writing_chain.append_open(tx, &vault, &root_vkey)?)
-        });
-        opened.wait().map_err(|error| ShopError::Fault(unwritten(error)))?;
+        let opened = store.write(
+            move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
+                Ok(writing_chain.append_open(tx, &vault, &root_vkey)?)
+            },
+        );
+        opened
+            .wait()
+            .map_err(|error| ShopError::Fault(unwritten(error)))?;
         store.close();
         Highwater::write_first(dir, &chain.latest().note)?;
         Ok(founded)
@@ -194,14 +209,22 @@ impl Shop {
         };
         let store = Store::open(options, hook)?;
         let snapshot = store.read()?;
-        let meta = |name| snapshot.meta(name)?.ok_or(Fault::Invariant("the shop's meta rows are there"));
+        let meta = |name| {
+            snapshot
+                .meta(name)?
+                .ok_or(Fault::Invariant("the shop's meta rows are there"))
+        };
         if meta("check")? != root.check_value() {
             return Err(ShopError::WrongRootKey);
         }
-        let install = <[u8; 16]>::try_from(meta("install")?).map_err(|_| Fault::Invariant("the install id has 16 bytes"))?;
+        let install = <[u8; 16]>::try_from(meta("install")?)
+            .map_err(|_| Fault::Invariant("the install id has 16 bytes"))?;
         let vault = Arc::new(Vault::open(dir, root, install, entropy)?);
-        let origin = String::from_utf8(meta("origin")?).map_err(|_| Fault::Invariant("the origin is text"))?;
-        let seed = vault.open_for("log key", origin.as_bytes(), &meta("log_key")?).map_err(|_| ShopError::WrongRootKey)?;
+        let origin = String::from_utf8(meta("origin")?)
+            .map_err(|_| Fault::Invariant("the origin is text"))?;
+        let seed = vault
+            .open_for("log key", origin.as_bytes(), &meta("log_key")?)
+            .map_err(|_| ShopError::WrongRootKey)?;
         chain.open(&origin, &seed, &snapshot.head()?)?;
         highwater.check(&chain, &snapshot)?;
         highwater.start(chain.latest().note);
@@ -261,7 +284,12 @@ impl Shop {
 
     /// Ends the writer and leaves the high-water file true.
     pub fn close(self) {
-        let Self { store, chain, highwater, .. } = self;
+        let Self {
+            store,
+            chain,
+            highwater,
+            ..
+        } = self;
         store.close();
         highwater.stop(&chain.latest().note);
     }
@@ -272,14 +300,17 @@ impl Shop {
     /// [`MonthError`].
     pub fn prepare_next_month(&self) -> Result<(), MonthError> {
         const WEEK_MS: i64 = 7 * 24 * 3_600_000;
-        self.vault.prepare_month(&month_of(self.clock.now_ms() + WEEK_MS))
+        self.vault
+            .prepare_month(&month_of(self.clock.now_ms() + WEEK_MS))
     }
 }
 
 /// The month of a time in UTC, as `2026-11`.
 pub fn month_of(at_ms: i64) -> String {
     let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or_default();
-    at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m").to_string()
+    at.to_zoned(jiff::tz::TimeZone::UTC)
+        .strftime("%Y-%m")
+        .to_string()
 }
 
 /// The fault behind a write that cannot refuse.
@@ -294,8 +325,14 @@ pub(super) fn unwritten<E>(error: WriteError<E>) -> Fault {
 
 fn make_folder(dir: &Path) -> Result<(), ShopError> {
     use std::os::unix::fs::DirBuilderExt;
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|source| ShopError::Folder { path: dir.to_owned(), source })
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir);
+    made.map_err(|source| ShopError::Folder {
+        path: dir.to_owned(),
+        source,
+    })
 }
 
 /// An amount in the shop's currency, for explanations that people read.

@@ -7,7 +7,8 @@ use super::deliver::{Counter, open_private, seal_private};
 use super::open_shop::{Shop, decimal};
 use crate::domain::settlement::{Circumstances, decide};
 use crate::domain::{
-    Amount, ChannelName, Currency, EffectKind, Notice, Order, OrderId, OrderState, Payment, PaymentOutcome, Reason, Verdict,
+    Amount, ChannelName, Currency, EffectKind, Notice, Order, OrderId, OrderState, Payment,
+    PaymentOutcome, Reason, Verdict,
 };
 use crate::limits;
 use crate::store::{Fault, Rows, Tx, WriteError};
@@ -66,7 +67,12 @@ impl Shop {
     /// # Errors
     /// [`SettleError`]; then nothing was recorded and the provider should come again.
     pub async fn settle(&self, claim: Claim) -> Result<Settled, SettleError> {
-        let known_as = [claim.channel.as_str().as_bytes(), b"\n", claim.transaction.as_bytes()].concat();
+        let known_as = [
+            claim.channel.as_str().as_bytes(),
+            b"\n",
+            claim.transaction.as_bytes(),
+        ]
+        .concat();
         let fingerprint = self.vault.fingerprint("payment", &known_as);
         let desk = Cashbook {
             vault: self.vault.clone(),
@@ -97,36 +103,69 @@ type Refusal = WriteError<SettleError>;
 
 impl Cashbook {
     fn enter(&self, tx: &mut Tx<'_>, claim: &Claim) -> Result<Settled, Refusal> {
-        let order = tx.order(claim.order)?.filter(|order| order.channel == claim.channel);
+        let order = tx
+            .order(claim.order)?
+            .filter(|order| order.channel == claim.channel);
         let order = order.ok_or(WriteError::Refused(SettleError::UnknownOrder))?;
         if let Some(known) = tx.payment(&self.fingerprint)? {
             return self.seen_before(tx, claim, &order, known);
         }
-        if claim.currency != order.total.currency || claim.amount <= 0 || claim.transaction.len() > limits::TRANSACTION_ID_BYTES_MAX {
-            let why = format!("{} {} paid, {} expected", decimal(claim.amount, claim.currency), claim.currency, order.total);
+        if claim.currency != order.total.currency
+            || claim.amount <= 0
+            || claim.transaction.len() > limits::TRANSACTION_ID_BYTES_MAX
+        {
+            let why = format!(
+                "{} {} paid, {} expected",
+                decimal(claim.amount, claim.currency),
+                claim.currency,
+                order.total
+            );
             return self.keep(tx, claim, &order, settled(Verdict::Mismatch, why, false));
         }
         if claim.disputed {
             return self.dispute(tx, claim, order);
         }
         if order.payments.len() >= limits::PAYMENTS_PER_ORDER_MAX {
-            let why = format!("more than {} payments for one order", limits::PAYMENTS_PER_ORDER_MAX);
+            let why = format!(
+                "more than {} payments for one order",
+                limits::PAYMENTS_PER_ORDER_MAX
+            );
             return self.keep(tx, claim, &order, settled(Verdict::Mismatch, why, false));
         }
         self.record(tx, claim, order)
     }
 
     /// A transaction that is recorded already: a repetition, or a contradiction.
-    fn seen_before(&self, tx: &mut Tx<'_>, claim: &Claim, order: &Order, known: OrderId) -> Result<Settled, Refusal> {
-        let recorded = order.payments.iter().find(|payment| payment.fingerprint == self.fingerprint);
+    fn seen_before(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        order: &Order,
+        known: OrderId,
+    ) -> Result<Settled, Refusal> {
+        let recorded = order
+            .payments
+            .iter()
+            .find(|payment| payment.fingerprint == self.fingerprint);
         match recorded {
-            Some(payment) if known == order.id && payment.amount == claim.amount && claim.currency == order.total.currency => {
+            Some(payment)
+                if known == order.id
+                    && payment.amount == claim.amount
+                    && claim.currency == order.total.currency =>
+            {
                 let accepted = payment.outcome != PaymentOutcome::Short;
-                Ok(settled(Verdict::Repeat, "recorded before; answered as the first time".into(), accepted))
+                Ok(settled(
+                    Verdict::Repeat,
+                    "recorded before; answered as the first time".into(),
+                    accepted,
+                ))
             }
             _ => {
                 let paid = decimal(claim.amount, claim.currency);
-                let why = format!("transaction is recorded for order {known}; now it names {} with {paid}", claim.order);
+                let why = format!(
+                    "transaction is recorded for order {known}; now it names {} with {paid}",
+                    claim.order
+                );
                 if self.tell_merchant {
                     tx.promise(EffectKind::PaymentConflict, order.id)?;
                 }
@@ -137,18 +176,38 @@ impl Cashbook {
 
     fn dispute(&self, tx: &mut Tx<'_>, claim: &Claim, before: Order) -> Result<Settled, Refusal> {
         if before.state == OrderState::Pending {
-            let order = Order { reason: Some(Reason::ProviderDisagrees), ..before.clone() };
+            let order = Order {
+                reason: Some(Reason::ProviderDisagrees),
+                ..before.clone()
+            };
             tx.put_order(&order, Some(&before))?;
         }
         let why = "the notice says paid, the provider asked says no".to_owned();
-        self.keep(tx, claim, &before, settled(Verdict::Unconfirmed, why, false))
+        self.keep(
+            tx,
+            claim,
+            &before,
+            settled(Verdict::Unconfirmed, why, false),
+        )
     }
 
     fn record(&self, tx: &mut Tx<'_>, claim: &Claim, before: Order) -> Result<Settled, Refusal> {
-        let counter = Counter { vault: &self.vault, chain: &self.chain, tell_merchant: self.tell_merchant };
+        let counter = Counter {
+            vault: &self.vault,
+            chain: &self.chain,
+            tell_merchant: self.tell_merchant,
+        };
         let stock = counter.has_stock(tx, &before)?;
         let now_ms = tx.now_ms();
-        let decided = decide(&before, Circumstances { amount: claim.amount, now_ms, late_delivery_ms: self.late_delivery_ms, stock });
+        let decided = decide(
+            &before,
+            Circumstances {
+                amount: claim.amount,
+                now_ms,
+                late_delivery_ms: self.late_delivery_ms,
+                stock,
+            },
+        );
         let (mut private, key) = open_private(&self.vault, &before)?;
         let mut order = before.clone();
         order.payments.push(Payment {
@@ -159,10 +218,17 @@ impl Cashbook {
             outcome: decided.outcome,
             returned: 0,
         });
-        private.transactions.push((self.fingerprint, claim.channel.to_string(), claim.transaction.clone()));
+        private.transactions.push((
+            self.fingerprint,
+            claim.channel.to_string(),
+            claim.transaction.clone(),
+        ));
         order.private = seal_private(&self.vault, order.id, &key, &private);
         order.reason = decided.reason;
-        let pays = matches!(decided.outcome, PaymentOutcome::Settled { .. } | PaymentOutcome::Queued { .. });
+        let pays = matches!(
+            decided.outcome,
+            PaymentOutcome::Settled { .. } | PaymentOutcome::Queued { .. }
+        );
         if pays {
             order.paid_at_ms = Some(now_ms);
         }
@@ -180,7 +246,12 @@ impl Cashbook {
     }
 
     /// Paid without goods, short, or not needed: reservations of an order that is paid but not deliverable go back.
-    fn leave_waiting(&self, tx: &mut Tx<'_>, order: &mut Order, state: OrderState) -> Result<(), Fault> {
+    fn leave_waiting(
+        &self,
+        tx: &mut Tx<'_>,
+        order: &mut Order,
+        state: OrderState,
+    ) -> Result<(), Fault> {
         if state == OrderState::Paid && order.state != OrderState::Paid {
             if !order.slots.is_empty() {
                 super::stock::release(tx, order.id, &order.product, &order.slots)?;
@@ -195,9 +266,18 @@ impl Cashbook {
     }
 
     /// Keeps the notice with what was decided and why.
-    fn keep(&self, tx: &mut Tx<'_>, claim: &Claim, order: &Order, decided: Settled) -> Result<Settled, Refusal> {
+    fn keep(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        order: &Order,
+        decided: Settled,
+    ) -> Result<Settled, Refusal> {
         let id = order.id.0.to_be_bytes();
-        let key = self.vault.order_key(&order.month, &id, &order.wrapped_key).map_err(|_| Fault::Invariant("an order's key opens"))?;
+        let key = self
+            .vault
+            .order_key(&order.month, &id, &order.wrapped_key)
+            .map_err(|_| Fault::Invariant("an order's key opens"))?;
         let raw = &claim.raw[..claim.raw.len().min(limits::NOTICE_BYTES_MAX)];
         tx.append_notice(&Notice {
             channel: claim.channel.clone(),
@@ -205,7 +285,11 @@ impl Cashbook {
             received_at_ms: tx.now_ms(),
             verdict: decided.verdict,
             why: decided.why.clone(),
-            raw: key.seal(self.vault.entropy(), &self.vault.aad("notices", &id, b""), raw),
+            raw: key.seal(
+                self.vault.entropy(),
+                &self.vault.aad("notices", &id, b""),
+                raw,
+            ),
         })?;
         Ok(decided)
     }
@@ -214,17 +298,37 @@ impl Cashbook {
 fn outcome(outcome: PaymentOutcome, claim: &Claim, order: &Order) -> Settled {
     let paid = decimal(claim.amount, claim.currency);
     match outcome {
-        PaymentOutcome::Settled { surplus: 0 } => settled(Verdict::Settled, format!("{paid} paid and delivered"), true),
+        PaymentOutcome::Settled { surplus: 0 } => {
+            settled(Verdict::Settled, format!("{paid} paid and delivered"), true)
+        }
         PaymentOutcome::Settled { surplus } => {
             let over = decimal(surplus, claim.currency);
-            settled(Verdict::Settled, format!("{paid} paid and delivered; {over} too much, listed for refund"), true)
+            settled(
+                Verdict::Settled,
+                format!("{paid} paid and delivered; {over} too much, listed for refund"),
+                true,
+            )
         }
-        PaymentOutcome::Queued { .. } => settled(Verdict::Queued, format!("{paid} paid; no goods yet"), true),
-        PaymentOutcome::Surplus => settled(Verdict::Surplus, format!("{paid} paid for an order that is {}", order.state.as_str()), true),
-        PaymentOutcome::Short => settled(Verdict::Short, format!("refused: {paid} paid, {} expected", order.total.decimal()), false),
+        PaymentOutcome::Queued { .. } => {
+            settled(Verdict::Queued, format!("{paid} paid; no goods yet"), true)
+        }
+        PaymentOutcome::Surplus => settled(
+            Verdict::Surplus,
+            format!("{paid} paid for an order that is {}", order.state.as_str()),
+            true,
+        ),
+        PaymentOutcome::Short => settled(
+            Verdict::Short,
+            format!("refused: {paid} paid, {} expected", order.total.decimal()),
+            false,
+        ),
     }
 }
 
 fn settled(verdict: Verdict, why: String, accepted: bool) -> Settled {
-    Settled { verdict, why, accepted }
+    Settled {
+        verdict,
+        why,
+        accepted,
+    }
 }

@@ -17,7 +17,12 @@ pub struct StockView {
 
 /// Takes `count` slots for `order`: returned ones first, then in the order of their import. The caller has checked that as many
 /// are available.
-pub(super) fn take(tx: &mut Tx<'_>, pool: &mut Pool, count: u32, held: Held) -> Result<Vec<SlotRef>, Fault> {
+pub(super) fn take(
+    tx: &mut Tx<'_>,
+    pool: &mut Pool,
+    count: u32,
+    held: Held,
+) -> Result<Vec<SlotRef>, Fault> {
     let mut taken = Vec::with_capacity(count as usize);
     while taken.len() < count as usize {
         let slot = match tx.first_returned(&pool.slug)? {
@@ -33,7 +38,10 @@ pub(super) fn take(tx: &mut Tx<'_>, pool: &mut Pool, count: u32, held: Held) -> 
         tx.put_held(slot, Some(held))?;
         taken.push(slot);
     }
-    pool.available = pool.available.checked_sub(count).ok_or(Fault::Invariant("a pool counts its slots"))?;
+    pool.available = pool
+        .available
+        .checked_sub(count)
+        .ok_or(Fault::Invariant("a pool counts its slots"))?;
     match held {
         Held::Reserved(_) => pool.reserved += count,
         Held::Out(_) => pool.sold += count,
@@ -43,26 +51,43 @@ pub(super) fn take(tx: &mut Tx<'_>, pool: &mut Pool, count: u32, held: Held) -> 
 }
 
 /// Gives the reserved slots of an order back to its pool.
-pub(super) fn release(tx: &mut Tx<'_>, order: OrderId, product: &Slug, slots: &[SlotRef]) -> Result<(), Fault> {
-    let mut pool = tx.pool(product)?.ok_or(Fault::Invariant("a product has its pool"))?;
+pub(super) fn release(
+    tx: &mut Tx<'_>,
+    order: OrderId,
+    product: &Slug,
+    slots: &[SlotRef],
+) -> Result<(), Fault> {
+    let mut pool = tx
+        .pool(product)?
+        .ok_or(Fault::Invariant("a product has its pool"))?;
     for slot in slots {
         if tx.held(*slot)? != Some(Held::Reserved(order.0)) {
-            return Err(Fault::Invariant("a slot is released by the order that reserved it"));
+            return Err(Fault::Invariant(
+                "a slot is released by the order that reserved it",
+            ));
         }
         tx.put_held(*slot, None)?;
         tx.put_returned(product, *slot)?;
     }
     let count = slots.len() as u32;
     pool.available += count;
-    pool.reserved = pool.reserved.checked_sub(count).ok_or(Fault::Invariant("a pool counts its reservations"))?;
+    pool.reserved = pool
+        .reserved
+        .checked_sub(count)
+        .ok_or(Fault::Invariant("a pool counts its reservations"))?;
     tx.put_pool(&pool)
 }
 
 /// The next slot never reserved; voided ones are passed over.
 fn next_of_spans(tx: &Tx<'_>, pool: &mut Pool) -> Result<SlotRef, Fault> {
     loop {
-        let span = pool.spans.first_mut().ok_or(Fault::Invariant("an available slot is in a span or returned"))?;
-        let slot = SlotRef { batch: span.batch, index: span.next };
+        let span = pool.spans.first_mut().ok_or(Fault::Invariant(
+            "an available slot is in a span or returned",
+        ))?;
+        let slot = SlotRef {
+            batch: span.batch,
+            index: span.next,
+        };
         span.next += 1;
         if span.next >= span.count {
             pool.spans.remove(0);
@@ -90,8 +115,16 @@ impl Shop {
         let Some(pool) = snapshot.pool(slug)? else {
             return Ok(StockView::default());
         };
-        let free_again_ms = if pool.available == 0 && pool.reserved > 0 { first_release(&snapshot, slug)? } else { None };
-        Ok(StockView { available: pool.available, reserved: pool.reserved, free_again_ms })
+        let free_again_ms = if pool.available == 0 && pool.reserved > 0 {
+            first_release(&snapshot, slug)?
+        } else {
+            None
+        };
+        Ok(StockView {
+            available: pool.available,
+            reserved: pool.reserved,
+            free_again_ms,
+        })
     }
 }
 

@@ -36,17 +36,39 @@ impl Shop {
         };
         let (private, _) = open_private(&self.vault, &order)?;
         let keys = match self.open_delivery(&order)? {
-            Some(content) => content.keys.into_iter().map(|key| Secret::new(key.key)).collect(),
+            Some(content) => content
+                .keys
+                .into_iter()
+                .map(|key| Secret::new(key.key))
+                .collect(),
             None => Vec::new(),
         };
         let receipt = match order.sale_seq {
-            Some(seq) => snapshot.entry(seq)?.map(|row| (hash_line(&row.line).to_string(), seq)),
+            Some(seq) => snapshot
+                .entry(seq)?
+                .map(|row| (hash_line(&row.line).to_string(), seq)),
             None => None,
         };
-        let queue_place = if order.state == OrderState::Paid { queue_place(&snapshot, &order)? } else { None };
-        let text = snapshot.product(&order.product)?.map(|product| product.text).unwrap_or_default();
-        let contact = Contact::parse(&private.contact).map_err(|_| Fault::Invariant("a stored contact was parsed before"))?;
-        Ok(Some(OrderView { order, contact, language: private.language.clone(), keys, receipt, queue_place, text }))
+        let queue_place = if order.state == OrderState::Paid {
+            queue_place(&snapshot, &order)?
+        } else {
+            None
+        };
+        let text = snapshot
+            .product(&order.product)?
+            .map(|product| product.text)
+            .unwrap_or_default();
+        let contact = Contact::parse(&private.contact)
+            .map_err(|_| Fault::Invariant("a stored contact was parsed before"))?;
+        Ok(Some(OrderView {
+            order,
+            contact,
+            language: private.language.clone(),
+            keys,
+            receipt,
+            queue_place,
+            text,
+        }))
     }
 
     /// Where an order stands, without opening anything: for those who only wait for a change.
@@ -63,10 +85,18 @@ impl Shop {
             return Ok(None);
         }
         let id = order.id.0.to_be_bytes();
-        let key = self.vault.order_key(&order.month, &id, &order.wrapped_key).map_err(|_| Fault::Invariant("an order's key opens"))?;
+        let key = self
+            .vault
+            .order_key(&order.month, &id, &order.wrapped_key)
+            .map_err(|_| Fault::Invariant("an order's key opens"))?;
         let opened = key.open(&self.vault.aad("orders", &id, b"delivery"), &order.delivery);
         let opened = opened.map_err(|_| Fault::Invariant("a delivery opens"))?;
-        decode_sealed(opened.expose()).map(Some).map_err(|error| Fault::Record { table: "orders", error })
+        decode_sealed(opened.expose())
+            .map(Some)
+            .map_err(|error| Fault::Record {
+                table: "orders",
+                error,
+            })
     }
 }
 
@@ -74,7 +104,10 @@ fn queue_place(snapshot: &Snapshot, order: &Order) -> Result<Option<u32>, Fault>
     const LOOKED_AT_MAX: usize = 500;
     let mut place = 0;
     for id in snapshot.waiting(WaitKind::Goods, None, LOOKED_AT_MAX)? {
-        if snapshot.order(id)?.is_some_and(|other| other.product == order.product) {
+        if snapshot
+            .order(id)?
+            .is_some_and(|other| other.product == order.product)
+        {
             place += 1;
         }
         if id == order.id {

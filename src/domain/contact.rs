@@ -62,10 +62,20 @@ impl Contact {
 }
 
 fn is_mail(text: &str) -> bool {
-    let forbidden = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\\' | ',' | ';' | '(' | ')');
+    let forbidden = |c: char| {
+        c.is_control()
+            || c.is_whitespace()
+            || matches!(c, '<' | '>' | '"' | '\\' | ',' | ';' | '(' | ')')
+    };
     match text.rsplit_once('@') {
         Some((name, host)) => {
-            !name.is_empty() && name.len() <= 64 && host.len() >= 3 && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !text.chars().any(forbidden)
+            !name.is_empty()
+                && name.len() <= 64
+                && host.len() >= 3
+                && host.contains('.')
+                && !host.starts_with('.')
+                && !host.ends_with('.')
+                && !text.chars().any(forbidden)
         }
         None => false,
     }
@@ -73,7 +83,9 @@ fn is_mail(text: &str) -> bool {
 
 fn is_phone(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let shape = text.bytes().enumerate().all(|(at, byte)| byte.is_ascii_digit() || matches!(byte, b' ' | b'-') || (at == 0 && byte == b'+'));
+    let shape = text.bytes().enumerate().all(|(at, byte)| {
+        byte.is_ascii_digit() || matches!(byte, b' ' | b'-') || (at == 0 && byte == b'+')
+    });
     (5..=20).contains(&digits) && shape
 }
 
@@ -90,21 +102,41 @@ mod tests {
 
     #[test]
     fn mail_addresses_and_phone_numbers_are_contacts() {
-        for text in ["li@example.com", " 李雷@例子.中国 ", "13800138000", "+86 138-0013-8000"] {
+        for text in [
+            "li@example.com",
+            " 李雷@例子.中国 ",
+            "13800138000",
+            "+86 138-0013-8000",
+        ] {
             assert!(Contact::parse(text).is_ok(), "{text}");
         }
     }
 
     #[test]
     fn what_could_break_a_mail_header_is_refused() {
-        for text in ["", "  ", "a@b", "a@b.c\r\nBcc: d@e.f", "<a@b.cd>", "1234", "a b@c.de", "@c.de"] {
+        for text in [
+            "",
+            "  ",
+            "a@b",
+            "a@b.c\r\nBcc: d@e.f",
+            "<a@b.cd>",
+            "1234",
+            "a b@c.de",
+            "@c.de",
+        ] {
             assert!(Contact::parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_masked_contact_keeps_only_what_its_owner_knows_again() {
-        assert_eq!(Contact::parse("li@example.com").unwrap().masked(), "l…@example.com");
-        assert_eq!(Contact::parse("+86 138-0013-8000").unwrap().masked(), "…8000");
+        assert_eq!(
+            Contact::parse("li@example.com").unwrap().masked(),
+            "l…@example.com"
+        );
+        assert_eq!(
+            Contact::parse("+86 138-0013-8000").unwrap().masked(),
+            "…8000"
+        );
     }
 }

@@ -58,7 +58,8 @@ impl Effect {
         let wait_s = WAITS_S.get(self.attempts as usize).copied();
         self.attempts += 1;
         self.last_error = Some(error.chars().take(200).collect());
-        self.due_at_ms = wait_s.map(|wait_s| now_ms + wait_s * 1_000 + wait_s * 100 * i64::from(jitter) / 256);
+        self.due_at_ms =
+            wait_s.map(|wait_s| now_ms + wait_s * 1_000 + wait_s * 100 * i64::from(jitter) / 256);
         self
     }
 }
@@ -69,7 +70,15 @@ mod tests {
 
     #[test]
     fn an_effect_is_tried_ten_times_over_75_hours_and_then_waits_for_a_person() {
-        let mut effect = Effect { id: 1, kind: EffectKind::OrderDelivered, order: OrderId(1), promised_at_ms: 0, attempts: 0, due_at_ms: Some(0), last_error: None };
+        let mut effect = Effect {
+            id: 1,
+            kind: EffectKind::OrderDelivered,
+            order: OrderId(1),
+            promised_at_ms: 0,
+            attempts: 0,
+            due_at_ms: Some(0),
+            last_error: None,
+        };
         let mut attempts = 0;
         let mut now_ms = 0;
         while let Some(due_ms) = effect.due_at_ms {

@@ -45,7 +45,10 @@ const ZERO_DECIMALS: [&str; 8] = ["JPY", "KRW", "VND", "CLP", "ISK", "UGX", "XAF
 
 impl Currency {
     /// Chinese yuan, the default.
-    pub const CNY: Currency = Currency { code: *b"CNY\0\0", len: 3 };
+    pub const CNY: Currency = Currency {
+        code: *b"CNY\0\0",
+        len: 3,
+    };
 
     /// Takes a code of three to five capital letters.
     ///
@@ -58,7 +61,10 @@ impl Currency {
         }
         let mut code = [0; 5];
         code[..bytes.len()].copy_from_slice(bytes);
-        Ok(Self { code, len: bytes.len() as u8 })
+        Ok(Self {
+            code,
+            len: bytes.len() as u8,
+        })
     }
 
     /// The code as text.
@@ -69,7 +75,11 @@ impl Currency {
 
     /// How many decimals its amounts are written with.
     pub fn decimals(&self) -> u32 {
-        if ZERO_DECIMALS.contains(&self.as_str()) { 0 } else { 2 }
+        if ZERO_DECIMALS.contains(&self.as_str()) {
+            0
+        } else {
+            2
+        }
     }
 }
 
@@ -97,7 +107,10 @@ impl Money {
         }
         let scale = 10_i64.pow(decimals);
         let sign = if self.amount < 0 { "-" } else { "" };
-        let (major, minor) = (self.amount.unsigned_abs() / scale as u64, self.amount.unsigned_abs() % scale as u64);
+        let (major, minor) = (
+            self.amount.unsigned_abs() / scale as u64,
+            self.amount.unsigned_abs() % scale as u64,
+        );
         format!("{sign}{major}.{minor:0width$}", width = decimals as usize)
     }
 }
@@ -116,7 +129,12 @@ pub fn parse_decimal(text: &str, decimals: u32) -> Result<Amount, MoneyError> {
     };
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let leading_zero = major.len() > 1 && major.starts_with('0');
-    if major.is_empty() || leading_zero || text.len() > limits::AMOUNT_TEXT_BYTES_MAX || !digits(major) || !digits(minor) {
+    if major.is_empty()
+        || leading_zero
+        || text.len() > limits::AMOUNT_TEXT_BYTES_MAX
+        || !digits(major)
+        || !digits(minor)
+    {
         return Err(refused);
     }
     let kept = minor.len().min(decimals as usize);
@@ -125,8 +143,16 @@ pub fn parse_decimal(text: &str, decimals: u32) -> Result<Amount, MoneyError> {
     }
     let scale = 10_i64.pow(decimals - kept as u32);
     let joined = format!("{major}{}", &minor[..kept]);
-    let value = joined.parse::<i64>().ok().and_then(|value| value.checked_mul(scale)).ok_or(MoneyError::TooLarge)?;
-    if value > limits::AMOUNT_MAX { Err(MoneyError::TooLarge) } else { Ok(value) }
+    let value = joined
+        .parse::<i64>()
+        .ok()
+        .and_then(|value| value.checked_mul(scale))
+        .ok_or(MoneyError::TooLarge)?;
+    if value > limits::AMOUNT_MAX {
+        Err(MoneyError::TooLarge)
+    } else {
+        Ok(value)
+    }
 }
 
 impl fmt::Display for Currency {
@@ -158,14 +184,38 @@ mod tests {
 
     #[test]
     fn amounts_as_gateways_write_them_are_read_to_the_fen() {
-        for (text, amount) in [("1", 100), ("0.1", 10), ("1.0000", 100), ("19.90", 1990), ("0.01", 1), ("0", 0)] {
+        for (text, amount) in [
+            ("1", 100),
+            ("0.1", 10),
+            ("1.0000", 100),
+            ("19.90", 1990),
+            ("0.01", 1),
+            ("0", 0),
+        ] {
             assert_eq!(fen(text), Some(amount), "{text}");
         }
     }
 
     #[test]
     fn texts_that_only_look_like_amounts_are_refused() {
-        let texts = ["", ".5", "1.", "-1", "+1", "1e2", "00.01", "1,00", "1.001", "１.00", "NaN", "9223372036854775808", " 1", "1 ", "0x1", "1.0.0"];
+        let texts = [
+            "",
+            ".5",
+            "1.",
+            "-1",
+            "+1",
+            "1e2",
+            "00.01",
+            "1,00",
+            "1.001",
+            "１.00",
+            "NaN",
+            "9223372036854775808",
+            " 1",
+            "1 ",
+            "0x1",
+            "1.0.0",
+        ];
         for text in texts {
             assert_eq!(fen(text), None, "{text}");
         }
@@ -175,7 +225,10 @@ mod tests {
     fn an_amount_reads_back_as_it_was_written() {
         for amount in [0, 1, 10, 99, 100, 1990, 500_000_00] {
             let money = Money::new(amount, Currency::CNY);
-            assert_eq!(Money::parse(&money.decimal(), Currency::CNY).unwrap(), money);
+            assert_eq!(
+                Money::parse(&money.decimal(), Currency::CNY).unwrap(),
+                money
+            );
         }
     }
 

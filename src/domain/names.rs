@@ -41,7 +41,11 @@ impl Slug {
     /// # Errors
     /// [`NameError::Slug`].
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        if is_name(text, 64) { Ok(Self(text.to_owned())) } else { Err(NameError::Slug) }
+        if is_name(text, 64) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::Slug)
+        }
     }
 
     /// The text.
@@ -56,7 +60,11 @@ impl ChannelName {
     /// # Errors
     /// [`NameError::Channel`].
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        if is_name(text, 32) { Ok(Self(text.to_owned())) } else { Err(NameError::Channel) }
+        if is_name(text, 32) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::Channel)
+        }
     }
 
     /// The text.
@@ -88,7 +96,10 @@ impl OrderId {
                 b'I' | b'L' => b'1',
                 other => other,
             };
-            let digit = CROCKFORD.iter().position(|known| *known == byte).ok_or(NameError::OrderNo)?;
+            let digit = CROCKFORD
+                .iter()
+                .position(|known| *known == byte)
+                .ok_or(NameError::OrderNo)?;
             value = value << 5 | digit as u128;
             digits += 1;
             if digits > ORDER_NO_DIGITS {
@@ -108,7 +119,10 @@ impl OrderId {
 }
 
 fn is_name(text: &str, bytes_max: usize) -> bool {
-    (1..=bytes_max).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'-'))
+    (1..=bytes_max).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'-'))
 }
 
 macro_rules! shown_as_text {
@@ -154,13 +168,28 @@ mod tests {
         let number = id.to_string();
         assert_eq!(number.len(), 13);
         assert_eq!(OrderId::parse(&number).unwrap(), id);
-        assert_eq!(OrderId::parse(&format!(" {}-{} ", &number[..5].to_lowercase(), &number[5..])).unwrap(), id);
+        assert_eq!(
+            OrderId::parse(&format!(
+                " {}-{} ",
+                &number[..5].to_lowercase(),
+                &number[5..]
+            ))
+            .unwrap(),
+            id
+        );
         assert_eq!(id.made_at_ms(), 1_795_000_000_123);
     }
 
     #[test]
     fn texts_that_are_no_order_numbers_are_refused() {
-        for text in ["", "123", "ZZZZZZZZZZZZZ", "U000000000000", "00000000000000", "订单"] {
+        for text in [
+            "",
+            "123",
+            "ZZZZZZZZZZZZZ",
+            "U000000000000",
+            "00000000000000",
+            "订单",
+        ] {
             assert!(OrderId::parse(text).is_err(), "{text}");
         }
     }

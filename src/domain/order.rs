@@ -136,7 +136,15 @@ pub struct Order {
 
 impl OrderState {
     /// All states, in the order of an order's life.
-    pub const ALL: [Self; 7] = [Self::Pending, Self::Paid, Self::Delivered, Self::Expired, Self::Refunding, Self::Refunded, Self::Cancelled];
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Paid,
+        Self::Delivered,
+        Self::Expired,
+        Self::Refunding,
+        Self::Refunded,
+        Self::Cancelled,
+    ];
 
     /// Its word in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -196,7 +204,10 @@ impl Payment {
 impl Order {
     /// Minor units that wait to be returned to the buyer.
     pub fn owed(&self) -> Amount {
-        self.payments.iter().map(|payment| payment.owed(self.state)).sum()
+        self.payments
+            .iter()
+            .map(|payment| payment.owed(self.state))
+            .sum()
     }
 
     /// Minor units that arrived.
@@ -232,7 +243,11 @@ pub(crate) mod tests {
             paid_at_ms: None,
             delivered_at_ms: None,
             slots: vec![SlotRef { batch: 0, index: 3 }],
-            holder: Holder { contact: [1; 16], address: AddressPrefix([2; 8]), host: HostPrefix([3; 8]) },
+            holder: Holder {
+                contact: [1; 16],
+                address: AddressPrefix([2; 8]),
+                host: HostPrefix([3; 8]),
+            },
             payments: Vec::new(),
             sale_seq: None,
             month: "2026-11".into(),
@@ -244,9 +259,23 @@ pub(crate) mod tests {
 
     #[test]
     fn a_short_payment_is_owed_only_once_its_order_waits_no_longer() {
-        let payment = Payment { channel: ChannelName::parse("main").unwrap(), fingerprint: [0; 16], amount: 5, at_ms: 0, outcome: PaymentOutcome::Short, returned: 0 };
+        let payment = Payment {
+            channel: ChannelName::parse("main").unwrap(),
+            fingerprint: [0; 16],
+            amount: 5,
+            at_ms: 0,
+            outcome: PaymentOutcome::Short,
+            returned: 0,
+        };
         assert_eq!(payment.owed(OrderState::Pending), 0);
         assert_eq!(payment.owed(OrderState::Expired), 5);
-        assert_eq!(Payment { returned: 5, ..payment }.owed(OrderState::Expired), 0);
+        assert_eq!(
+            Payment {
+                returned: 5,
+                ..payment
+            }
+            .owed(OrderState::Expired),
+            0
+        );
     }
 }

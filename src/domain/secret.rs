@@ -71,6 +71,9 @@ mod tests {
 
     #[test]
     fn a_secret_shows_nothing_of_itself_when_debugged() {
-        assert_eq!(format!("{:?}", Some(Secret::from("STEAM-1"))), "Some(Secret(…))");
+        assert_eq!(
+            format!("{:?}", Some(Secret::from("STEAM-1"))),
+            "Some(Secret(…))"
+        );
     }
 }

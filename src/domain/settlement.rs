@@ -30,13 +30,19 @@ pub struct Settlement {
 pub fn decide(order: &Order, facts: Circumstances) -> Settlement {
     let surplus = facts.amount - order.total.amount;
     match order.state {
-        OrderState::Pending | OrderState::Expired if surplus < 0 => {
-            Settlement { outcome: PaymentOutcome::Short, state: order.state, reason: Some(Reason::Short) }
-        }
+        OrderState::Pending | OrderState::Expired if surplus < 0 => Settlement {
+            outcome: PaymentOutcome::Short,
+            state: order.state,
+            reason: Some(Reason::Short),
+        },
         OrderState::Pending | OrderState::Expired => pay(order, facts, surplus),
         state => Settlement {
             outcome: PaymentOutcome::Surplus,
-            state: if state == OrderState::Cancelled { OrderState::Refunding } else { state },
+            state: if state == OrderState::Cancelled {
+                OrderState::Refunding
+            } else {
+                state
+            },
             reason: Some(Reason::Surplus),
         },
     }
@@ -45,7 +51,11 @@ pub fn decide(order: &Order, facts: Circumstances) -> Settlement {
 fn pay(order: &Order, facts: Circumstances, surplus: Amount) -> Settlement {
     let late = order.state == OrderState::Expired || facts.now_ms > order.expires_at_ms;
     let too_late = late && facts.now_ms - order.expires_at_ms > facts.late_delivery_ms;
-    let queued = |reason| Settlement { outcome: PaymentOutcome::Queued { surplus }, state: OrderState::Paid, reason: Some(reason) };
+    let queued = |reason| Settlement {
+        outcome: PaymentOutcome::Queued { surplus },
+        state: OrderState::Paid,
+        reason: Some(reason),
+    };
     if too_late {
         return queued(Reason::Review);
     }
@@ -57,7 +67,11 @@ fn pay(order: &Order, facts: Circumstances, surplus: Amount) -> Settlement {
         (true, false) => Some(Reason::Late),
         (false, false) => None,
     };
-    Settlement { outcome: PaymentOutcome::Settled { surplus }, state: OrderState::Delivered, reason }
+    Settlement {
+        outcome: PaymentOutcome::Settled { surplus },
+        state: OrderState::Delivered,
+        reason,
+    }
 }
 
 #[cfg(test)]
@@ -67,10 +81,24 @@ mod tests {
 
     const HOUR_MS: i64 = 3_600_000;
 
-    fn check(state: OrderState, amount: Amount, late_by_ms: i64, stock: bool) -> (OrderState, Option<Reason>, PaymentOutcome) {
+    fn check(
+        state: OrderState,
+        amount: Amount,
+        late_by_ms: i64,
+        stock: bool,
+    ) -> (OrderState, Option<Reason>, PaymentOutcome) {
         let order = order(state, 1990);
-        let facts = Circumstances { amount, now_ms: order.expires_at_ms + late_by_ms, late_delivery_ms: 24 * HOUR_MS, stock };
-        let Settlement { outcome, state, reason } = decide(&order, facts);
+        let facts = Circumstances {
+            amount,
+            now_ms: order.expires_at_ms + late_by_ms,
+            late_delivery_ms: 24 * HOUR_MS,
+            stock,
+        };
+        let Settlement {
+            outcome,
+            state,
+            reason,
+        } = decide(&order, facts);
         (state, reason, outcome)
     }
 
@@ -79,20 +107,90 @@ mod tests {
         use OrderState as S;
         use PaymentOutcome as P;
         let cases = [
-            (S::Pending, 1990, -1, true, (S::Delivered, None, P::Settled { surplus: 0 })),
-            (S::Pending, 2000, -1, true, (S::Delivered, Some(Reason::Over), P::Settled { surplus: 10 })),
-            (S::Pending, 1989, -1, true, (S::Pending, Some(Reason::Short), P::Short)),
-            (S::Expired, 1990, HOUR_MS, true, (S::Delivered, Some(Reason::Late), P::Settled { surplus: 0 })),
-            (S::Expired, 1990, HOUR_MS, false, (S::Paid, Some(Reason::NoStock), P::Queued { surplus: 0 })),
-            (S::Expired, 1990, 25 * HOUR_MS, true, (S::Paid, Some(Reason::Review), P::Queued { surplus: 0 })),
-            (S::Expired, 1, HOUR_MS, true, (S::Expired, Some(Reason::Short), P::Short)),
-            (S::Delivered, 1990, 0, true, (S::Delivered, Some(Reason::Surplus), P::Surplus)),
-            (S::Paid, 1990, 0, true, (S::Paid, Some(Reason::Surplus), P::Surplus)),
-            (S::Cancelled, 1990, 0, true, (S::Refunding, Some(Reason::Surplus), P::Surplus)),
-            (S::Refunded, 1990, 0, true, (S::Refunded, Some(Reason::Surplus), P::Surplus)),
+            (
+                S::Pending,
+                1990,
+                -1,
+                true,
+                (S::Delivered, None, P::Settled { surplus: 0 }),
+            ),
+            (
+                S::Pending,
+                2000,
+                -1,
+                true,
+                (S::Delivered, Some(Reason::Over), P::Settled { surplus: 10 }),
+            ),
+            (
+                S::Pending,
+                1989,
+                -1,
+                true,
+                (S::Pending, Some(Reason::Short), P::Short),
+            ),
+            (
+                S::Expired,
+                1990,
+                HOUR_MS,
+                true,
+                (S::Delivered, Some(Reason::Late), P::Settled { surplus: 0 }),
+            ),
+            (
+                S::Expired,
+                1990,
+                HOUR_MS,
+                false,
+                (S::Paid, Some(Reason::NoStock), P::Queued { surplus: 0 }),
+            ),
+            (
+                S::Expired,
+                1990,
+                25 * HOUR_MS,
+                true,
+                (S::Paid, Some(Reason::Review), P::Queued { surplus: 0 }),
+            ),
+            (
+                S::Expired,
+                1,
+                HOUR_MS,
+                true,
+                (S::Expired, Some(Reason::Short), P::Short),
+            ),
+            (
+                S::Delivered,
+                1990,
+                0,
+                true,
+                (S::Delivered, Some(Reason::Surplus), P::Surplus),
+            ),
+            (
+                S::Paid,
+                1990,
+                0,
+                true,
+                (S::Paid, Some(Reason::Surplus), P::Surplus),
+            ),
+            (
+                S::Cancelled,
+                1990,
+                0,
+                true,
+                (S::Refunding, Some(Reason::Surplus), P::Surplus),
+            ),
+            (
+                S::Refunded,
+                1990,
+                0,
+                true,
+                (S::Refunded, Some(Reason::Surplus), P::Surplus),
+            ),
         ];
         for (state, amount, late, stock, expected) in cases {
-            assert_eq!(check(state, amount, late, stock), expected, "{state:?} {amount} {late} {stock}");
+            assert_eq!(
+                check(state, amount, late, stock),
+                expected,
+                "{state:?} {amount} {late} {stock}"
+            );
         }
     }
 }

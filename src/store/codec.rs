@@ -19,7 +19,8 @@ pub enum CodecError {
     Damaged,
 }
 
-const CONFIG: Configuration<LittleEndian, Varint, Limit<RECORD_BYTES_MAX>> = bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
+const CONFIG: Configuration<LittleEndian, Varint, Limit<RECORD_BYTES_MAX>> =
+    bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
 
 /// A record as it is stored: its version and its form.
 pub(super) trait Record: Encode + Decode<()> {
@@ -39,8 +40,13 @@ pub(super) fn decode<R: Record>(bytes: &[u8]) -> Result<R, CodecError> {
     if version != R::VERSION {
         return Err(CodecError::Version(version));
     }
-    let (record, used) = bincode::decode_from_slice(rest, CONFIG).map_err(|_| CodecError::Damaged)?;
-    if used == rest.len() { Ok(record) } else { Err(CodecError::Damaged) }
+    let (record, used) =
+        bincode::decode_from_slice(rest, CONFIG).map_err(|_| CodecError::Damaged)?;
+    if used == rest.len() {
+        Ok(record)
+    } else {
+        Err(CodecError::Damaged)
+    }
 }
 
 /// The bytes of a record that is sealed before it is stored.

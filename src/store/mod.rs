@@ -22,7 +22,9 @@ pub use codec::{CodecError, decode_sealed, encode_sealed};
 pub use fault::{Fault, WriteError};
 pub use head::Head;
 pub use open::{OpenError, Options, SCHEMA, Storage, create_file};
-pub use records::{Batch, Channel, DeliveredKey, DeliveryContent, EntryRow, Held, OrderPrivate, SlotRow, Staging};
+pub use records::{
+    Batch, Channel, DeliveredKey, DeliveryContent, EntryRow, Held, OrderPrivate, SlotRow, Staging,
+};
 pub use rows::{HoldKind, Rows, WaitKind};
 pub use snapshot::Snapshot;
 pub use tx::Tx;

@@ -43,10 +43,14 @@ pub enum OpenError {
     #[error("{0} exists already")]
     Exists(PathBuf),
     /// Another process has it open.
-    #[error("the shop is open in another process: stop it, or use the command while its daemon runs")]
+    #[error(
+        "the shop is open in another process: stop it, or use the command while its daemon runs"
+    )]
     InUse,
     /// Data of a newer version.
-    #[error("this shop was written by a newer keystall (schema {found}, this one knows {SCHEMA}): install that version again")]
+    #[error(
+        "this shop was written by a newer keystall (schema {found}, this one knows {SCHEMA}): install that version again"
+    )]
     Newer {
         /// Its schema number.
         found: u32,
@@ -64,7 +68,13 @@ impl Options {
     pub fn file(path: &Path, cache_bytes: usize, clock: Arc<dyn Clock>) -> Self {
         let path = path.to_owned();
         let storage: Storage = Arc::new(move |builder| builder.create(&path));
-        Self { storage, cache_bytes, group_max: 512, queue_max: 8_192, clock }
+        Self {
+            storage,
+            cache_bytes,
+            group_max: 512,
+            queue_max: 8_192,
+            clock,
+        }
     }
 }
 
@@ -74,16 +84,25 @@ impl Options {
 /// [`OpenError::Exists`], or the file system's refusal.
 pub fn create_file(path: &Path) -> Result<(), OpenError> {
     use std::os::unix::fs::OpenOptionsExt;
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
     match made {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(OpenError::Exists(path.to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(OpenError::Exists(path.to_owned()))
+        }
         Err(error) => Err(OpenError::Fault(Fault::Database(error.to_string()))),
     }
 }
 
 /// Opens the database and checks its schema; a new one gets its tables and the rows of `first`.
-pub(super) fn open(options: &Options, first: Option<&[(&str, Vec<u8>)]>) -> Result<Database, OpenError> {
+pub(super) fn open(
+    options: &Options,
+    first: Option<&[(&str, Vec<u8>)]>,
+) -> Result<Database, OpenError> {
     let mut builder = Builder::new();
     builder.set_cache_size(options.cache_bytes);
     let database = (options.storage)(&mut builder).map_err(refused)?;
@@ -100,8 +119,12 @@ fn create(database: &Database, rows: &[(&str, Vec<u8>)]) -> Result<(), Fault> {
     txn.set_quick_repair(true);
     {
         let mut tables = Tables::open(&txn)?;
-        tables.meta.insert("schema", SCHEMA.to_le_bytes().as_slice())?;
-        tables.meta.insert("head", super::codec::encode(&Head::default()).as_slice())?;
+        tables
+            .meta
+            .insert("schema", SCHEMA.to_le_bytes().as_slice())?;
+        tables
+            .meta
+            .insert("head", super::codec::encode(&Head::default()).as_slice())?;
         for (name, bytes) in rows {
             tables.meta.insert(*name, bytes.as_slice())?;
         }
@@ -111,8 +134,12 @@ fn create(database: &Database, rows: &[(&str, Vec<u8>)]) -> Result<(), Fault> {
 
 fn check_schema(database: &Database) -> Result<(), OpenError> {
     let snapshot = Readers::default().begin(database)?;
-    let found = snapshot.meta("schema").map_err(|fault| OpenError::Foreign(fault.to_string()))?;
-    let found = found.and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()).map(u32::from_le_bytes);
+    let found = snapshot
+        .meta("schema")
+        .map_err(|fault| OpenError::Foreign(fault.to_string()))?;
+    let found = found
+        .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
+        .map(u32::from_le_bytes);
     match found {
         Some(SCHEMA) => Ok(()),
         Some(found) => Err(OpenError::Newer { found }),

@@ -3,7 +3,10 @@
 use redb::ReadableTable;
 
 use super::codec::{CodecError, Record, decode};
-use super::records::{Batch, Channel, EffectV1, EntryRow, Held, NoticeV1, OrderV1, PoolV1, ProductV1, SlotRow, Staging};
+use super::records::{
+    Batch, Channel, EffectV1, EntryRow, Held, NoticeV1, OrderV1, PoolV1, ProductV1, SlotRow,
+    Staging,
+};
 use super::{Fault, Head, Snapshot, Tx, tables};
 use crate::domain::{ChannelName, Effect, Notice, Order, OrderId, Pool, Product, SlotRef, Slug};
 
@@ -62,9 +65,19 @@ pub trait Rows {
     /// Pending orders whose expiry is at or before `until_ms`, soonest first.
     fn open_orders(&self, until_ms: i64, max: usize) -> Result<Vec<(i64, OrderId)>, Fault>;
     /// Orders that wait, oldest first, after `after`.
-    fn waiting(&self, kind: WaitKind, after: Option<OrderId>, max: usize) -> Result<Vec<OrderId>, Fault>;
+    fn waiting(
+        &self,
+        kind: WaitKind,
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<Vec<OrderId>, Fault>;
     /// Orders that a holder has pending, with the slots that each holds.
-    fn holds(&self, kind: HoldKind, holder: &[u8], max: usize) -> Result<Vec<(OrderId, u32)>, Fault>;
+    fn holds(
+        &self,
+        kind: HoldKind,
+        holder: &[u8],
+        max: usize,
+    ) -> Result<Vec<(OrderId, u32)>, Fault>;
     /// The order of a payment's fingerprint.
     fn payment(&self, fingerprint: &[u8; 16]) -> Result<Option<OrderId>, Fault>;
     /// Notices before number `before`, newest first, with their numbers.
@@ -89,8 +102,13 @@ fn record<R: Record>(table: &'static str, bytes: &[u8]) -> Result<R, Fault> {
     decode(bytes).map_err(|error| Fault::Record { table, error })
 }
 
-fn converted<R: Record, D: TryFrom<R, Error = CodecError>>(table: &'static str, bytes: &[u8]) -> Result<D, Fault> {
-    record::<R>(table, bytes)?.try_into().map_err(|error| Fault::Record { table, error })
+fn converted<R: Record, D: TryFrom<R, Error = CodecError>>(
+    table: &'static str,
+    bytes: &[u8],
+) -> Result<D, Fault> {
+    record::<R>(table, bytes)?
+        .try_into()
+        .map_err(|error| Fault::Record { table, error })
 }
 
 fn nodes(bytes: &[u8]) -> Vec<[u8; 32]> {
@@ -99,7 +117,8 @@ fn nodes(bytes: &[u8]) -> Vec<[u8; 32]> {
 
 /// Reads the head row.
 pub(super) fn head(rows: &impl Rows) -> Result<Head, Fault> {
-    rows.meta("head")?.map_or(Ok(Head::default()), |bytes| record("meta", &bytes))
+    rows.meta("head")?
+        .map_or(Ok(Head::default()), |bytes| record("meta", &bytes))
 }
 
 /// Writes the methods once; `$table` says how each of the two finds a table.
@@ -107,142 +126,255 @@ macro_rules! rows {
     ($rows:ty, $table:ident) => {
         impl Rows for $rows {
             fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
-                Ok($table!(self, meta, META).get(name)?.map(|row| row.value().to_vec()))
+                Ok($table!(self, meta, META)
+                    .get(name)?
+                    .map(|row| row.value().to_vec()))
             }
 
             fn product(&self, slug: &Slug) -> Result<Option<Product>, Fault> {
                 let table = $table!(self, products, PRODUCTS);
-                table.get(slug.as_str())?.map(|row| converted::<ProductV1, _>("products", row.value())).transpose()
+                table
+                    .get(slug.as_str())?
+                    .map(|row| converted::<ProductV1, _>("products", row.value()))
+                    .transpose()
             }
 
             fn products(&self) -> Result<Vec<Product>, Fault> {
                 let table = $table!(self, products, PRODUCTS);
-                table.iter()?.map(|row| converted::<ProductV1, _>("products", row?.1.value())).collect()
+                table
+                    .iter()?
+                    .map(|row| converted::<ProductV1, _>("products", row?.1.value()))
+                    .collect()
             }
 
             fn pool(&self, slug: &Slug) -> Result<Option<Pool>, Fault> {
                 let table = $table!(self, pools, POOLS);
-                table.get(slug.as_str())?.map(|row| converted::<PoolV1, _>("pools", row.value())).transpose()
+                table
+                    .get(slug.as_str())?
+                    .map(|row| converted::<PoolV1, _>("pools", row.value()))
+                    .transpose()
             }
 
             fn batch(&self, number: u32) -> Result<Option<Batch>, Fault> {
-                $table!(self, batches, BATCHES).get(number)?.map(|row| record("batches", row.value())).transpose()
+                $table!(self, batches, BATCHES)
+                    .get(number)?
+                    .map(|row| record("batches", row.value()))
+                    .transpose()
             }
 
             fn batches(&self) -> Result<Vec<(u32, Batch)>, Fault> {
                 let table = $table!(self, batches, BATCHES);
                 let rows = table.iter()?;
-                rows.map(|row| row.map_err(Fault::from).and_then(|(number, row)| Ok((number.value(), record("batches", row.value())?)))).collect()
+                rows.map(|row| {
+                    row.map_err(Fault::from).and_then(|(number, row)| {
+                        Ok((number.value(), record("batches", row.value())?))
+                    })
+                })
+                .collect()
             }
 
             fn slot(&self, slot: SlotRef) -> Result<Option<SlotRow>, Fault> {
-                $table!(self, slots, SLOTS).get((slot.batch, slot.index))?.map(|row| record("slots", row.value())).transpose()
+                $table!(self, slots, SLOTS)
+                    .get((slot.batch, slot.index))?
+                    .map(|row| record("slots", row.value()))
+                    .transpose()
             }
 
             fn stock_nodes(&self, slot: SlotRef) -> Result<Option<Vec<[u8; 32]>>, Fault> {
-                Ok($table!(self, nodes, NODES).get((slot.batch, slot.index))?.map(|row| nodes(row.value())))
+                Ok($table!(self, nodes, NODES)
+                    .get((slot.batch, slot.index))?
+                    .map(|row| nodes(row.value())))
             }
 
             fn held(&self, slot: SlotRef) -> Result<Option<Held>, Fault> {
-                $table!(self, held, HELD).get((slot.batch, slot.index))?.map(|row| record("held", row.value())).transpose()
+                $table!(self, held, HELD)
+                    .get((slot.batch, slot.index))?
+                    .map(|row| record("held", row.value()))
+                    .transpose()
             }
 
             fn first_returned(&self, slug: &Slug) -> Result<Option<SlotRef>, Fault> {
                 let table = $table!(self, returned, RETURNED);
-                let mut range = table.range((slug.as_str(), 0, 0)..=(slug.as_str(), u32::MAX, u32::MAX))?;
-                Ok(range.next().transpose()?.map(|(key, _)| SlotRef { batch: key.value().1, index: key.value().2 }))
+                let mut range =
+                    table.range((slug.as_str(), 0, 0)..=(slug.as_str(), u32::MAX, u32::MAX))?;
+                Ok(range.next().transpose()?.map(|(key, _)| SlotRef {
+                    batch: key.value().1,
+                    index: key.value().2,
+                }))
             }
 
             fn fingerprint(&self, fingerprint: &[u8; 16]) -> Result<Option<SlotRef>, Fault> {
                 let found = $table!(self, fingerprints, FINGERPRINTS).get(fingerprint)?;
-                Ok(found.map(|row| SlotRef { batch: row.value().0, index: row.value().1 }))
+                Ok(found.map(|row| SlotRef {
+                    batch: row.value().0,
+                    index: row.value().1,
+                }))
             }
 
             fn staging(&self) -> Result<Option<Staging>, Fault> {
-                self.meta("staging")?.map(|bytes| record("meta", &bytes)).transpose()
+                self.meta("staging")?
+                    .map(|bytes| record("meta", &bytes))
+                    .transpose()
             }
 
             fn order(&self, id: OrderId) -> Result<Option<Order>, Fault> {
                 let table = $table!(self, orders, ORDERS);
-                table.get(id.0)?.map(|row| converted::<OrderV1, _>("orders", row.value())).transpose()
+                table
+                    .get(id.0)?
+                    .map(|row| converted::<OrderV1, _>("orders", row.value()))
+                    .transpose()
             }
 
-            fn orders_before(&self, before: Option<OrderId>, max: usize) -> Result<Vec<Order>, Fault> {
+            fn orders_before(
+                &self,
+                before: Option<OrderId>,
+                max: usize,
+            ) -> Result<Vec<Order>, Fault> {
                 let table = $table!(self, orders, ORDERS);
                 let range = table.range(..before.map_or(u64::MAX, |id| id.0))?;
-                range.rev().take(max).map(|row| converted::<OrderV1, _>("orders", row?.1.value())).collect()
+                range
+                    .rev()
+                    .take(max)
+                    .map(|row| converted::<OrderV1, _>("orders", row?.1.value()))
+                    .collect()
             }
 
             fn open_orders(&self, until_ms: i64, max: usize) -> Result<Vec<(i64, OrderId)>, Fault> {
                 let table = $table!(self, open, OPEN);
                 let range = table.range(..=(until_ms, u64::MAX))?;
-                range.take(max).map(|row| row.map(|(key, _)| (key.value().0, OrderId(key.value().1))).map_err(Fault::from)).collect()
+                range
+                    .take(max)
+                    .map(|row| {
+                        row.map(|(key, _)| (key.value().0, OrderId(key.value().1)))
+                            .map_err(Fault::from)
+                    })
+                    .collect()
             }
 
-            fn waiting(&self, kind: WaitKind, after: Option<OrderId>, max: usize) -> Result<Vec<OrderId>, Fault> {
+            fn waiting(
+                &self,
+                kind: WaitKind,
+                after: Option<OrderId>,
+                max: usize,
+            ) -> Result<Vec<OrderId>, Fault> {
                 let table = $table!(self, waiting, WAITING);
                 let from = (kind as u8, after.map_or(0, |id| id.0.saturating_add(1)));
                 let range = table.range(from..=(kind as u8, u64::MAX))?;
-                range.take(max).map(|row| row.map(|(key, _)| OrderId(key.value().1)).map_err(Fault::from)).collect()
+                range
+                    .take(max)
+                    .map(|row| {
+                        row.map(|(key, _)| OrderId(key.value().1))
+                            .map_err(Fault::from)
+                    })
+                    .collect()
             }
 
-            fn holds(&self, kind: HoldKind, holder: &[u8], max: usize) -> Result<Vec<(OrderId, u32)>, Fault> {
+            fn holds(
+                &self,
+                kind: HoldKind,
+                holder: &[u8],
+                max: usize,
+            ) -> Result<Vec<(OrderId, u32)>, Fault> {
                 let table = $table!(self, holds, HOLDS);
-                let range = table.range((kind as u8, holder, 0)..=(kind as u8, holder, u64::MAX))?;
-                range.take(max).map(|row| row.map(|(key, slots)| (OrderId(key.value().2), slots.value())).map_err(Fault::from)).collect()
+                let range =
+                    table.range((kind as u8, holder, 0)..=(kind as u8, holder, u64::MAX))?;
+                range
+                    .take(max)
+                    .map(|row| {
+                        row.map(|(key, slots)| (OrderId(key.value().2), slots.value()))
+                            .map_err(Fault::from)
+                    })
+                    .collect()
             }
 
             fn payment(&self, fingerprint: &[u8; 16]) -> Result<Option<OrderId>, Fault> {
-                Ok($table!(self, payments, PAYMENTS).get(fingerprint)?.map(|row| OrderId(row.value())))
+                Ok($table!(self, payments, PAYMENTS)
+                    .get(fingerprint)?
+                    .map(|row| OrderId(row.value())))
             }
 
-            fn notices_before(&self, before: Option<u64>, max: usize) -> Result<Vec<(u64, Notice)>, Fault> {
+            fn notices_before(
+                &self,
+                before: Option<u64>,
+                max: usize,
+            ) -> Result<Vec<(u64, Notice)>, Fault> {
                 let table = $table!(self, notices, NOTICES);
                 let range = table.range(..before.unwrap_or(u64::MAX))?;
                 let read = |row: Result<_, redb::StorageError>| {
-                    let (number, bytes): (redb::AccessGuard<'_, u64>, redb::AccessGuard<'_, &[u8]>) = row?;
-                    Ok((number.value(), converted::<NoticeV1, _>("notices", bytes.value())?))
+                    let (number, bytes): (
+                        redb::AccessGuard<'_, u64>,
+                        redb::AccessGuard<'_, &[u8]>,
+                    ) = row?;
+                    Ok((
+                        number.value(),
+                        converted::<NoticeV1, _>("notices", bytes.value())?,
+                    ))
                 };
                 range.rev().take(max).map(read).collect()
             }
 
             fn entry(&self, seq: u64) -> Result<Option<EntryRow>, Fault> {
-                $table!(self, entries, ENTRIES).get(seq)?.map(|row| record("ledger_entries", row.value())).transpose()
+                $table!(self, entries, ENTRIES)
+                    .get(seq)?
+                    .map(|row| record("ledger_entries", row.value()))
+                    .transpose()
             }
 
             fn marks(&self, after: u64, max: usize) -> Result<Vec<(u64, String)>, Fault> {
                 let table = $table!(self, marks, MARKS);
                 let range = table.range(after.saturating_add(1)..)?;
                 let read = |row: Result<_, redb::StorageError>| {
-                    let (size, text): (redb::AccessGuard<'_, u64>, redb::AccessGuard<'_, &[u8]>) = row?;
-                    Ok((size.value(), String::from_utf8_lossy(text.value()).into_owned()))
+                    let (size, text): (redb::AccessGuard<'_, u64>, redb::AccessGuard<'_, &[u8]>) =
+                        row?;
+                    Ok((
+                        size.value(),
+                        String::from_utf8_lossy(text.value()).into_owned(),
+                    ))
                 };
                 range.take(max).map(read).collect()
             }
 
             fn effect(&self, id: u64) -> Result<Option<Effect>, Fault> {
-                $table!(self, outbox, OUTBOX).get(id)?.map(|row| converted::<EffectV1, _>("outbox", row.value())).transpose()
+                $table!(self, outbox, OUTBOX)
+                    .get(id)?
+                    .map(|row| converted::<EffectV1, _>("outbox", row.value()))
+                    .transpose()
             }
 
             fn effects_due(&self, now_ms: i64, max: usize) -> Result<Vec<u64>, Fault> {
                 let table = $table!(self, due, DUE);
                 let range = table.range(..=(now_ms, u64::MAX))?;
-                range.take(max).map(|row| row.map(|(key, _)| key.value().1).map_err(Fault::from)).collect()
+                range
+                    .take(max)
+                    .map(|row| row.map(|(key, _)| key.value().1).map_err(Fault::from))
+                    .collect()
             }
 
             fn effects(&self, max: usize) -> Result<Vec<Effect>, Fault> {
                 let table = $table!(self, outbox, OUTBOX);
-                table.iter()?.take(max).map(|row| converted::<EffectV1, _>("outbox", row?.1.value())).collect()
+                table
+                    .iter()?
+                    .take(max)
+                    .map(|row| converted::<EffectV1, _>("outbox", row?.1.value()))
+                    .collect()
             }
 
             fn channel(&self, name: &ChannelName) -> Result<Option<Channel>, Fault> {
-                $table!(self, channels, CHANNELS).get(name.as_str())?.map(|row| record("channels", row.value())).transpose()
+                $table!(self, channels, CHANNELS)
+                    .get(name.as_str())?
+                    .map(|row| record("channels", row.value()))
+                    .transpose()
             }
 
             fn channels(&self) -> Result<Vec<(String, Channel)>, Fault> {
                 let table = $table!(self, channels, CHANNELS);
                 let rows = table.iter()?;
-                rows.map(|row| row.map_err(Fault::from).and_then(|(name, row)| Ok((name.value().to_owned(), record("channels", row.value())?)))).collect()
+                rows.map(|row| {
+                    row.map_err(Fault::from).and_then(|(name, row)| {
+                        Ok((name.value().to_owned(), record("channels", row.value())?))
+                    })
+                })
+                .collect()
             }
         }
     };

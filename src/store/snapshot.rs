@@ -36,7 +36,10 @@ impl Readers {
         if self.0.fetch_add(1, Ordering::AcqRel) >= READERS_MAX {
             return Err(Fault::Readers);
         }
-        Ok(Snapshot { txn: database.begin_read()?, _place: place })
+        Ok(Snapshot {
+            txn: database.begin_read()?,
+            _place: place,
+        })
     }
 }
 

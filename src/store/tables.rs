@@ -22,7 +22,8 @@ pub const HELD: Table<(u32, u32)> = Table::new("held");
 /// Slug, batch, index of slots that were reserved once and are free again.
 pub const RETURNED: Index<(&str, u32, u32)> = Index::new("returned");
 /// Keyed fingerprint of a key → its slot, for every key ever held.
-pub const FINGERPRINTS: TableDefinition<'static, &[u8; 16], (u32, u32)> = TableDefinition::new("fingerprints");
+pub const FINGERPRINTS: TableDefinition<'static, &[u8; 16], (u32, u32)> =
+    TableDefinition::new("fingerprints");
 /// Order id → order, with its payments and its receipt: one row.
 pub const ORDERS: Table<u64> = Table::new("orders");
 /// Expiry in Unix milliseconds, order id, of pending orders.

@@ -3,10 +3,16 @@
 use redb::{Table, TableError, WriteTransaction};
 
 use super::codec::encode;
-use super::records::{Batch, Channel, EffectV1, EntryRow, Held, NoticeV1, OrderV1, PoolV1, ProductV1, SlotRow, Staging};
+use super::records::{
+    Batch, Channel, EffectV1, EntryRow, Held, NoticeV1, OrderV1, PoolV1, ProductV1, SlotRow,
+    Staging,
+};
 use super::rows::{HoldKind, Rows, WaitKind};
 use super::{Fault, Head, tables};
-use crate::domain::{ChannelName, Effect, EffectKind, Notice, Order, OrderId, OrderState, Pool, Product, SlotRef, Slug};
+use crate::domain::{
+    ChannelName, Effect, EffectKind, Notice, Order, OrderId, OrderState, Pool, Product, SlotRef,
+    Slug,
+};
 
 /// The write side of a batch. A closure validates first and writes after; when it refuses after a write, the writer takes the
 /// whole batch back and runs the others again.
@@ -73,7 +79,13 @@ impl<'t> Tables<'t> {
 
 impl<'t> Tx<'t> {
     pub(super) fn new(tables: Tables<'t>, head: Head, now_ms: i64) -> Self {
-        Self { tables, head, wrote: false, touched: Vec::new(), now_ms }
+        Self {
+            tables,
+            head,
+            wrote: false,
+            touched: Vec::new(),
+            now_ms,
+        }
     }
 
     /// The time of this batch, Unix milliseconds: one for all that is written in it.
@@ -102,26 +114,38 @@ impl<'t> Tx<'t> {
     /// Writes a product.
     pub fn put_product(&mut self, product: &Product) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.products.insert(product.slug.as_str(), encode(&ProductV1::from(product)).as_slice())?;
+        self.tables.products.insert(
+            product.slug.as_str(),
+            encode(&ProductV1::from(product)).as_slice(),
+        )?;
         Ok(())
     }
 
     /// Writes a pool.
     pub fn put_pool(&mut self, pool: &Pool) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.pools.insert(pool.slug.as_str(), encode(&PoolV1::from(pool)).as_slice())?;
+        self.tables
+            .pools
+            .insert(pool.slug.as_str(), encode(&PoolV1::from(pool)).as_slice())?;
         Ok(())
     }
 
     /// Writes an import.
     pub fn put_batch(&mut self, number: u32, batch: &Batch) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.batches.insert(number, encode(batch).as_slice())?;
+        self.tables
+            .batches
+            .insert(number, encode(batch).as_slice())?;
         Ok(())
     }
 
     /// Stores a key with its fingerprint and the tree nodes that end at it.
-    pub fn put_slot(&mut self, slot: SlotRef, row: &SlotRow, nodes: &[[u8; 32]]) -> Result<(), Fault> {
+    pub fn put_slot(
+        &mut self,
+        slot: SlotRef,
+        row: &SlotRow,
+        nodes: &[[u8; 32]],
+    ) -> Result<(), Fault> {
         self.wrote = true;
         let place = (slot.batch, slot.index);
         self.tables.slots.insert(place, encode(row).as_slice())?;
@@ -163,21 +187,30 @@ impl<'t> Tx<'t> {
     /// Puts a slot back among those that can be ordered.
     pub fn put_returned(&mut self, slug: &Slug, slot: SlotRef) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.returned.insert((slug.as_str(), slot.batch, slot.index), ())?;
+        self.tables
+            .returned
+            .insert((slug.as_str(), slot.batch, slot.index), ())?;
         Ok(())
     }
 
     /// Takes a slot from the returned ones; tells whether it was there.
     pub fn remove_returned(&mut self, slug: &Slug, slot: SlotRef) -> Result<bool, Fault> {
         self.wrote = true;
-        Ok(self.tables.returned.remove((slug.as_str(), slot.batch, slot.index))?.is_some())
+        Ok(self
+            .tables
+            .returned
+            .remove((slug.as_str(), slot.batch, slot.index))?
+            .is_some())
     }
 
     /// Writes what the import under way has stored, or that there is none.
     pub fn put_staging(&mut self, staging: Option<&Staging>) -> Result<(), Fault> {
         self.wrote = true;
         match staging {
-            Some(staging) => self.tables.meta.insert("staging", encode(staging).as_slice())?,
+            Some(staging) => self
+                .tables
+                .meta
+                .insert("staging", encode(staging).as_slice())?,
             None => self.tables.meta.remove("staging")?,
         };
         Ok(())
@@ -187,7 +220,9 @@ impl<'t> Tx<'t> {
     pub fn put_order(&mut self, order: &Order, before: Option<&Order>) -> Result<(), Fault> {
         self.wrote = true;
         self.touched.push(order.id);
-        self.tables.orders.insert(order.id.0, encode(&OrderV1::from(order)).as_slice())?;
+        self.tables
+            .orders
+            .insert(order.id.0, encode(&OrderV1::from(order)).as_slice())?;
         let was_open = before.filter(|before| before.state == OrderState::Pending);
         let is_open = Some(order).filter(|order| order.state == OrderState::Pending);
         match (was_open, is_open) {
@@ -195,7 +230,9 @@ impl<'t> Tx<'t> {
             (Some(before), None) => self.close_order(before)?,
             _ => {}
         }
-        self.index_waiting(order, before, WaitKind::Goods, |order| order.state == OrderState::Paid)?;
+        self.index_waiting(order, before, WaitKind::Goods, |order| {
+            order.state == OrderState::Paid
+        })?;
         self.index_waiting(order, before, WaitKind::Refund, |order| order.owed() > 0)
     }
 
@@ -209,7 +246,10 @@ impl<'t> Tx<'t> {
     /// Keeps a notice.
     pub fn append_notice(&mut self, notice: &Notice) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.notices.insert(self.head.next_notice, encode(&NoticeV1::from(notice)).as_slice())?;
+        self.tables.notices.insert(
+            self.head.next_notice,
+            encode(&NoticeV1::from(notice)).as_slice(),
+        )?;
         self.head.next_notice += 1;
         Ok(())
     }
@@ -217,8 +257,16 @@ impl<'t> Tx<'t> {
     /// Writes the ledger entry `seq`, which is the next one.
     pub fn put_entry(&mut self, seq: u64, row: &EntryRow) -> Result<(), Fault> {
         self.wrote = true;
-        let replaced = self.tables.entries.insert(seq, encode(row).as_slice())?.is_some();
-        if replaced { Err(Fault::Invariant("a ledger entry is never written twice")) } else { Ok(()) }
+        let replaced = self
+            .tables
+            .entries
+            .insert(seq, encode(row).as_slice())?
+            .is_some();
+        if replaced {
+            Err(Fault::Invariant("a ledger entry is never written twice"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Keeps a checkpoint for exports.
@@ -233,7 +281,18 @@ impl<'t> Tx<'t> {
         let id = self.head.next_effect;
         self.head_mut().next_effect += 1;
         let now_ms = self.now_ms;
-        self.put_effect(&Effect { id, kind, order, promised_at_ms: now_ms, attempts: 0, due_at_ms: Some(now_ms), last_error: None }, None)
+        self.put_effect(
+            &Effect {
+                id,
+                kind,
+                order,
+                promised_at_ms: now_ms,
+                attempts: 0,
+                due_at_ms: Some(now_ms),
+                last_error: None,
+            },
+            None,
+        )
     }
 
     /// Writes an effect after an attempt; `before` is what stood there.
@@ -245,7 +304,9 @@ impl<'t> Tx<'t> {
         if let Some(due_ms) = effect.due_at_ms {
             self.tables.due.insert((due_ms, effect.id), ())?;
         }
-        self.tables.outbox.insert(effect.id, encode(&EffectV1::from(effect)).as_slice())?;
+        self.tables
+            .outbox
+            .insert(effect.id, encode(&EffectV1::from(effect)).as_slice())?;
         Ok(())
     }
 
@@ -260,19 +321,30 @@ impl<'t> Tx<'t> {
     }
 
     /// Writes a channel, or takes it away.
-    pub fn put_channel(&mut self, name: &ChannelName, channel: Option<&Channel>) -> Result<(), Fault> {
+    pub fn put_channel(
+        &mut self,
+        name: &ChannelName,
+        channel: Option<&Channel>,
+    ) -> Result<(), Fault> {
         self.wrote = true;
         match channel {
-            Some(channel) => self.tables.channels.insert(name.as_str(), encode(channel).as_slice())?,
+            Some(channel) => self
+                .tables
+                .channels
+                .insert(name.as_str(), encode(channel).as_slice())?,
             None => self.tables.channels.remove(name.as_str())?,
         };
         Ok(())
     }
 
     fn open_order(&mut self, order: &Order) -> Result<(), Fault> {
-        self.tables.open.insert((order.expires_at_ms, order.id.0), ())?;
+        self.tables
+            .open
+            .insert((order.expires_at_ms, order.id.0), ())?;
         for (kind, holder) in holders(order) {
-            self.tables.holds.insert((kind as u8, holder.as_slice(), order.id.0), order.quantity)?;
+            self.tables
+                .holds
+                .insert((kind as u8, holder.as_slice(), order.id.0), order.quantity)?;
         }
         Ok(())
     }
@@ -280,12 +352,20 @@ impl<'t> Tx<'t> {
     fn close_order(&mut self, order: &Order) -> Result<(), Fault> {
         self.tables.open.remove((order.expires_at_ms, order.id.0))?;
         for (kind, holder) in holders(order) {
-            self.tables.holds.remove((kind as u8, holder.as_slice(), order.id.0))?;
+            self.tables
+                .holds
+                .remove((kind as u8, holder.as_slice(), order.id.0))?;
         }
         Ok(())
     }
 
-    fn index_waiting(&mut self, order: &Order, before: Option<&Order>, kind: WaitKind, waits: impl Fn(&Order) -> bool) -> Result<(), Fault> {
+    fn index_waiting(
+        &mut self,
+        order: &Order,
+        before: Option<&Order>,
+        kind: WaitKind,
+        waits: impl Fn(&Order) -> bool,
+    ) -> Result<(), Fault> {
         match (before.is_some_and(&waits), waits(order)) {
             (false, true) => drop(self.tables.waiting.insert((kind as u8, order.id.0), ())?),
             (true, false) => drop(self.tables.waiting.remove((kind as u8, order.id.0))?),
@@ -300,7 +380,10 @@ fn holders(order: &Order) -> [(HoldKind, Vec<u8>); 3] {
     [
         (HoldKind::Contact, order.holder.contact.to_vec()),
         (HoldKind::Address, order.holder.address.0.to_vec()),
-        (HoldKind::Host, Tx::host_key(order.holder.host.0, &order.product)),
+        (
+            HoldKind::Host,
+            Tx::host_key(order.holder.host.0, &order.product),
+        ),
     ]
 }
 

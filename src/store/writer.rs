@@ -9,13 +9,13 @@ use std::time::Duration;
 use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Head;
 use super::codec::encode;
 use super::fault::{Fault, WriteError};
 use super::open::{OpenError, Options, open};
 use super::rows::{self};
 use super::snapshot::{Readers, Snapshot};
 use super::tx::{Tables, Tx};
-use super::Head;
 use crate::domain::OrderId;
 
 /// What a batch left behind, told to the hook after its commit and before any answer.
@@ -56,7 +56,11 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn create(options: Options, rows: &[(&str, Vec<u8>)], hook: Hook) -> Result<Self, OpenError> {
+    pub fn create(
+        options: Options,
+        rows: &[(&str, Vec<u8>)],
+        hook: Hook,
+    ) -> Result<Self, OpenError> {
         let database = open(&options, Some(rows))?;
         Self::start(options, database, hook)
     }
@@ -77,10 +81,26 @@ impl Store {
         let database: Shared = Arc::new(RwLock::new(Some(Arc::new(database))));
         let readonly = Arc::new(AtomicBool::new(false));
         let waiting = Arc::new(AtomicUsize::new(0));
-        let writer = Writer { options, database: database.clone(), head, hook, readonly: readonly.clone(), waiting: waiting.clone() };
-        let thread = std::thread::Builder::new().name("keystall-writer".into()).spawn(move || writer.run(inbox));
+        let writer = Writer {
+            options,
+            database: database.clone(),
+            head,
+            hook,
+            readonly: readonly.clone(),
+            waiting: waiting.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("keystall-writer".into())
+            .spawn(move || writer.run(inbox));
         let thread = thread.map_err(|error| Fault::Database(error.to_string()))?;
-        Ok(Self { queue, database, readers, readonly, waiting, done: Arc::new(std::sync::Mutex::new(Some(thread))) })
+        Ok(Self {
+            queue,
+            database,
+            readers,
+            readonly,
+            waiting,
+            done: Arc::new(std::sync::Mutex::new(Some(thread))),
+        })
     }
 
     /// Runs `closure` in the next batch. It may be run again when a neighbour fails, so it keeps nothing from one run to the next.
@@ -95,7 +115,11 @@ impl Store {
             return Waiting(Err(WriteError::ReadOnly));
         }
         let (answer, receiver) = oneshot::channel();
-        let job = Box::new(Closure { closure, outcome: None, answer: Some(answer) });
+        let job = Box::new(Closure {
+            closure,
+            outcome: None,
+            answer: Some(answer),
+        });
         self.waiting.fetch_add(1, Ordering::Relaxed);
         match self.queue.try_send(job) {
             Ok(()) => Waiting(Ok(receiver)),
@@ -114,8 +138,13 @@ impl Store {
     /// # Errors
     /// [`Fault`] while the database is being reopened, or when too many snapshots are open.
     pub fn read(&self) -> Result<Snapshot, Fault> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let database = database.ok_or_else(|| Fault::Database("it is being reopened after a disk error".into()))?;
+        let database = self
+            .database
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let database = database
+            .ok_or_else(|| Fault::Database("it is being reopened after a disk error".into()))?;
         self.readers.begin(&database)
     }
 
@@ -131,14 +160,22 @@ impl Store {
 
     /// Ends the writer after what waits, and closes the file. Other clones must be gone or idle.
     pub fn close(self) {
-        let Self { queue, database, done, .. } = self;
+        let Self {
+            queue,
+            database,
+            done,
+            ..
+        } = self;
         drop(queue);
         let thread = done.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // A panic of the writer's thread was reported where it happened.
             let _ = thread.join();
         }
-        database.write().unwrap_or_else(PoisonError::into_inner).take();
+        database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 }
 
@@ -161,7 +198,9 @@ impl<T, E> Waiting<T, E> {
 }
 
 fn lost<E>() -> WriteError<E> {
-    WriteError::Fault(Fault::Database("the writer stopped before it answered".into()))
+    WriteError::Fault(Fault::Database(
+        "the writer stopped before it answered".into(),
+    ))
 }
 
 /// A closure with its answer, whatever its types.
@@ -196,7 +235,9 @@ where
         let run = catch_unwind(AssertUnwindSafe(|| (self.closure)(tx)));
         let outcome = run.unwrap_or_else(|_| {
             tx.wrote = true;
-            Err(WriteError::Fault(Fault::Invariant("a closure panicked; it left no trace")))
+            Err(WriteError::Fault(Fault::Invariant(
+                "a closure panicked; it left no trace",
+            )))
         });
         let ran = match &outcome {
             Ok(_) => Ran::Done,
@@ -272,13 +313,22 @@ impl Writer {
     /// What was committed is told: the hook first, then everybody who waited.
     fn release(&mut self, head: Head, orders: &[OrderId], jobs: &mut [Box<dyn Job>]) {
         let before = std::mem::replace(&mut self.head, head);
-        (self.hook)(Committed { head: &self.head, before: &before, orders, closures: jobs.len() });
+        (self.hook)(Committed {
+            head: &self.head,
+            before: &before,
+            orders,
+            closures: jobs.len(),
+        });
         jobs.iter_mut().for_each(|job| job.answer(None));
     }
 
     /// Runs the jobs until a pass in which none refuses after a write; those that did are left out of the next pass.
     fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Batch {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let database = self
+            .database
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let Some(database) = database else {
             return Batch::Failed(Fault::Database("it is not open".into()));
         };
@@ -292,13 +342,26 @@ impl Writer {
         }
     }
 
-    fn pass(&mut self, database: &Database, jobs: &mut [Box<dyn Job>], left_out: &mut [bool]) -> Result<Option<Batch>, Fault> {
+    fn pass(
+        &mut self,
+        database: &Database,
+        jobs: &mut [Box<dyn Job>],
+        left_out: &mut [bool],
+    ) -> Result<Option<Batch>, Fault> {
         let mut txn = database.begin_write()?;
         txn.set_two_phase_commit(true);
         txn.set_quick_repair(true);
-        let mut tx = Tx::new(Tables::open(&txn)?, self.head.clone(), self.options.clock.now_ms());
+        let mut tx = Tx::new(
+            Tables::open(&txn)?,
+            self.head.clone(),
+            self.options.clock.now_ms(),
+        );
         let mut anything = false;
-        for (job, out) in jobs.iter_mut().zip(left_out.iter_mut()).filter(|(_, out)| !**out) {
+        for (job, out) in jobs
+            .iter_mut()
+            .zip(left_out.iter_mut())
+            .filter(|(_, out)| !**out)
+        {
             tx.wrote = false;
             match job.run(&mut tx) {
                 Ran::Done => anything |= tx.wrote,
@@ -342,19 +405,33 @@ impl Writer {
     }
 
     fn reopen(&mut self, attempts: u32) -> bool {
-        self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         for attempt in 0..attempts {
             if attempt > 0 {
                 std::thread::sleep(REOPEN_PAUSE);
             }
-            let opened = open(&self.options, None).map_err(|error| Fault::Database(error.to_string()));
-            let opened = opened.and_then(|database| Ok((rows::head(&Readers::default().begin(&database)?)?, database)));
+            let opened =
+                open(&self.options, None).map_err(|error| Fault::Database(error.to_string()));
+            let opened = opened.and_then(|database| {
+                Ok((rows::head(&Readers::default().begin(&database)?)?, database))
+            });
             match opened {
                 Ok((head, database)) => {
-                    *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(database));
+                    *self
+                        .database
+                        .write()
+                        .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(database));
                     let before = std::mem::replace(&mut self.head, head);
                     // Whatever the disk holds now is what everybody is told from here on.
-                    (self.hook)(Committed { head: &self.head, before: &before, orders: &[], closures: 0 });
+                    (self.hook)(Committed {
+                        head: &self.head,
+                        before: &before,
+                        orders: &[],
+                        closures: 0,
+                    });
                     self.readonly.store(false, Ordering::Release);
                     tracing::warn!(commit = self.head.commit, "the database is open again");
                     return true;

@@ -41,10 +41,20 @@ impl Vault {
     ///
     /// # Errors
     /// [`MonthError`] when `erase.keys` cannot be read or belongs to another root key.
-    pub fn open(dir: &Path, root: RootKey, install: InstallId, entropy: Arc<dyn Entropy>) -> Result<Self, MonthError> {
+    pub fn open(
+        dir: &Path,
+        root: RootKey,
+        install: InstallId,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, MonthError> {
         let wrapping = DataKey::from_bytes(root.derive("erase.keys"));
         let months = MonthKeys::open(dir.join("erase.keys"), wrapping, install)?;
-        Ok(Self { root, install, months, entropy })
+        Ok(Self {
+            root,
+            install,
+            months,
+            entropy,
+        })
     }
 
     /// A value that tells the right root key from a wrong one, without telling the key.
@@ -55,7 +65,9 @@ impl Vault {
     /// Makes a data key and its wrapped form, bound to `table` and `owner`, under the root key.
     pub fn new_pool_key(&self, owner: &[u8]) -> (DataKey, Vec<u8>) {
         let key = DataKey::from_bytes(random(&*self.entropy));
-        let wrapped = self.pool_wrapping().seal(&*self.entropy, &self.wrap_aad("pools", owner), key.expose());
+        let wrapped =
+            self.pool_wrapping()
+                .seal(&*self.entropy, &self.wrap_aad("pools", owner), key.expose());
         (key, wrapped)
     }
 
@@ -64,7 +76,9 @@ impl Vault {
     /// # Errors
     /// [`SealError`] when the bytes were changed, moved, or wrapped elsewhere.
     pub fn pool_key(&self, owner: &[u8], wrapped: &[u8]) -> Result<DataKey, SealError> {
-        let opened = self.pool_wrapping().open(&self.wrap_aad("pools", owner), wrapped)?;
+        let opened = self
+            .pool_wrapping()
+            .open(&self.wrap_aad("pools", owner), wrapped)?;
         DataKey::from_secret(&opened)
     }
 
@@ -72,10 +86,18 @@ impl Vault {
     ///
     /// # Errors
     /// [`MonthError`] when a new month key cannot be stored.
-    pub fn new_order_key(&self, month: &str, owner: &[u8]) -> Result<(DataKey, Vec<u8>), MonthError> {
+    pub fn new_order_key(
+        &self,
+        month: &str,
+        owner: &[u8],
+    ) -> Result<(DataKey, Vec<u8>), MonthError> {
         let month_key = self.months.ensure(month, &*self.entropy)?;
         let key = DataKey::from_bytes(random(&*self.entropy));
-        let wrapped = month_key.seal(&*self.entropy, &self.wrap_aad("orders", owner), key.expose());
+        let wrapped = month_key.seal(
+            &*self.entropy,
+            &self.wrap_aad("orders", owner),
+            key.expose(),
+        );
         Ok((key, wrapped))
     }
 
@@ -83,7 +105,12 @@ impl Vault {
     ///
     /// # Errors
     /// [`SealError`] when the month's key is gone or the bytes were changed or moved.
-    pub fn order_key(&self, month: &str, owner: &[u8], wrapped: &[u8]) -> Result<DataKey, SealError> {
+    pub fn order_key(
+        &self,
+        month: &str,
+        owner: &[u8],
+        wrapped: &[u8],
+    ) -> Result<DataKey, SealError> {
         let month_key = self.months.key(month).ok_or(SealError::KeyGone)?;
         DataKey::from_secret(&month_key.open(&self.wrap_aad("orders", owner), wrapped)?)
     }
@@ -112,7 +139,13 @@ impl Vault {
 
     /// The label that binds a sealed row of `table` to its place in this shop.
     pub fn aad<'a>(&'a self, table: &'a str, owner: &'a [u8], row: &'a [u8]) -> Aad<'a> {
-        Aad { purpose: "row", install: &self.install, table, owner, row }
+        Aad {
+            purpose: "row",
+            install: &self.install,
+            table,
+            owner,
+            row,
+        }
     }
 
     /// A keyed BLAKE3 fingerprint: equal for equal bytes of one purpose, and nothing to those without the root key.
@@ -122,7 +155,10 @@ impl Vault {
 
     /// The secret of an order's link: its id, and a 160-bit MAC over it, as 38 characters that fit a URL.
     pub fn link_secret(&self, order: u64) -> String {
-        token::encode(order, &self.root.mac_wide("order link", &order.to_be_bytes()))
+        token::encode(
+            order,
+            &self.root.mac_wide("order link", &order.to_be_bytes()),
+        )
     }
 
     /// The order of a link's secret. Unknown and wrong secrets fail alike, before any look into the store.
@@ -142,7 +178,13 @@ impl Vault {
     }
 
     fn wrap_aad<'a>(&'a self, table: &'a str, owner: &'a [u8]) -> Aad<'a> {
-        Aad { purpose: "wrap", install: &self.install, table, owner, row: b"" }
+        Aad {
+            purpose: "wrap",
+            install: &self.install,
+            table,
+            owner,
+            row: b"",
+        }
     }
 }
 
@@ -152,7 +194,9 @@ mod tests {
     use super::*;
 
     fn vault(dir: &Path, install: InstallId) -> Vault {
-        let root = RootKey::open(dir).or_else(|_| RootKey::create(dir, &SystemEntropy)).unwrap();
+        let root = RootKey::open(dir)
+            .or_else(|_| RootKey::create(dir, &SystemEntropy))
+            .unwrap();
         Vault::open(dir, root, install, Arc::new(SystemEntropy)).unwrap()
     }
 
@@ -161,19 +205,60 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let here = vault(dir.path(), [1; 16]);
         let (key, wrapped) = here.new_pool_key(b"steam");
-        let sealed = key.seal(here.entropy(), &here.aad("slots", b"steam", b"0:1"), b"KEY-1");
+        let sealed = key.seal(
+            here.entropy(),
+            &here.aad("slots", b"steam", b"0:1"),
+            b"KEY-1",
+        );
         let again = here.pool_key(b"steam", &wrapped).unwrap();
-        assert_eq!(again.open(&here.aad("slots", b"steam", b"0:1"), &sealed).unwrap().expose(), b"KEY-1");
-        assert!(again.open(&here.aad("slots", b"steam", b"0:2"), &sealed).is_err(), "another row");
-        assert!(again.open(&here.aad("slots", b"epic", b"0:1"), &sealed).is_err(), "another pool");
-        assert!(again.open(&here.aad("orders", b"steam", b"0:1"), &sealed).is_err(), "another table");
-        assert!(here.pool_key(b"epic", &wrapped).is_err(), "another pool's key");
-        let elsewhere = Vault { install: [2; 16], ..vault(dir.path(), [1; 16]) };
-        assert!(again.open(&elsewhere.aad("slots", b"steam", b"0:1"), &sealed).is_err(), "another shop");
+        assert_eq!(
+            again
+                .open(&here.aad("slots", b"steam", b"0:1"), &sealed)
+                .unwrap()
+                .expose(),
+            b"KEY-1"
+        );
+        assert!(
+            again
+                .open(&here.aad("slots", b"steam", b"0:2"), &sealed)
+                .is_err(),
+            "another row"
+        );
+        assert!(
+            again
+                .open(&here.aad("slots", b"epic", b"0:1"), &sealed)
+                .is_err(),
+            "another pool"
+        );
+        assert!(
+            again
+                .open(&here.aad("orders", b"steam", b"0:1"), &sealed)
+                .is_err(),
+            "another table"
+        );
+        assert!(
+            here.pool_key(b"epic", &wrapped).is_err(),
+            "another pool's key"
+        );
+        let elsewhere = Vault {
+            install: [2; 16],
+            ..vault(dir.path(), [1; 16])
+        };
+        assert!(
+            again
+                .open(&elsewhere.aad("slots", b"steam", b"0:1"), &sealed)
+                .is_err(),
+            "another shop"
+        );
         for at in 0..sealed.len() {
             let mut flipped = sealed.clone();
             flipped[at] ^= 1;
-            assert!(again.open(&here.aad("slots", b"steam", b"0:1"), &flipped).is_err(), "bit at {at}");
+            assert!(
+                again
+                    .open(&here.aad("slots", b"steam", b"0:1"), &flipped)
+                    .is_err(),
+                "bit at {at}"
+            );
         }
     }
 
@@ -183,8 +268,17 @@ mod tests {
         let here = vault(dir.path(), [1; 16]);
         let (key, wrapped) = here.new_order_key("2026-11", b"o").unwrap();
         let reopened = vault(dir.path(), [1; 16]);
-        assert_eq!(reopened.order_key("2026-11", b"o", &wrapped).unwrap().expose(), key.expose());
-        assert!(matches!(reopened.order_key("2026-12", b"o", &wrapped), Err(SealError::KeyGone)));
+        assert_eq!(
+            reopened
+                .order_key("2026-11", b"o", &wrapped)
+                .unwrap()
+                .expose(),
+            key.expose()
+        );
+        assert!(matches!(
+            reopened.order_key("2026-12", b"o", &wrapped),
+            Err(SealError::KeyGone)
+        ));
     }
 
     #[test]
@@ -197,7 +291,11 @@ mod tests {
         for at in 0..secret.len() {
             let mut text = secret.clone().into_bytes();
             text[at] = if text[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(here.order_of_link(std::str::from_utf8(&text).unwrap()), None, "character {at}");
+            assert_eq!(
+                here.order_of_link(std::str::from_utf8(&text).unwrap()),
+                None,
+                "character {at}"
+            );
         }
         assert_eq!(here.order_of_link(""), None);
     }

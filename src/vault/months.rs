@@ -46,7 +46,11 @@ pub enum MonthError {
 const HEAD: &str = "keystall-erase-keys/v1";
 
 impl MonthKeys {
-    pub(super) fn open(path: PathBuf, wrapping: DataKey, install: [u8; 16]) -> Result<Self, MonthError> {
+    pub(super) fn open(
+        path: PathBuf,
+        wrapping: DataKey,
+        install: [u8; 16],
+    ) -> Result<Self, MonthError> {
         let mut keys = BTreeMap::new();
         match fs::read_to_string(&path) {
             Ok(text) => {
@@ -58,7 +62,9 @@ impl MonthKeys {
                 for line in lines {
                     let (month, sealed) = line.split_once(' ').ok_or_else(foreign)?;
                     let sealed = hex::decode(sealed).map_err(|_| foreign())?;
-                    let opened = wrapping.open(&place(&install, month), &sealed).map_err(|_| foreign())?;
+                    let opened = wrapping
+                        .open(&place(&install, month), &sealed)
+                        .map_err(|_| foreign())?;
                     let key = Arc::new(DataKey::from_secret(&opened).map_err(|_| foreign())?);
                     keys.insert(month.to_owned(), MonthKey { key, sealed });
                 }
@@ -66,7 +72,12 @@ impl MonthKeys {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(MonthError::Io { path, source }),
         }
-        Ok(Self { path, wrapping, install, keys: Mutex::new(keys) })
+        Ok(Self {
+            path,
+            wrapping,
+            install,
+            keys: Mutex::new(keys),
+        })
     }
 
     /// The key of `month`, where there is one.
@@ -75,16 +86,31 @@ impl MonthKeys {
     }
 
     /// The key of `month`, made and durable before it is given out.
-    pub(super) fn ensure(&self, month: &str, entropy: &dyn Entropy) -> Result<Arc<DataKey>, MonthError> {
+    pub(super) fn ensure(
+        &self,
+        month: &str,
+        entropy: &dyn Entropy,
+    ) -> Result<Arc<DataKey>, MonthError> {
         let mut keys = self.lock();
         if let Some(month) = keys.get(month) {
             return Ok(month.key.clone());
         }
         let key = Arc::new(DataKey::from_bytes(random(entropy)));
-        let sealed = self.wrapping.seal(entropy, &place(&self.install, month), key.expose());
+        let sealed = self
+            .wrapping
+            .seal(entropy, &place(&self.install, month), key.expose());
         let mut next = keys.clone();
-        next.insert(month.to_owned(), MonthKey { key: key.clone(), sealed });
-        self.replace(&next).map_err(|source| MonthError::Io { path: self.path.clone(), source })?;
+        next.insert(
+            month.to_owned(),
+            MonthKey {
+                key: key.clone(),
+                sealed,
+            },
+        );
+        self.replace(&next).map_err(|source| MonthError::Io {
+            path: self.path.clone(),
+            source,
+        })?;
         *keys = next;
         Ok(key)
     }
@@ -95,7 +121,12 @@ impl MonthKeys {
             text.push_str(&format!("{month} {}\n", hex::encode(&key.sealed)));
         }
         let beside = self.path.with_extension("keys.new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&beside, &self.path)?;
@@ -109,5 +140,11 @@ impl MonthKeys {
 }
 
 fn place<'a>(install: &'a [u8; 16], month: &'a str) -> Aad<'a> {
-    Aad { purpose: "wrap", install, table: "erase.keys", owner: b"", row: month.as_bytes() }
+    Aad {
+        purpose: "wrap",
+        install,
+        table: "erase.keys",
+        owner: b"",
+        row: month.as_bytes(),
+    }
 }

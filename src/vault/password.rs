@@ -18,7 +18,10 @@ pub struct PasswordHash {
 /// Hashes a password under a fresh salt.
 pub fn hash_password(entropy: &dyn Entropy, password: &Secret) -> PasswordHash {
     let salt = random(entropy);
-    PasswordHash { salt, hash: argon2id(password, &salt) }
+    PasswordHash {
+        salt,
+        hash: argon2id(password, &salt),
+    }
 }
 
 /// Whether `password` is the one. Takes the same time for a wrong one and for none (`known` is then a decoy's).
@@ -32,7 +35,9 @@ fn argon2id(password: &Secret, salt: &[u8; 16]) -> [u8; 32] {
     #[allow(clippy::expect_used)]
     {
         let params = Params::new(19_456, 2, 1, Some(32)).expect("constant parameters");
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(password.expose(), salt, &mut out).expect("lengths within range");
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(password.expose(), salt, &mut out)
+            .expect("lengths within range");
     }
     out
 }

@@ -16,7 +16,9 @@ pub struct RootKey(Zeroizing<[u8; 32]>);
 #[derive(Debug, thiserror::Error)]
 pub enum RootKeyError {
     /// The folder has none.
-    #[error("{0} is missing: without it nothing in this shop opens; put it back from your recovery copy")]
+    #[error(
+        "{0} is missing: without it nothing in this shop opens; put it back from your recovery copy"
+    )]
     Missing(PathBuf),
     /// It is not 32 bytes.
     #[error("{0} is not a root key (32 bytes): put it back from your recovery copy")]
@@ -50,12 +52,19 @@ impl RootKey {
         let path = dir.join(FILE);
         let key = Zeroizing::new(random::<32>(entropy));
         let write = || -> io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o400)
+                .open(&path)?;
             file.write_all(&*key)?;
             file.sync_all()?;
             File::open(dir)?.sync_all()
         };
-        write().map_err(|source| RootKeyError::Io { path: path.clone(), source })?;
+        write().map_err(|source| RootKeyError::Io {
+            path: path.clone(),
+            source,
+        })?;
         Ok(Self(key))
     }
 
@@ -67,7 +76,10 @@ impl RootKey {
         let path = dir.join(FILE);
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => RootKeyError::Missing(path.clone()),
-            _ => RootKeyError::Io { path: path.clone(), source },
+            _ => RootKeyError::Io {
+                path: path.clone(),
+                source,
+            },
         };
         let mut file = File::open(&path).map_err(failed)?;
         let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
@@ -75,7 +87,10 @@ impl RootKey {
             return Err(RootKeyError::Exposed { path, mode });
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(33));
-        Read::by_ref(&mut file).take(33).read_to_end(&mut bytes).map_err(failed)?;
+        Read::by_ref(&mut file)
+            .take(33)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
         match <[u8; 32]>::try_from(&bytes[..]) {
             Ok(key) => Ok(Self(Zeroizing::new(key))),
             Err(_) => Err(RootKeyError::Malformed(path)),
@@ -98,14 +113,20 @@ impl RootKey {
     /// 128 bits of a MAC over `bytes`, for one purpose.
     pub(super) fn mac(&self, purpose: &str, bytes: &[u8]) -> [u8; 16] {
         let mut out = [0; 16];
-        blake3::Hasher::new_keyed(&self.derive(purpose)).update(bytes).finalize_xof().fill(&mut out);
+        blake3::Hasher::new_keyed(&self.derive(purpose))
+            .update(bytes)
+            .finalize_xof()
+            .fill(&mut out);
         out
     }
 
     /// 160 bits of a MAC over `bytes`, for one purpose.
     pub(super) fn mac_wide(&self, purpose: &str, bytes: &[u8]) -> [u8; 20] {
         let mut out = [0; 20];
-        blake3::Hasher::new_keyed(&self.derive(purpose)).update(bytes).finalize_xof().fill(&mut out);
+        blake3::Hasher::new_keyed(&self.derive(purpose))
+            .update(bytes)
+            .finalize_xof()
+            .fill(&mut out);
         out
     }
 
@@ -125,20 +146,38 @@ mod tests {
     fn a_root_key_is_made_once_and_only_its_owner_reads_it() {
         let dir = tempfile::tempdir().unwrap();
         let made = RootKey::create(dir.path(), &SystemEntropy).unwrap();
-        assert!(RootKey::create(dir.path(), &SystemEntropy).is_err(), "a second one would orphan the shop");
-        assert_eq!(RootKey::open(dir.path()).unwrap().check_value(), made.check_value());
+        assert!(
+            RootKey::create(dir.path(), &SystemEntropy).is_err(),
+            "a second one would orphan the shop"
+        );
+        assert_eq!(
+            RootKey::open(dir.path()).unwrap().check_value(),
+            made.check_value()
+        );
         let path = dir.path().join(FILE);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o400
+        );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(RootKey::open(dir.path()), Err(RootKeyError::Exposed { .. })));
+        assert!(matches!(
+            RootKey::open(dir.path()),
+            Err(RootKeyError::Exposed { .. })
+        ));
     }
 
     #[test]
     fn a_damaged_root_key_is_named_not_used() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(RootKey::open(dir.path()), Err(RootKeyError::Missing(_))));
+        assert!(matches!(
+            RootKey::open(dir.path()),
+            Err(RootKeyError::Missing(_))
+        ));
         fs::write(dir.path().join(FILE), [0; 31]).unwrap();
         fs::set_permissions(dir.path().join(FILE), fs::Permissions::from_mode(0o400)).unwrap();
-        assert!(matches!(RootKey::open(dir.path()), Err(RootKeyError::Malformed(_))));
+        assert!(matches!(
+            RootKey::open(dir.path()),
+            Err(RootKeyError::Malformed(_))
+        ));
     }
 }

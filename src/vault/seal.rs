@@ -47,7 +47,9 @@ impl DataKey {
     }
 
     pub(super) fn from_secret(secret: &Secret) -> Result<Self, SealError> {
-        <[u8; 32]>::try_from(secret.expose()).map(Self::from_bytes).map_err(|_| SealError::Forged)
+        <[u8; 32]>::try_from(secret.expose())
+            .map(Self::from_bytes)
+            .map_err(|_| SealError::Forged)
     }
 
     pub(super) fn expose(&self) -> &[u8] {
@@ -60,7 +62,16 @@ impl DataKey {
         let aad = place.label();
         // Encryption fails only beyond 256 GiB, which no limit of ours lets in.
         #[allow(clippy::expect_used)]
-        let sealed = self.cipher().encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &aad }).expect("below 256 GiB");
+        let sealed = self
+            .cipher()
+            .encrypt(
+                &XNonce::from(nonce),
+                Payload {
+                    msg: plain,
+                    aad: &aad,
+                },
+            )
+            .expect("below 256 GiB");
         let mut out = Vec::with_capacity(1 + NONCE_BYTES + sealed.len());
         out.push(VERSION);
         out.extend_from_slice(&nonce);
@@ -74,12 +85,20 @@ impl DataKey {
     /// [`SealError::Forged`].
     pub fn open(&self, place: &Aad<'_>, sealed: &[u8]) -> Result<Secret, SealError> {
         let (&version, rest) = sealed.split_first().ok_or(SealError::Forged)?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::Forged)?;
+        let (nonce, sealed) = rest
+            .split_first_chunk::<NONCE_BYTES>()
+            .ok_or(SealError::Forged)?;
         if version != VERSION {
             return Err(SealError::Forged);
         }
         let aad = place.label();
-        let opened = self.cipher().decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad });
+        let opened = self.cipher().decrypt(
+            &XNonce::from(*nonce),
+            Payload {
+                msg: sealed,
+                aad: &aad,
+            },
+        );
         opened.map(Secret::new).map_err(|_| SealError::Forged)
     }
 
@@ -90,7 +109,14 @@ impl DataKey {
 
 impl Aad<'_> {
     fn label(&self) -> Vec<u8> {
-        let parts = [self.purpose.as_bytes(), self.install, self.table.as_bytes(), self.owner, self.row, &[VERSION]];
+        let parts = [
+            self.purpose.as_bytes(),
+            self.install,
+            self.table.as_bytes(),
+            self.owner,
+            self.row,
+            &[VERSION],
+        ];
         let mut label = Vec::with_capacity(96);
         for part in parts {
             // Names and ids are short; a longer part would be cut alike on both sides and still be told apart by its length.

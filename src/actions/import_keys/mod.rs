@@ -104,9 +104,17 @@ impl Shop {
     ///
     /// # Errors
     /// [`ImportError`]; then nothing was imported.
-    pub fn import_keys(&self, request: &ImportRequest, file: impl Read, mut progress: impl FnMut(u64, u64)) -> Result<ImportReport, ImportError> {
+    pub fn import_keys(
+        &self,
+        request: &ImportRequest,
+        file: impl Read,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<ImportReport, ImportError> {
         // One import at a time: its batch number is the next one until it ends.
-        let _turn = self.importing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self
+            .importing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut import = Import::begin(self, request)?;
         let mut reader = KeyReader::new(file, request.options.clone());
         let mut outcome = Ok(());
@@ -121,7 +129,8 @@ impl Shop {
         import.report.encoding = reader.encoding().map(str::to_owned);
         let ended = outcome.and_then(|()| import.end());
         if ended.is_err() {
-            self.clear_staging().map_err(|fault| ImportError::Store(fault.to_string()))?;
+            self.clear_staging()
+                .map_err(|fault| ImportError::Store(fault.to_string()))?;
         }
         ended
     }
@@ -129,14 +138,22 @@ impl Shop {
     /// Clears what an import that did not end left behind.
     pub(super) fn clear_staging(&self) -> Result<(), Fault> {
         while let Some(staging) = self.store.read()?.staging()? {
-            let write = self.store.write(move |tx| -> Result<(), WriteError<Infallible>> {
-                let from = staging.count.saturating_sub(CHUNK as u32);
-                for index in from..staging.count {
-                    tx.forget_slot(SlotRef { batch: staging.batch, index })?;
-                }
-                let left = Staging { count: from, ..staging.clone() };
-                Ok(tx.put_staging(Some(&left).filter(|left| left.count > 0))?)
-            });
+            let write = self
+                .store
+                .write(move |tx| -> Result<(), WriteError<Infallible>> {
+                    let from = staging.count.saturating_sub(CHUNK as u32);
+                    for index in from..staging.count {
+                        tx.forget_slot(SlotRef {
+                            batch: staging.batch,
+                            index,
+                        })?;
+                    }
+                    let left = Staging {
+                        count: from,
+                        ..staging.clone()
+                    };
+                    Ok(tx.put_staging(Some(&left).filter(|left| left.count > 0))?)
+                });
             write.wait().map_err(unwritten)?;
         }
         Ok(())
@@ -159,8 +176,13 @@ impl<'a> Import<'a> {
     fn begin(shop: &'a Shop, request: &'a ImportRequest) -> Result<Self, ImportError> {
         let pattern = request.pattern.as_deref().map(compile).transpose()?;
         let snapshot = shop.store.read().map_err(stored)?;
-        let pool = snapshot.pool(&request.product).map_err(stored)?.ok_or_else(|| ImportError::Product(request.product.clone()))?;
-        let pool_key = shop.vault.pool_key(request.product.as_str().as_bytes(), &pool.wrapped_key);
+        let pool = snapshot
+            .pool(&request.product)
+            .map_err(stored)?
+            .ok_or_else(|| ImportError::Product(request.product.clone()))?;
+        let pool_key = shop
+            .vault
+            .pool_key(request.product.as_str().as_bytes(), &pool.wrapped_key);
         let pool_key = pool_key.map_err(|_| stored(Fault::Invariant("a pool's key opens")))?;
         let batch = snapshot.head().map_err(stored)?.next_batch;
         Ok(Self {
@@ -193,7 +215,9 @@ impl<'a> Import<'a> {
     }
 
     fn fits(&self, key: &Secret) -> bool {
-        self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(key.expose()))
+        self.pattern
+            .as_ref()
+            .is_none_or(|pattern| pattern.is_match(key.expose()))
     }
 
     fn bad(&mut self, line: u64, why: String) {
@@ -215,7 +239,11 @@ impl<'a> Import<'a> {
         {
             let batch = snapshot.batch(known.batch).map_err(stored)?;
             let here = batch.is_some_and(|batch| batch.slug == self.request.product.as_str());
-            let count = if here { &mut self.report.duplicate_in_pool } else { &mut self.report.duplicate_elsewhere };
+            let count = if here {
+                &mut self.report.duplicate_in_pool
+            } else {
+                &mut self.report.duplicate_elsewhere
+            };
             *count += 1;
             return Ok(());
         }
@@ -233,37 +261,67 @@ impl<'a> Import<'a> {
 
     fn seal(&mut self, key: &Secret, fingerprint: [u8; 16]) -> Result<(), ImportError> {
         let vault = &self.shop.vault;
-        let slot = SlotRef { batch: self.batch, index: (self.report.imported - 1) as u32 };
+        let slot = SlotRef {
+            batch: self.batch,
+            index: (self.report.imported - 1) as u32,
+        };
         let salt: [u8; 32] = random(vault.entropy());
         let plain = Zeroizing::new([salt.as_slice(), key.expose()].concat());
         let slug = self.request.product.as_str().as_bytes();
-        let sealed = self.pool_key.seal(vault.entropy(), &vault.aad("slots", slug, &slot_row(slot)), &plain);
-        let nodes = self.tree.append(commitment::key(&salt, key.expose()).as_ref());
-        self.chunk.push((slot, SlotRow { fingerprint, sealed }, nodes.iter().map(|node| node.0).collect()));
-        if self.chunk.len() >= CHUNK { self.store_chunk() } else { Ok(()) }
+        let sealed = self.pool_key.seal(
+            vault.entropy(),
+            &vault.aad("slots", slug, &slot_row(slot)),
+            &plain,
+        );
+        let nodes = self
+            .tree
+            .append(commitment::key(&salt, key.expose()).as_ref());
+        self.chunk.push((
+            slot,
+            SlotRow {
+                fingerprint,
+                sealed,
+            },
+            nodes.iter().map(|node| node.0).collect(),
+        ));
+        if self.chunk.len() >= CHUNK {
+            self.store_chunk()
+        } else {
+            Ok(())
+        }
     }
 
     fn store_chunk(&mut self) -> Result<(), ImportError> {
         let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
-        let staging = Staging { batch: self.batch, count: self.report.imported as u32 };
-        let write = self.shop.store.write(move |tx| -> Result<(), WriteError<Infallible>> {
-            for (slot, row, nodes) in &chunk {
-                tx.put_slot(*slot, row, nodes)?;
-            }
-            Ok(tx.put_staging(Some(&staging))?)
-        });
+        let staging = Staging {
+            batch: self.batch,
+            count: self.report.imported as u32,
+        };
+        let write = self
+            .shop
+            .store
+            .write(move |tx| -> Result<(), WriteError<Infallible>> {
+                for (slot, row, nodes) in &chunk {
+                    tx.put_slot(*slot, row, nodes)?;
+                }
+                Ok(tx.put_staging(Some(&staging))?)
+            });
         write.wait().map_err(|error| stored(unwritten(error)))
     }
 
     fn end(mut self) -> Result<ImportReport, ImportError> {
         if self.report.bad > 0 && !self.request.dry_run {
-            return Err(ImportError::BadLines { report: Box::new(self.report) });
+            return Err(ImportError::BadLines {
+                report: Box::new(self.report),
+            });
         }
         if self.request.dry_run {
             return Ok(self.report);
         }
         if self.report.imported == 0 {
-            return Err(ImportError::NothingNew { report: Box::new(self.report) });
+            return Err(ImportError::NothingNew {
+                report: Box::new(self.report),
+            });
         }
         self.store_chunk()?;
         self.make_stock()?;
@@ -274,37 +332,64 @@ impl<'a> Import<'a> {
     /// The last write: the batch exists, its slots can be sold, and the ledger says so.
     fn make_stock(&self) -> Result<(), ImportError> {
         let (number, count, root) = (self.batch, self.report.imported as u32, self.tree.root());
-        let (vault, chain, slug) = (self.shop.vault.clone(), self.shop.chain.clone(), self.request.product.clone());
-        let write = self.shop.store.write(move |tx| -> Result<(), WriteError<Infallible>> {
-            let mut pool = tx.pool(&slug)?.ok_or(Fault::Invariant("a product has its pool"))?;
-            let body = Body::Stock {
-                batch: u64::from(number),
-                count: u64::from(count),
-                keys: root,
-                sku: slug.as_str(),
-                r: random(vault.entropy()),
-            };
-            let seq = chain.append(tx, &body)?;
-            let batch = Batch { slug: slug.to_string(), count, root: root.0, seq, imported_at_ms: tx.now_ms() };
-            tx.put_batch(number, &batch)?;
-            pool.spans.push(Span { batch: number, next: 0, count });
-            pool.available = pool.available.checked_add(count).ok_or(Fault::Invariant("a pool counts its slots"))?;
-            tx.put_pool(&pool)?;
-            tx.head_mut().next_batch = number + 1;
-            Ok(tx.put_staging(None)?)
-        });
+        let (vault, chain, slug) = (
+            self.shop.vault.clone(),
+            self.shop.chain.clone(),
+            self.request.product.clone(),
+        );
+        let write = self
+            .shop
+            .store
+            .write(move |tx| -> Result<(), WriteError<Infallible>> {
+                let mut pool = tx
+                    .pool(&slug)?
+                    .ok_or(Fault::Invariant("a product has its pool"))?;
+                let body = Body::Stock {
+                    batch: u64::from(number),
+                    count: u64::from(count),
+                    keys: root,
+                    sku: slug.as_str(),
+                    r: random(vault.entropy()),
+                };
+                let seq = chain.append(tx, &body)?;
+                let batch = Batch {
+                    slug: slug.to_string(),
+                    count,
+                    root: root.0,
+                    seq,
+                    imported_at_ms: tx.now_ms(),
+                };
+                tx.put_batch(number, &batch)?;
+                pool.spans.push(Span {
+                    batch: number,
+                    next: 0,
+                    count,
+                });
+                pool.available = pool
+                    .available
+                    .checked_add(count)
+                    .ok_or(Fault::Invariant("a pool counts its slots"))?;
+                tx.put_pool(&pool)?;
+                tx.head_mut().next_batch = number + 1;
+                Ok(tx.put_staging(None)?)
+            });
         write.wait().map_err(|error| stored(unwritten(error)))
     }
 }
 
 fn compile(pattern: &str) -> Result<Regex, ImportError> {
     let whole = format!("^(?:{pattern})$");
-    let built = regex::bytes::RegexBuilder::new(&whole).size_limit(PATTERN_BYTES_MAX).build();
+    let built = regex::bytes::RegexBuilder::new(&whole)
+        .size_limit(PATTERN_BYTES_MAX)
+        .build();
     built.map_err(|error| ImportError::Pattern(error.to_string()))
 }
 
 fn first_bad(report: &ImportReport) -> (u64, &str) {
-    report.bad_lines.first().map_or((0, ""), |(line, why)| (*line, why))
+    report
+        .bad_lines
+        .first()
+        .map_or((0, ""), |(line, why)| (*line, why))
 }
 
 fn stored(fault: Fault) -> ImportError {

@@ -105,7 +105,9 @@ macro_rules! first_version {
         }
     )*};
 }
-first_version!(ProductV1, PoolV1, Batch, Staging, SlotRow, Held, Channel, EntryRow);
+first_version!(
+    ProductV1, PoolV1, Batch, Staging, SlotRow, Held, Channel, EntryRow
+);
 
 impl Held {
     /// The order that holds it.
@@ -164,7 +166,11 @@ impl From<&Pool> for PoolV1 {
             reserved: pool.reserved,
             sold: pool.sold,
             void: pool.void,
-            spans: pool.spans.iter().map(|span| (span.batch, span.next, span.count)).collect(),
+            spans: pool
+                .spans
+                .iter()
+                .map(|span| (span.batch, span.next, span.count))
+                .collect(),
             wrapped_key: pool.wrapped_key.clone(),
         }
     }
@@ -180,7 +186,11 @@ impl TryFrom<PoolV1> for Pool {
             reserved: stored.reserved,
             sold: stored.sold,
             void: stored.void,
-            spans: stored.spans.into_iter().map(|(batch, next, count)| Span { batch, next, count }).collect(),
+            spans: stored
+                .spans
+                .into_iter()
+                .map(|(batch, next, count)| Span { batch, next, count })
+                .collect(),
             wrapped_key: stored.wrapped_key,
         })
     }
@@ -193,5 +203,8 @@ pub(super) fn pairs(slots: &[SlotRef]) -> Vec<(u32, u32)> {
 
 /// Pairs as slots.
 pub(super) fn slots(pairs: Vec<(u32, u32)>) -> Vec<SlotRef> {
-    pairs.into_iter().map(|(batch, index)| SlotRef { batch, index }).collect()
+    pairs
+        .into_iter()
+        .map(|(batch, index)| SlotRef { batch, index })
+        .collect()
 }

@@ -24,5 +24,7 @@ fn channel(text: &str) -> Result<ChannelName, CodecError> {
 }
 
 fn money(amount: i64, currency: &str) -> Result<Money, CodecError> {
-    Currency::parse(currency).map(|currency| Money { amount, currency }).map_err(|_| CodecError::Damaged)
+    Currency::parse(currency)
+        .map(|currency| Money { amount, currency })
+        .map_err(|_| CodecError::Damaged)
 }

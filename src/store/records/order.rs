@@ -4,7 +4,9 @@ use bincode::{Decode, Encode};
 
 use super::goods::{pairs, slots};
 use super::{channel, money, slug};
-use crate::domain::{AddressPrefix, Holder, HostPrefix, Order, OrderId, OrderState, Payment, PaymentOutcome, Reason};
+use crate::domain::{
+    AddressPrefix, Holder, HostPrefix, Order, OrderId, OrderState, Payment, PaymentOutcome, Reason,
+};
 use crate::store::codec::{CodecError, Record};
 
 #[derive(Encode, Decode)]
@@ -102,12 +104,23 @@ impl Record for DeliveryContent {
 }
 
 const STATES: [OrderState; 7] = OrderState::ALL;
-const REASONS: [Reason; 8] =
-    [Reason::Late, Reason::Short, Reason::Over, Reason::NoStock, Reason::Review, Reason::ProviderDisagrees, Reason::Surplus, Reason::ByHand];
+const REASONS: [Reason; 8] = [
+    Reason::Late,
+    Reason::Short,
+    Reason::Over,
+    Reason::NoStock,
+    Reason::Review,
+    Reason::ProviderDisagrees,
+    Reason::Surplus,
+    Reason::ByHand,
+];
 
 fn number<T: PartialEq>(known: &[T], value: T) -> u8 {
     // Every value is in its list; a missing one would decode as an error, never as another.
-    known.iter().position(|each| *each == value).map_or(u8::MAX, |at| at as u8)
+    known
+        .iter()
+        .position(|each| *each == value)
+        .map_or(u8::MAX, |at| at as u8)
 }
 
 impl From<&Order> for OrderV1 {
@@ -144,9 +157,15 @@ impl TryFrom<OrderV1> for Order {
     type Error = CodecError;
 
     fn try_from(stored: OrderV1) -> Result<Self, CodecError> {
-        let state = *STATES.get(usize::from(stored.state)).ok_or(CodecError::Damaged)?;
+        let state = *STATES
+            .get(usize::from(stored.state))
+            .ok_or(CodecError::Damaged)?;
         let reason = match stored.reason {
-            Some(number) => Some(*REASONS.get(usize::from(number)).ok_or(CodecError::Damaged)?),
+            Some(number) => Some(
+                *REASONS
+                    .get(usize::from(number))
+                    .ok_or(CodecError::Damaged)?,
+            ),
             None => None,
         };
         Ok(Self {
@@ -163,8 +182,16 @@ impl TryFrom<OrderV1> for Order {
             paid_at_ms: stored.paid_at_ms,
             delivered_at_ms: stored.delivered_at_ms,
             slots: slots(stored.slots),
-            holder: Holder { contact: stored.contact, address: AddressPrefix(stored.address), host: HostPrefix(stored.host) },
-            payments: stored.payments.into_iter().map(Payment::try_from).collect::<Result<_, _>>()?,
+            holder: Holder {
+                contact: stored.contact,
+                address: AddressPrefix(stored.address),
+                host: HostPrefix(stored.host),
+            },
+            payments: stored
+                .payments
+                .into_iter()
+                .map(Payment::try_from)
+                .collect::<Result<_, _>>()?,
             sale_seq: stored.sale_seq,
             month: stored.month,
             wrapped_key: stored.wrapped_key,

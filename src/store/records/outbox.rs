@@ -34,13 +34,21 @@ impl Record for NoticeV1 {
     const VERSION: u8 = 1;
 }
 
-const KINDS: [EffectKind; 4] = [EffectKind::OrderDelivered, EffectKind::OrderQueued, EffectKind::RefundDue, EffectKind::PaymentConflict];
+const KINDS: [EffectKind; 4] = [
+    EffectKind::OrderDelivered,
+    EffectKind::OrderQueued,
+    EffectKind::RefundDue,
+    EffectKind::PaymentConflict,
+];
 
 impl From<&Effect> for EffectV1 {
     fn from(effect: &Effect) -> Self {
         Self {
             id: effect.id,
-            kind: KINDS.iter().position(|kind| *kind == effect.kind).map_or(u8::MAX, |at| at as u8),
+            kind: KINDS
+                .iter()
+                .position(|kind| *kind == effect.kind)
+                .map_or(u8::MAX, |at| at as u8),
             order: effect.order.0,
             promised_at_ms: effect.promised_at_ms,
             attempts: effect.attempts,
@@ -56,7 +64,9 @@ impl TryFrom<EffectV1> for Effect {
     fn try_from(stored: EffectV1) -> Result<Self, CodecError> {
         Ok(Self {
             id: stored.id,
-            kind: *KINDS.get(usize::from(stored.kind)).ok_or(CodecError::Damaged)?,
+            kind: *KINDS
+                .get(usize::from(stored.kind))
+                .ok_or(CodecError::Damaged)?,
             order: OrderId(stored.order),
             promised_at_ms: stored.promised_at_ms,
             attempts: stored.attempts,
@@ -72,7 +82,10 @@ impl From<&Notice> for NoticeV1 {
             channel: notice.channel.to_string(),
             order: notice.order.map(|order| order.0),
             received_at_ms: notice.received_at_ms,
-            verdict: Verdict::ALL.iter().position(|verdict| *verdict == notice.verdict).map_or(u8::MAX, |at| at as u8),
+            verdict: Verdict::ALL
+                .iter()
+                .position(|verdict| *verdict == notice.verdict)
+                .map_or(u8::MAX, |at| at as u8),
             why: notice.why.clone(),
             raw: notice.raw.clone(),
         }
@@ -87,7 +100,9 @@ impl TryFrom<NoticeV1> for Notice {
             channel: channel(&stored.channel)?,
             order: stored.order.map(OrderId),
             received_at_ms: stored.received_at_ms,
-            verdict: *Verdict::ALL.get(usize::from(stored.verdict)).ok_or(CodecError::Damaged)?,
+            verdict: *Verdict::ALL
+                .get(usize::from(stored.verdict))
+                .ok_or(CodecError::Damaged)?,
             why: stored.why,
             raw: stored.raw,
         })

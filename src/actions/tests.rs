@@ -1,0 +1,299 @@
+//! Stories of a whole shop: real database, real vault, real ledger; only the clock is the test's.
+
+use std::sync::Arc;
+
+use super::OrderFilter;
+use crate::domain::{Order, OrderState, Reason, Verdict};
+use crate::store::Rows;
+use crate::testing::TestShop;
+
+const MINUTE_MS: i64 = 60_000;
+
+fn state_of(shop: &TestShop, order: &Order) -> (OrderState, Option<Reason>) {
+    let order = shop.shop.order(order.id).unwrap().unwrap();
+    (order.state, order.reason)
+}
+
+#[tokio::test]
+async fn a_paid_order_has_its_key_in_the_same_commit() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 3);
+    let order = shop.order("steam").await;
+    let settled = shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    assert_eq!(settled.verdict, Verdict::Settled);
+    let view = shop.shop.view_order(order.id).unwrap().unwrap();
+    assert_eq!(view.order.state, OrderState::Delivered);
+    assert_eq!(view.keys.len(), 1);
+    assert_eq!(view.keys[0].expose(), b"KEY-000000");
+    let receipt = shop.shop.receipt(order.id).unwrap();
+    let receipt = crate::ledger::receipt::Receipt::parse(receipt.as_bytes()).unwrap();
+    let vkey = crate::ledger::note::Vkey::parse(&shop.shop.chain().vkey()).unwrap();
+    assert_eq!(receipt.verify(&[vkey], &[]).unwrap().keys, 1);
+    let shop = shop.reopen();
+    assert_eq!(
+        shop.shop.view_order(order.id).unwrap().unwrap().keys[0].expose(),
+        b"KEY-000000"
+    );
+}
+
+#[tokio::test]
+async fn the_same_notice_a_hundred_times_sells_one_key() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 3);
+    let order = shop.order("steam").await;
+    let first = shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    assert!(first.accepted);
+    for _ in 0..99 {
+        let again = shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+        assert_eq!((again.verdict, again.accepted), (Verdict::Repeat, true));
+    }
+    let pool = shop
+        .shop
+        .store()
+        .read()
+        .unwrap()
+        .pool(&order.product)
+        .unwrap()
+        .unwrap();
+    assert_eq!((pool.available, pool.reserved, pool.sold), (2, 0, 1));
+}
+
+#[tokio::test]
+async fn one_transaction_never_pays_two_orders() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 3);
+    let (first, second) = (shop.order("steam").await, shop.order("steam").await);
+    assert!(
+        shop.shop
+            .settle(shop.claim(&first, "T1"))
+            .await
+            .unwrap()
+            .accepted
+    );
+    let conflict = shop.shop.settle(shop.claim(&second, "T1")).await.unwrap();
+    assert_eq!(
+        (conflict.verdict, conflict.accepted),
+        (Verdict::Conflict, false)
+    );
+    assert_eq!(state_of(&shop, &second).0, OrderState::Pending);
+}
+
+#[tokio::test]
+async fn a_payment_through_another_channel_is_unknown_there() {
+    let shop = TestShop::new();
+    shop.add_channel("other");
+    shop.stock("steam", "KEY", 1);
+    let order = shop.order("steam").await;
+    let mut claim = shop.claim(&order, "T1");
+    claim.channel = crate::domain::ChannelName::parse("other").unwrap();
+    assert!(matches!(
+        shop.shop.settle(claim).await,
+        Err(super::SettleError::UnknownOrder)
+    ));
+}
+
+#[tokio::test]
+async fn a_late_notice_without_stock_waits_for_the_next_import() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 1);
+    let late = shop.order("steam").await;
+    shop.clock.advance_ms(31 * MINUTE_MS);
+    assert_eq!(shop.shop.expire_due().await.unwrap(), 1);
+    let quick = shop.order("steam").await;
+    assert!(
+        shop.shop
+            .settle(shop.claim(&quick, "T1"))
+            .await
+            .unwrap()
+            .accepted
+    );
+    let queued = shop.shop.settle(shop.claim(&late, "T2")).await.unwrap();
+    assert_eq!((queued.verdict, queued.accepted), (Verdict::Queued, true));
+    assert_eq!(
+        state_of(&shop, &late),
+        (OrderState::Paid, Some(Reason::NoStock))
+    );
+    shop.stock("steam", "MORE", 1);
+    assert_eq!(shop.shop.deliver_waiting().await.unwrap(), 1);
+    assert_eq!(
+        shop.shop.view_order(late.id).unwrap().unwrap().keys[0].expose(),
+        b"MORE-000000"
+    );
+}
+
+#[tokio::test]
+async fn a_short_payment_waits_and_is_owed_back_once_the_order_expired() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 1);
+    let order = shop.order("steam").await;
+    let mut claim = shop.claim(&order, "T1");
+    claim.amount -= 1;
+    let short = shop.shop.settle(claim).await.unwrap();
+    assert_eq!((short.verdict, short.accepted), (Verdict::Short, false));
+    assert_eq!(short.why, "refused: 19.89 paid, 19.90 expected");
+    assert_eq!(
+        state_of(&shop, &order),
+        (OrderState::Pending, Some(Reason::Short))
+    );
+    shop.clock.advance_ms(31 * MINUTE_MS);
+    shop.shop.expire_due().await.unwrap();
+    let owed = shop
+        .shop
+        .orders(
+            OrderFilter {
+                owed: true,
+                ..OrderFilter::default()
+            },
+            10,
+        )
+        .unwrap();
+    assert_eq!(owed.iter().map(Order::owed).collect::<Vec<_>>(), [1989]);
+    let returned = shop
+        .shop
+        .returned_by_hand(order.id, "sent back by Alipay")
+        .unwrap_or_else(|_| unreachable!());
+    assert_eq!(returned.owed(), 0);
+}
+
+#[tokio::test]
+async fn what_is_too_much_is_delivered_and_listed_for_refund() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 1);
+    let order = shop.order("steam").await;
+    let mut claim = shop.claim(&order, "T1");
+    claim.amount += 10;
+    assert!(shop.shop.settle(claim).await.unwrap().accepted);
+    let after = shop.shop.order(order.id).unwrap().unwrap();
+    assert_eq!(
+        (after.state, after.reason, after.owed()),
+        (OrderState::Delivered, Some(Reason::Over), 10)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_payers_of_expired_orders_share_one_key_honestly() {
+    let rounds = std::env::var("KEYSTALL_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(20);
+    let shop = Arc::new(TestShop::new());
+    for round in 0..rounds {
+        let slug = format!("last-{round}");
+        shop.add_product(&slug, 1_990);
+        shop.stock(&slug, &format!("R{round}"), 64);
+        let mut orders = Vec::new();
+        for buyer in 0..64 {
+            orders.push(
+                shop.shop
+                    .checkout(shop.request(&slug, 1, buyer))
+                    .await
+                    .unwrap(),
+            );
+        }
+        shop.clock.advance_ms(31 * MINUTE_MS);
+        shop.shop.expire_due().await.unwrap();
+        void_all_but_one(&shop, &slug);
+        let payers = orders.iter().map(|order| {
+            let (shop, claim) = (
+                shop.clone(),
+                shop.claim(order, &format!("T{round}-{}", order.id)),
+            );
+            tokio::spawn(async move { shop.shop.settle(claim).await.unwrap() })
+        });
+        let mut delivered = 0;
+        for payer in payers.collect::<Vec<_>>() {
+            let settled = payer.await.unwrap();
+            assert!(settled.accepted);
+            delivered += u32::from(settled.verdict == Verdict::Settled);
+        }
+        assert_eq!(delivered, 1, "round {round}");
+        let states = orders.iter().map(|order| state_of(&shop, order));
+        let queued = states
+            .filter(|state| *state == (OrderState::Paid, Some(Reason::NoStock)))
+            .count();
+        assert_eq!(
+            queued, 63,
+            "round {round}: everybody else waits with their money on record"
+        );
+    }
+}
+
+fn void_all_but_one(shop: &TestShop, slug: &str) {
+    let slug = crate::domain::Slug::parse(slug).unwrap();
+    let keys = shop
+        .shop
+        .list_keys(&slug, crate::domain::SlotRef { batch: 0, index: 0 }, 100)
+        .unwrap();
+    let slots: Vec<_> = keys.iter().skip(1).map(|key| key.slot).collect();
+    shop.shop.void_keys(&slots, "withdrawn").unwrap();
+}
+
+#[tokio::test]
+async fn a_key_sold_once_is_never_imported_again() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 1);
+    let order = shop.order("steam").await;
+    shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    shop.add_product("epic", 100);
+    let request = super::import_keys::ImportRequest {
+        product: crate::domain::Slug::parse("epic").unwrap(),
+        options: super::import_keys::decode::Options::default(),
+        pattern: None,
+        dry_run: false,
+    };
+    let refused = shop
+        .shop
+        .import_keys(&request, &b"KEY-000000\nKEY-000000\n"[..], |_, _| ());
+    let Err(super::import_keys::ImportError::NothingNew { report }) = refused else {
+        panic!("imported")
+    };
+    assert_eq!(
+        (report.duplicate_elsewhere, report.duplicate_in_file),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn an_import_with_one_bad_line_leaves_nothing_behind() {
+    let shop = TestShop::new();
+    let request = super::import_keys::ImportRequest {
+        product: crate::domain::Slug::parse("steam").unwrap(),
+        options: super::import_keys::decode::Options::default(),
+        pattern: Some("KEY-[0-9]{6}".into()),
+        dry_run: false,
+    };
+    let mut file: String = (0..2_500)
+        .map(|number| format!("KEY-{number:06}\n"))
+        .collect();
+    file.push_str("WRONG\n");
+    assert!(
+        shop.shop
+            .import_keys(&request, file.as_bytes(), |_, _| ())
+            .is_err()
+    );
+    shop.stock("steam", "KEY", 2_500);
+    assert_eq!(shop.shop.stock(&request.product).unwrap().available, 2_500);
+}
+
+#[tokio::test]
+async fn the_export_of_a_days_sales_is_whole() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 40);
+    for number in 0..30 {
+        let order = shop.order("steam").await;
+        shop.shop
+            .settle(shop.claim(&order, &format!("T{number}")))
+            .await
+            .unwrap();
+        shop.clock.advance_ms(20 * MINUTE_MS);
+    }
+    let folder = shop.dir.path().join("export");
+    std::fs::create_dir_all(folder.join("gen-0")).unwrap();
+    let file = |name: &str| std::fs::File::create(folder.join("gen-0").join(name)).unwrap();
+    let exported = shop
+        .shop
+        .export_ledger(file("entries.ndjson"), file("marks.ndjson"), |_, _| ())
+        .unwrap();
+    std::fs::write(folder.join("README.txt"), exported.readme).unwrap();
+    assert_eq!(exported.size, 32);
+}
