@@ -27,14 +27,26 @@ const JSON: &str = "application/json";
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// A page. Its language depends on the visitor.
-pub(super) fn page(status: StatusCode, cache: &'static str, html: Result<String, RenderError>) -> Answer {
+pub(super) fn page(
+    status: StatusCode,
+    cache: &'static str,
+    html: Result<String, RenderError>,
+) -> Answer {
     let html = html.map_err(|error| {
         tracing::error!(%error, "a page cannot be rendered");
         Problem::Internal
     })?;
     let mut response = whole(status, HTML, html);
-    set(&mut response, header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    set(&mut response, header::VARY, HeaderValue::from_static("Accept-Language, Cookie"));
+    set(
+        &mut response,
+        header::CACHE_CONTROL,
+        HeaderValue::from_static(cache),
+    );
+    set(
+        &mut response,
+        header::VARY,
+        HeaderValue::from_static("Accept-Language, Cookie"),
+    );
     Ok(response)
 }
 
@@ -47,7 +59,11 @@ pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response {
 pub(super) fn download(name: &str, body: impl Into<Bytes>) -> Answer {
     let mut response = whole(StatusCode::OK, TEXT, body);
     let disposition = format!("attachment; filename=\"{name}\"");
-    set(&mut response, header::CONTENT_DISPOSITION, value(&disposition)?);
+    set(
+        &mut response,
+        header::CONTENT_DISPOSITION,
+        value(&disposition)?,
+    );
     Ok(response)
 }
 
@@ -67,7 +83,8 @@ pub(super) fn see_other(location: &str) -> Answer {
 
 /// Adds a cookie that this host alone sets and reads, and that no script sees.
 pub(super) fn set_cookie(response: &mut Response, name: &str, content: &str, max_age_s: u32) {
-    let cookie = format!("{name}={content}; Path=/; Max-Age={max_age_s}; Secure; HttpOnly; SameSite=Lax");
+    let cookie =
+        format!("{name}={content}; Path=/; Max-Age={max_age_s}; Secure; HttpOnly; SameSite=Lax");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -77,7 +94,8 @@ impl IntoResponse for Problem {
     /// An empty answer that carries the problem; [`told`] gives it its words, which depend on the visitor.
     fn into_response(self) -> Response {
         // Every problem has a status of HTTP.
-        let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         response.extensions_mut().insert(self);
         response
@@ -92,13 +110,26 @@ pub(super) fn told(web: &Shared, visit: &Visit, mut response: Response) -> Respo
     let (content_type, body) = if visit.json {
         (JSON, problem_json(problem, visit.language))
     } else {
-        let page = ErrorPage { frame: web.frame(visit.language), problem, request: Some(visit.request.clone()) };
+        let page = ErrorPage {
+            frame: web.frame(visit.language),
+            problem,
+            request: Some(visit.request.clone()),
+        };
         // A page about an error that cannot be rendered: the bare word still says what happened.
-        page.render().map_or_else(|_| (TEXT, problem.code().to_owned()), |html| (HTML, html))
+        page.render()
+            .map_or_else(|_| (TEXT, problem.code().to_owned()), |html| (HTML, html))
     };
     *response.body_mut() = Body::from(body);
-    set(&mut response, header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    set(&mut response, header::CACHE_CONTROL, HeaderValue::from_static(NO_STORE));
+    set(
+        &mut response,
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(content_type),
+    );
+    set(
+        &mut response,
+        header::CACHE_CONTROL,
+        HeaderValue::from_static(NO_STORE),
+    );
     response.headers_mut().remove(header::CONTENT_LENGTH);
     if matches!(problem.status(), 429 | 503) {
         set(&mut response, header::RETRY_AFTER, RETRY_AFTER);
@@ -112,14 +143,19 @@ pub(super) fn come_again(response: &mut Response) {
 }
 
 fn problem_json(problem: Problem, language: Language) -> String {
-    let error = serde_json::json!({ "code": problem.code(), "message": problem.next_step(language) });
+    let error =
+        serde_json::json!({ "code": problem.code(), "message": problem.next_step(language) });
     serde_json::json!({ "error": error }).to_string()
 }
 
 fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Body::from(body.into()));
     *response.status_mut() = status;
-    set(&mut response, header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    set(
+        &mut response,
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(content_type),
+    );
     response
 }
 

@@ -23,7 +23,11 @@ impl Form {
     /// # Errors
     /// [`Problem::Unreadable`] where the field came twice or is not UTF-8: two readers might take two values.
     pub(super) fn field(&self, name: &str) -> Result<&str, Problem> {
-        let mut values = self.0.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_str());
+        let mut values = self
+            .0
+            .iter()
+            .filter(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str());
         let value = values.next().unwrap_or_default();
         // What is not UTF-8 was decoded to this mark.
         let readable = values.next().is_none() && !value.contains(char::REPLACEMENT_CHARACTER);
@@ -32,8 +36,14 @@ impl Form {
 
     fn decode(body: &[u8]) -> Result<Self, Problem> {
         let fields = form_urlencoded::parse(body).take(FIELDS_MAX + 1);
-        let fields: Vec<_> = fields.map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned()))).collect();
-        if fields.len() > FIELDS_MAX { Err(Problem::Unreadable) } else { Ok(Self(fields)) }
+        let fields: Vec<_> = fields
+            .map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned())))
+            .collect();
+        if fields.len() > FIELDS_MAX {
+            Err(Problem::Unreadable)
+        } else {
+            Ok(Self(fields))
+        }
     }
 }
 
@@ -41,8 +51,16 @@ impl FromRequest<WebState> for Form {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &WebState) -> Result<Self, Problem> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let content_type = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let kind = content_type
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
         let is_form = kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
         if !is_form || request.headers().contains_key(header::CONTENT_ENCODING) {
             return Err(Problem::Unreadable);
@@ -81,7 +99,11 @@ mod tests {
     use super::*;
 
     fn field(body: &str, name: &str) -> Option<String> {
-        Form::decode(body.as_bytes()).ok()?.field(name).ok().map(str::to_owned)
+        Form::decode(body.as_bytes())
+            .ok()?
+            .field(name)
+            .ok()
+            .map(str::to_owned)
     }
 
     #[test]
@@ -102,7 +124,10 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_read_no_further_than_one_byte_past_its_limit() {
         for (sent, read) in [(0, 0), (9, 9), (10, 10), (11, 11), (4_000, 11)] {
-            assert_eq!(body(Body::from(vec![0; sent]), 10).await.unwrap().len(), read);
+            assert_eq!(
+                body(Body::from(vec![0; sent]), 10).await.unwrap().len(),
+                read
+            );
         }
     }
 }

@@ -21,6 +21,9 @@ pub(super) async fn checkpoint(State(web): State<WebState>) -> Answer {
 
 /// `GET /verify`
 pub(super) async fn verify(State(web): State<WebState>, visit: Visit) -> Answer {
-    let shown = VerifyPage { frame: web.frame(visit.language), vkey: web.shop.chain().vkey() };
+    let shown = VerifyPage {
+        frame: web.frame(visit.language),
+        vkey: web.shop.chain().vkey(),
+    };
     page(StatusCode::OK, FRESH, shown.render())
 }

@@ -14,14 +14,20 @@ use super::{callback, files, health, ledger, middleware, shop, state::WebState, 
 pub fn router(state: WebState) -> Router {
     Router::new()
         .route("/", get(shop::window::show))
-        .route("/p/{slug}", get(shop::product::show).post(shop::checkout::order))
+        .route(
+            "/p/{slug}",
+            get(shop::product::show).post(shop::checkout::order),
+        )
         .route("/o/{tail}", get(shop::order::show))
         .route("/o/{secret}/pay", get(shop::pay::begin))
         .route("/o/{secret}/events", get(shop::events::listen))
         .route("/o/{secret}/receipt", get(shop::order::receipt))
         .route("/o/{secret}/keys.txt", get(shop::order::keys))
         .route("/find", get(shop::find::form).post(shop::find::find))
-        .route(middleware::NOTIFY, get(callback::notice).merge(post(callback::notice)))
+        .route(
+            middleware::NOTIFY,
+            get(callback::notice).merge(post(callback::notice)),
+        )
         .route("/pay/{channel}/return", get(callback::returned))
         .route("/ledger/checkpoint", get(ledger::checkpoint))
         .route("/verify", get(ledger::verify))

@@ -42,10 +42,15 @@ impl Visit {
         // Over a Unix socket, and in tests, there is no address: that is this machine, which is no proxy.
         let near = peer.and_then(|peer| peer.address());
         let trusted = &web.settings.trusted_proxies;
-        let by_proxy = near.is_some_and(|near| trusted.iter().any(|network| network.contains(near)));
+        let by_proxy =
+            near.is_some_and(|near| trusted.iter().any(|network| network.contains(near)));
         let own_tls = matches!(peer, Some(Peer::Remote { tls: true, .. }));
         let asked = query(uri, i18n::PARAMETER);
-        let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+        let text = |name| {
+            headers
+                .get(name)
+                .and_then(|value: &http::HeaderValue| value.to_str().ok())
+        };
         Self {
             request: hex::encode(random::<8>(web.shop.vault().entropy())),
             address: near.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |near| {
@@ -69,7 +74,11 @@ impl FromRequestParts<WebState> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Problem> {
         // The middleware puts it there for every route.
-        parts.extensions.get::<Self>().cloned().ok_or(Problem::Internal)
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or(Problem::Internal)
     }
 }
 
@@ -78,7 +87,8 @@ impl FromRequestParts<WebState> for Segment {
 
     async fn from_request_parts(parts: &mut Parts, web: &WebState) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, web).await;
-        path.map(|Path(segment)| Self(segment)).map_err(|_| Problem::NotFound)
+        path.map(|Path(segment)| Self(segment))
+            .map_err(|_| Problem::NotFound)
     }
 }
 
@@ -86,13 +96,17 @@ impl FromRequestParts<WebState> for Segment {
 pub(super) fn query(uri: &Uri, name: &str) -> Option<String> {
     let query = uri.query()?;
     let mut pairs = form_urlencoded::parse(query.as_bytes());
-    pairs.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+    pairs
+        .find(|(found, _)| found == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 /// The value of a cookie (RFC 6265, section 5.4). `__Host-` names come only from this host itself.
 pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let fields = headers.get_all(header::COOKIE).iter();
-    let mut pairs = fields.filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(';'));
+    let mut pairs = fields
+        .filter_map(|field| field.to_str().ok())
+        .flat_map(|field| field.split(';'));
     pairs.find_map(|pair| {
         let (found, value) = pair.trim().split_once('=')?;
         (found == name).then_some(value)
@@ -103,5 +117,6 @@ pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 fn forwarded_https(headers: &HeaderMap) -> bool {
     let fields = headers.get_all("x-forwarded-proto").iter();
     let last = fields.last().and_then(|field| field.to_str().ok());
-    last.and_then(|field| field.rsplit(',').next()).is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+    last.and_then(|field| field.rsplit(',').next())
+        .is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
 }

@@ -16,7 +16,10 @@ const ALWAYS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
     (
         HeaderName::from_static("permissions-policy"),
         "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()",
@@ -41,13 +44,21 @@ pub(in crate::web) fn content_policy(providers: &[String]) -> HeaderValue {
 }
 
 /// Completes an answer: policy, cache rule where the handler named none, request id, the language's cookie.
-pub(super) fn set(web: &Shared, visit: &Visit, method: &Method, route: &str, response: &mut Response) {
+pub(super) fn set(
+    web: &Shared,
+    visit: &Visit,
+    method: &Method,
+    route: &str,
+    response: &mut Response,
+) {
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.insert(header::CONTENT_SECURITY_POLICY, web.policy.clone());
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(NO_STORE));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static(NO_STORE));
     if visit.secure {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
@@ -61,8 +72,11 @@ pub(super) fn set(web: &Shared, visit: &Visit, method: &Method, route: &str, res
 }
 
 fn is_origin(text: &str) -> bool {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let mark = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let mark =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
     host.is_some_and(|host| !host.is_empty() && host.bytes().all(mark))
 }
 
@@ -72,17 +86,31 @@ mod tests {
     use super::*;
 
     fn policy(provider: &str) -> String {
-        content_policy(&[provider.to_owned()]).to_str().unwrap().to_owned()
+        content_policy(&[provider.to_owned()])
+            .to_str()
+            .unwrap()
+            .to_owned()
     }
 
     #[test]
     fn forms_lead_to_the_shop_and_to_providers() {
-        assert!(policy("https://pay.example:8443").contains("; form-action 'self' https://pay.example:8443; frame-ancestors 'none'"));
+        assert!(
+            policy("https://pay.example:8443")
+                .contains("; form-action 'self' https://pay.example:8443; frame-ancestors 'none'")
+        );
     }
 
     #[test]
     fn a_providers_address_cannot_widen_the_policy() {
-        for bad in ["https://a; script-src *", "*", "https://", "javascript:1", "https://a\r\nx: y", "https://*", "https://支付.example"] {
+        for bad in [
+            "https://a; script-src *",
+            "*",
+            "https://",
+            "javascript:1",
+            "https://a\r\nx: y",
+            "https://*",
+            "https://支付.example",
+        ] {
             assert!(policy(bad).contains("form-action 'self';"), "{bad}");
         }
     }

@@ -29,7 +29,11 @@ pub(super) const NOTIFY: &str = "/pay/{channel}/notify";
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Wraps the routes; the answers of routes that do not exist, too.
-pub(super) async fn around(State(web): State<WebState>, mut request: Request, next: Next) -> Response {
+pub(super) async fn around(
+    State(web): State<WebState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let begun = Instant::now();
     let visit = Visit::of(&web, &request);
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -44,7 +48,11 @@ pub(super) async fn around(State(web): State<WebState>, mut request: Request, ne
         let mut response = answer::told(&web, &visit, response);
         headers::set(&web, &visit, &method, route, &mut response);
         let (status, taken) = (response.status().as_u16(), begun.elapsed());
-        tracing::info!(http.status = status, duration_us = taken.as_micros() as u64, "answered");
+        tracing::info!(
+            http.status = status,
+            duration_us = taken.as_micros() as u64,
+            "answered"
+        );
         (web.observe)(route, status, taken);
         response
     }
@@ -52,8 +60,17 @@ pub(super) async fn around(State(web): State<WebState>, mut request: Request, ne
     .await
 }
 
-async fn pass(web: &WebState, visit: &Visit, route: &str, request: Request, next: Next) -> Result<Response, Problem> {
-    if !request.method().is_safe() && route != NOTIFY && !origin::is_own(request.headers(), request.uri(), visit, web.host()) {
+async fn pass(
+    web: &WebState,
+    visit: &Visit,
+    route: &str,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if !request.method().is_safe()
+        && route != NOTIFY
+        && !origin::is_own(request.headers(), request.uri(), visit, web.host())
+    {
         tracing::warn!("a form from another site was refused");
         return Err(Problem::ForeignOrigin);
     }
@@ -67,7 +84,10 @@ async fn pass(web: &WebState, visit: &Visit, route: &str, request: Request, next
             Err(Problem::Internal)
         }
         Err(_) => {
-            tracing::warn!(time_max_s = ANSWER_TIME_MAX.as_secs(), "a request was given up");
+            tracing::warn!(
+                time_max_s = ANSWER_TIME_MAX.as_secs(),
+                "a request was given up"
+            );
             Err(Problem::Busy)
         }
     }

@@ -20,7 +20,9 @@ pub(super) fn is_own(headers: &HeaderMap, uri: &Uri, visit: &Visit, host: &str) 
     };
     match (site, origin) {
         (None | Some("none"), None) | (Some("same-origin"), None | Some("null")) => true,
-        (None | Some("none" | "same-origin"), Some(origin)) => is_here(origin, headers, uri, visit, host),
+        (None | Some("none" | "same-origin"), Some(origin)) => {
+            is_here(origin, headers, uri, visit, host)
+        }
         _ => false,
     }
 }
@@ -34,7 +36,11 @@ fn is_here(origin: &str, headers: &HeaderMap, uri: &Uri, visit: &Visit, host: &s
         _ => return false,
     };
     let asked = uri.authority().map(|authority| authority.as_str());
-    let asked = asked.or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
+    let asked = asked.or_else(|| {
+        headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+    });
     let same = |known: &str| {
         let known = without_port(without_port(known, ":443"), ":80");
         !known.is_empty() && known.eq_ignore_ascii_case(authority)
@@ -76,7 +82,14 @@ mod tests {
         }
         let language = Language::english();
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let visit = Visit { request: String::new(), address, secure, language, chosen: None, json: false };
+        let visit = Visit {
+            request: String::new(),
+            address,
+            secure,
+            language,
+            chosen: None,
+            json: false,
+        };
         is_own(&headers, &Uri::from_static("/find"), &visit, "shop.example")
     }
 
@@ -94,7 +107,10 @@ mod tests {
         ] {
             assert!(check(origin, site, true), "{origin:?} {site:?}");
         }
-        assert!(check("http://shop.example", "", false), "behind nothing that encrypts");
+        assert!(
+            check("http://shop.example", "", false),
+            "behind nothing that encrypts"
+        );
     }
 
     #[test]

@@ -22,7 +22,12 @@ const QUANTITY_DIGITS_MAX: usize = 6;
 /// A browser remembers its last order for a day.
 const ORDER_KEPT_S: u32 = 24 * 3_600;
 
-pub(in crate::web) async fn order(State(web): State<WebState>, visit: Visit, Segment(slug): Segment, form: Form) -> Answer {
+pub(in crate::web) async fn order(
+    State(web): State<WebState>,
+    visit: Visit,
+    Segment(slug): Segment,
+    form: Form,
+) -> Answer {
     let product = product::product(&web, &slug)?;
     let typed = Typed {
         quantity: form.field("quantity")?.to_owned(),
@@ -49,7 +54,13 @@ pub(in crate::web) async fn order(State(web): State<WebState>, visit: Visit, Seg
 }
 
 /// The form as domain values, or all that is wrong with it at once.
-fn parse(web: &Shared, visit: &Visit, product: &Product, typed: &Typed, password: &str) -> Result<CheckoutRequest, Vec<FieldError>> {
+fn parse(
+    web: &Shared,
+    visit: &Visit,
+    product: &Product,
+    typed: &Typed,
+    password: &str,
+) -> Result<CheckoutRequest, Vec<FieldError>> {
     let quantity = quantity(&typed.quantity, web.shop.policy().order_quantity_max);
     let contact = Contact::parse(&typed.contact).map_err(FieldError::from);
     let password = match password {
@@ -57,8 +68,15 @@ fn parse(web: &Shared, visit: &Visit, product: &Product, typed: &Typed, password
         long if long.len() > limits::PASSWORD_BYTES_MAX => Err(FieldError::PasswordTooLong),
         password => Ok(Some(Secret::from(password))),
     };
-    let channel = ChannelName::parse(&typed.channel).ok().filter(|name| web.desk.open_channels().contains(name));
-    match (quantity, contact, password, channel.ok_or(FieldError::ChannelUnknown)) {
+    let channel = ChannelName::parse(&typed.channel)
+        .ok()
+        .filter(|name| web.desk.open_channels().contains(name));
+    match (
+        quantity,
+        contact,
+        password,
+        channel.ok_or(FieldError::ChannelUnknown),
+    ) {
         (Ok(quantity), Ok(contact), Ok(password), Ok(channel)) => Ok(CheckoutRequest {
             product: product.slug.clone(),
             quantity,
@@ -77,7 +95,8 @@ fn parse(web: &Shared, visit: &Visit, product: &Product, typed: &Typed, password
 
 /// One to six ASCII digits, from 1 to `max`.
 fn quantity(text: &str, max: u32) -> Result<u32, FieldError> {
-    let digits = (1..=QUANTITY_DIGITS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = (1..=QUANTITY_DIGITS_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
         Ok(0) | Err(_) => Err(FieldError::QuantityForm),
         Ok(_) if !digits => Err(FieldError::QuantityForm),
@@ -92,13 +111,21 @@ fn told(web: &Shared, product: &Product, error: CheckoutError) -> Result<FieldEr
         CheckoutError::Product => return Err(Problem::NotFound),
         CheckoutError::Channel => FieldError::ChannelUnknown,
         CheckoutError::Quantity { max } => FieldError::QuantityTooMany { max },
-        CheckoutError::Stock { available: 0, free_again_ms } => held_by_others(web, product, free_again_ms)?,
+        CheckoutError::Stock {
+            available: 0,
+            free_again_ms,
+        } => held_by_others(web, product, free_again_ms)?,
         CheckoutError::Stock { available, .. } => FieldError::NotEnoughStock { left: available },
         CheckoutError::OpenOfContact { max } => FieldError::TooManyOfContact { max },
         CheckoutError::OpenOfAddress { max } => FieldError::TooManyOfAddress { max },
         CheckoutError::HeldShare { allowed: 0 } => {
-            let stock = web.shop.stock(&product.slug).map_err(|fault| web.fault(fault))?;
-            FieldError::HeldShare { free_again_at_ms: stock.free_again_ms }
+            let stock = web
+                .shop
+                .stock(&product.slug)
+                .map_err(|fault| web.fault(fault))?;
+            FieldError::HeldShare {
+                free_again_at_ms: stock.free_again_ms,
+            }
         }
         CheckoutError::HeldShare { allowed } => FieldError::QuantityTooMany { max: allowed },
         CheckoutError::Password => FieldError::PasswordTooLong,
@@ -109,18 +136,37 @@ fn told(web: &Shared, product: &Product, error: CheckoutError) -> Result<FieldEr
 }
 
 /// Nothing can be ordered: sold out, or held by orders that may still expire.
-fn held_by_others(web: &Shared, product: &Product, free_again_ms: Option<i64>) -> Result<FieldError, Problem> {
-    let stock = web.shop.stock(&product.slug).map_err(|fault| web.fault(fault))?;
+fn held_by_others(
+    web: &Shared,
+    product: &Product,
+    free_again_ms: Option<i64>,
+) -> Result<FieldError, Problem> {
+    let stock = web
+        .shop
+        .stock(&product.slug)
+        .map_err(|fault| web.fault(fault))?;
     Ok(match stock.reserved {
         0 => FieldError::SoldOut,
-        _ => FieldError::HeldShare { free_again_at_ms: free_again_ms.or(stock.free_again_ms) },
+        _ => FieldError::HeldShare {
+            free_again_at_ms: free_again_ms.or(stock.free_again_ms),
+        },
     })
 }
 
 /// The page again, with what was typed: 422, or 503 where the buyer can only wait.
-fn refused(web: &Shared, visit: &Visit, product: &Product, typed: Typed, errors: Vec<FieldError>) -> Answer {
+fn refused(
+    web: &Shared,
+    visit: &Visit,
+    product: &Product,
+    typed: Typed,
+    errors: Vec<FieldError>,
+) -> Answer {
     let busy = errors.contains(&FieldError::Busy);
-    let status = if busy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if busy {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     let shown = product::form_page(web, visit.language, product, typed, errors)?;
     let mut response: Response = page(status, NO_STORE, shown.render())?;
     if busy {
@@ -138,9 +184,25 @@ mod tests {
         for (text, expected) in [("1", 1), ("100", 100), ("000007", 7)] {
             assert_eq!(quantity(text, 100), Ok(expected), "{text}");
         }
-        for text in ["", "0", "-1", "+1", "1.5", "1e2", " 1", "1 ", "2147483648", "0000001", "１", "NaN"] {
+        for text in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "1.5",
+            "1e2",
+            " 1",
+            "1 ",
+            "2147483648",
+            "0000001",
+            "１",
+            "NaN",
+        ] {
             assert_eq!(quantity(text, 100), Err(FieldError::QuantityForm), "{text}");
         }
-        assert_eq!(quantity("101", 100), Err(FieldError::QuantityTooMany { max: 100 }));
+        assert_eq!(
+            quantity("101", 100),
+            Err(FieldError::QuantityTooMany { max: 100 })
+        );
     }
 }

@@ -56,7 +56,10 @@ pub(in crate::web) struct Events {
 
 type Waiting = Arc<Mutex<HashMap<OrderId, watch::Sender<()>>>>;
 
-pub(in crate::web) async fn listen(State(web): State<WebState>, Segment(secret): Segment) -> Answer {
+pub(in crate::web) async fn listen(
+    State(web): State<WebState>,
+    Segment(secret): Segment,
+) -> Answer {
     let order = order_of(&web, &secret)?;
     // Before the first look, so that no change falls between.
     let listener = web.events.listen(&web.shop, order).ok_or(Problem::Busy)?;
@@ -75,7 +78,10 @@ pub(in crate::web) async fn listen(State(web): State<WebState>, Segment(secret):
     });
     let mut response = Response::new(Body::from_stream(body));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
     // nginx would hold events back otherwise.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
@@ -124,7 +130,11 @@ fn mark_of(web: &Shared, order: OrderId) -> Result<Option<String>, Problem> {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(STREAMS_MAX)), waiting: Arc::default(), started: AtomicBool::new(false) }
+        Self {
+            places: Arc::new(Semaphore::new(STREAMS_MAX)),
+            waiting: Arc::default(),
+            started: AtomicBool::new(false),
+        }
     }
 }
 
@@ -136,7 +146,12 @@ impl Events {
         if !self.started.swap(true, Ordering::AcqRel) {
             tokio::spawn(tell(shop.changes(), self.waiting.clone()));
         }
-        Some(Listener { changes, order, waiting: self.waiting.clone(), _place: place })
+        Some(Listener {
+            changes,
+            order,
+            waiting: self.waiting.clone(),
+            _place: place,
+        })
     }
 }
 
@@ -150,9 +165,11 @@ async fn tell(mut changes: broadcast::Receiver<OrderId>, waiting: Waiting) {
                 }
             }
             // Any of them may have changed.
-            Err(broadcast::error::RecvError::Lagged(_)) => locked(&waiting).values().for_each(|page| {
-                page.send_replace(());
-            }),
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                locked(&waiting).values().for_each(|page| {
+                    page.send_replace(());
+                })
+            }
             Err(broadcast::error::RecvError::Closed) => return,
         }
     }
@@ -170,7 +187,10 @@ impl Drop for Listener {
     fn drop(&mut self) {
         let mut waiting = locked(&self.waiting);
         // This one still counts; nobody can join while the map is locked.
-        if waiting.get(&self.order).is_some_and(|page| page.receiver_count() <= 1) {
+        if waiting
+            .get(&self.order)
+            .is_some_and(|page| page.receiver_count() <= 1)
+        {
             waiting.remove(&self.order);
         }
     }
@@ -188,14 +208,25 @@ mod tests {
 
     fn listener(events: &Events, order: OrderId) -> Option<Listener> {
         let place = events.places.clone().try_acquire_owned().ok()?;
-        let changes = locked(&events.waiting).entry(order).or_default().subscribe();
-        Some(Listener { changes, order, waiting: events.waiting.clone(), _place: place })
+        let changes = locked(&events.waiting)
+            .entry(order)
+            .or_default()
+            .subscribe();
+        Some(Listener {
+            changes,
+            order,
+            waiting: events.waiting.clone(),
+            _place: place,
+        })
     }
 
     #[tokio::test]
     async fn a_change_wakes_only_those_who_wait_for_that_order() {
         let events = Events::default();
-        let (mut mine, other) = (listener(&events, OrderId(1)).unwrap(), listener(&events, OrderId(2)).unwrap());
+        let (mut mine, other) = (
+            listener(&events, OrderId(1)).unwrap(),
+            listener(&events, OrderId(2)).unwrap(),
+        );
         let (sender, receiver) = broadcast::channel(4);
         sender.send(OrderId(1)).unwrap();
         sender.send(OrderId(3)).unwrap();
@@ -208,7 +239,10 @@ mod tests {
     #[tokio::test]
     async fn everyone_looks_again_after_changes_were_missed() {
         let events = Events::default();
-        let (mine, other) = (listener(&events, OrderId(1)).unwrap(), listener(&events, OrderId(2)).unwrap());
+        let (mine, other) = (
+            listener(&events, OrderId(1)).unwrap(),
+            listener(&events, OrderId(2)).unwrap(),
+        );
         let (sender, receiver) = broadcast::channel(1);
         for order in 3..9 {
             sender.send(OrderId(order)).unwrap();
@@ -221,9 +255,24 @@ mod tests {
     #[test]
     fn those_who_left_are_forgotten_and_their_place_is_free() {
         let events = Events::default();
-        let two = [listener(&events, OrderId(1)).unwrap(), listener(&events, OrderId(1)).unwrap()];
-        assert_eq!((locked(&events.waiting).len(), events.places.available_permits()), (1, STREAMS_MAX - 2));
+        let two = [
+            listener(&events, OrderId(1)).unwrap(),
+            listener(&events, OrderId(1)).unwrap(),
+        ];
+        assert_eq!(
+            (
+                locked(&events.waiting).len(),
+                events.places.available_permits()
+            ),
+            (1, STREAMS_MAX - 2)
+        );
         drop(two);
-        assert_eq!((locked(&events.waiting).len(), events.places.available_permits()), (0, STREAMS_MAX));
+        assert_eq!(
+            (
+                locked(&events.waiting).len(),
+                events.places.available_permits()
+            ),
+            (0, STREAMS_MAX)
+        );
     }
 }

@@ -19,7 +19,11 @@ use crate::{
 const NUMBER_BYTES_MAX: usize = 64;
 
 pub(in crate::web) async fn form(State(web): State<WebState>, visit: Visit) -> Answer {
-    let shown = FindPage { frame: web.frame(visit.language), order: String::new(), failed: false };
+    let shown = FindPage {
+        frame: web.frame(visit.language),
+        order: String::new(),
+        failed: false,
+    };
     page(StatusCode::OK, NO_STORE, shown.render())
 }
 
@@ -28,8 +32,16 @@ pub(in crate::web) async fn find(State(web): State<WebState>, visit: Visit, form
     match web.shop.find_order(number, Secret::from(password)).await {
         Ok(id) => see_other(&format!("/o/{}", web.shop.vault().link_secret(id.0))),
         Err(FindError::Unknown) => {
-            let order = if number.len() > NUMBER_BYTES_MAX { String::new() } else { number.to_owned() };
-            let shown = FindPage { frame: web.frame(visit.language), order, failed: true };
+            let order = if number.len() > NUMBER_BYTES_MAX {
+                String::new()
+            } else {
+                number.to_owned()
+            };
+            let shown = FindPage {
+                frame: web.frame(visit.language),
+                order,
+                failed: true,
+            };
             page(StatusCode::UNPROCESSABLE_ENTITY, NO_STORE, shown.render())
         }
         Err(FindError::Busy) => Err(Problem::TooMany),

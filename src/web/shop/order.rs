@@ -15,14 +15,21 @@ use crate::{
     },
 };
 
-pub(in crate::web) async fn show(State(web): State<WebState>, visit: Visit, Segment(tail): Segment) -> Answer {
+pub(in crate::web) async fn show(
+    State(web): State<WebState>,
+    visit: Visit,
+    Segment(tail): Segment,
+) -> Answer {
     match tail.strip_suffix(".json") {
         Some(secret) => show_json(&web, secret),
         None => show_page(&web, &visit, &tail),
     }
 }
 
-pub(in crate::web) async fn receipt(State(web): State<WebState>, Segment(secret): Segment) -> Answer {
+pub(in crate::web) async fn receipt(
+    State(web): State<WebState>,
+    Segment(secret): Segment,
+) -> Answer {
     let id = order_of(&web, &secret)?;
     let receipt = web.shop.receipt(id).map_err(|error| match error {
         ReceiptError::Unknown | ReceiptError::NotDelivered => Problem::NotFound,
@@ -48,7 +55,11 @@ pub(in crate::web) async fn keys(State(web): State<WebState>, Segment(secret): S
 /// The order of a link's secret. A wrong secret is refused before any look into the store, in a time that does not depend on
 /// what is wrong with it.
 pub(super) fn order_of(web: &Shared, secret: &str) -> Result<OrderId, Problem> {
-    web.shop.vault().order_of_link(secret).map(OrderId).ok_or(Problem::NotFound)
+    web.shop
+        .vault()
+        .order_of_link(secret)
+        .map(OrderId)
+        .ok_or(Problem::NotFound)
 }
 
 /// Whether the buyer can be sent to pay: not again after a payment, which would ask for the whole price.
@@ -90,7 +101,15 @@ fn view(web: &Shared, secret: &str) -> Result<OrderView, Problem> {
 }
 
 fn show_page(web: &Shared, visit: &Visit, secret: &str) -> Answer {
-    let OrderView { order, contact, keys, receipt, queue_place, text, .. } = view(web, secret)?;
+    let OrderView {
+        order,
+        contact,
+        keys,
+        receipt,
+        queue_place,
+        text,
+        ..
+    } = view(web, secret)?;
     let (state, reason) = standing(&order);
     let shown = OrderPage {
         frame: web.frame(visit.language),
@@ -150,7 +169,10 @@ fn show_json(web: &Shared, secret: &str) -> Answer {
         currency: order.total.currency.as_str(),
         expires_at_ms: order.expires_at_ms,
         keys: (order.state == OrderState::Delivered).then(|| view.keys.iter().map(text).collect()),
-        receipt: view.receipt.is_some().then(|| format!("{}/o/{secret}/receipt", web.settings.base_url)),
+        receipt: view
+            .receipt
+            .is_some()
+            .then(|| format!("{}/o/{secret}/receipt", web.settings.base_url)),
     };
     let response: Response = json(StatusCode::OK, &document)?;
     Ok(response)

@@ -10,9 +10,17 @@ use crate::web::{
     visit::{Segment, Visit},
 };
 
-pub(in crate::web) async fn begin(State(web): State<WebState>, visit: Visit, Segment(secret): Segment) -> Answer {
+pub(in crate::web) async fn begin(
+    State(web): State<WebState>,
+    visit: Visit,
+    Segment(secret): Segment,
+) -> Answer {
     let id = order_of(&web, &secret)?;
-    let order = web.shop.order(id).map_err(|fault| web.fault(fault))?.ok_or(Problem::NotFound)?;
+    let order = web
+        .shop
+        .order(id)
+        .map_err(|fault| web.fault(fault))?
+        .ok_or(Problem::NotFound)?;
     if !can_pay(&web, &order) {
         return see_other(&format!("/o/{secret}"));
     }

@@ -19,7 +19,11 @@ use crate::{
 const SCARCE_BELOW: u32 = 10;
 const MINUTE_MS: i64 = 60_000;
 
-pub(in crate::web) async fn show(State(web): State<WebState>, visit: Visit, Segment(slug): Segment) -> Answer {
+pub(in crate::web) async fn show(
+    State(web): State<WebState>,
+    visit: Visit,
+    Segment(slug): Segment,
+) -> Answer {
     let product = product(&web, &slug)?;
     let shown = form_page(&web, visit.language, &product, Typed::default(), Vec::new())?;
     page(StatusCode::OK, FRESH, shown.render())
@@ -28,9 +32,15 @@ pub(in crate::web) async fn show(State(web): State<WebState>, visit: Visit, Segm
 /// The product of that name, if buyers see it.
 pub(super) fn product(web: &Shared, slug: &str) -> Result<Product, Problem> {
     let slug = Slug::parse(slug).map_err(|_| Problem::NotFound)?;
-    let found = web.shop.store().read().and_then(|snapshot| snapshot.product(&slug));
+    let found = web
+        .shop
+        .store()
+        .read()
+        .and_then(|snapshot| snapshot.product(&slug));
     let found = found.map_err(|fault| web.fault(fault))?;
-    found.filter(|product| product.visible).ok_or(Problem::NotFound)
+    found
+        .filter(|product| product.visible)
+        .ok_or(Problem::NotFound)
 }
 
 /// The page as it is now, with what a buyer typed and why it was refused.
@@ -42,10 +52,18 @@ pub(super) fn form_page(
     errors: Vec<FieldError>,
 ) -> Result<ProductPage, Problem> {
     let (shop, policy) = (&web.shop, web.shop.policy());
-    let stock = shop.stock(&product.slug).map_err(|fault| web.fault(fault))?;
-    let free_again = stock.free_again_ms.unwrap_or(shop.now_ms() + policy.order_ttl_ms);
+    let stock = shop
+        .stock(&product.slug)
+        .map_err(|fault| web.fault(fault))?;
+    let free_again = stock
+        .free_again_ms
+        .unwrap_or(shop.now_ms() + policy.order_ttl_ms);
     let scarce = stock.available <= SCARCE_BELOW;
-    let hold_ms = if scarce { policy.order_ttl_ms.min(policy.scarce_order_ttl_ms) } else { policy.order_ttl_ms };
+    let hold_ms = if scarce {
+        policy.order_ttl_ms.min(policy.scarce_order_ttl_ms)
+    } else {
+        policy.order_ttl_ms
+    };
     let channels = web.desk.open_channels().into_iter().map(|name| {
         let title = web.desk.channel_title(&name, language.tag());
         ChannelOption { name, title }

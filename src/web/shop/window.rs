@@ -19,7 +19,15 @@ const LAST_FROM: u32 = 10;
 
 pub(in crate::web) async fn show(State(web): State<WebState>, visit: Visit) -> Answer {
     let products = products(&web, visit.language).map_err(|fault| web.fault(fault))?;
-    page(StatusCode::OK, FRESH, WindowPage { frame: web.frame(visit.language), products }.render())
+    page(
+        StatusCode::OK,
+        FRESH,
+        WindowPage {
+            frame: web.frame(visit.language),
+            products,
+        }
+        .render(),
+    )
 }
 
 /// All visible products, from one snapshot.
@@ -27,7 +35,10 @@ fn products(web: &Shared, language: Language) -> Result<Vec<ProductLine>, Fault>
     let snapshot = web.shop.store().read()?;
     // The window does not say when reserved goods are free again, and asking for each product would be slow: the latest time.
     let free_again_at_ms = web.shop.now_ms() + web.shop.policy().order_ttl_ms;
-    let visible = snapshot.products()?.into_iter().filter(|product| product.visible);
+    let visible = snapshot
+        .products()?
+        .into_iter()
+        .filter(|product| product.visible);
     let line = |product: Product| {
         let pool = snapshot.pool(&product.slug)?;
         let (available, reserved) = pool.map_or((0, 0), |pool| (pool.available, pool.reserved));
@@ -61,6 +72,8 @@ pub(super) fn delivery(kind: ProductKind) -> Delivery {
 
 /// The title in a language: the English one for readers of English, where there is one.
 pub(super) fn title(product: &Product, language: Language) -> &str {
-    let english = (language == Language::english()).then_some(product.title_en.as_deref()).flatten();
+    let english = (language == Language::english())
+        .then_some(product.title_en.as_deref())
+        .flatten();
     english.unwrap_or(&product.title)
 }
