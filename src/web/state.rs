@@ -67,10 +67,14 @@ impl WebState {
     pub fn new(
         shop: Arc<Shop>,
         desk: Arc<dyn PaymentDesk>,
-        settings: WebSettings,
+        mut settings: WebSettings,
         observe: Observer,
         closing: watch::Receiver<bool>,
     ) -> Self {
+        // Paths begin with one.
+        settings
+            .base_url
+            .truncate(settings.base_url.trim_end_matches('/').len());
         let host = authority(&settings.base_url).to_owned();
         Self(Arc::new(Shared {
             policy: super::middleware::content_policy(&settings.provider_origins),

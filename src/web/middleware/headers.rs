@@ -1,9 +1,8 @@
 //! The headers of every answer (security.md, section 3).
 
 use axum::response::Response;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, header};
 
-use super::{NOTIFY, reads};
 use crate::web::{
     answer::{NO_STORE, set_cookie},
     state::Shared,
@@ -43,14 +42,9 @@ pub(in crate::web) fn content_policy(providers: &[String]) -> HeaderValue {
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// Completes an answer: policy, cache rule where the handler named none, request id, the language's cookie.
-pub(super) fn set(
-    web: &Shared,
-    visit: &Visit,
-    method: &Method,
-    route: &str,
-    response: &mut Response,
-) {
+/// Completes an answer: policy, cache rule where the handler named none, request id, and the language's cookie on answers that
+/// are this visitor's own, to a request that only `reads`.
+pub(super) fn set(web: &Shared, visit: &Visit, reads: bool, response: &mut Response) {
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -66,7 +60,10 @@ pub(super) fn set(
     if let Ok(id) = HeaderValue::from_str(&visit.request) {
         headers.insert("x-request-id", id);
     }
-    if let Some(language) = visit.chosen.filter(|_| reads(method) && route != NOTIFY) {
+    let own = !headers[header::CACHE_CONTROL]
+        .as_bytes()
+        .starts_with(b"public");
+    if let Some(language) = visit.chosen.filter(|_| reads && own) {
         set_cookie(response, i18n::COOKIE, language.tag(), LANGUAGE_KEPT_S);
     }
 }

@@ -15,7 +15,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::Method;
 use tracing::Instrument;
 
 pub(super) use headers::content_policy;
@@ -39,14 +38,16 @@ pub(super) async fn around(
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let method = request.method().clone();
+    let reads = method.is_safe();
     request.extensions_mut().insert(visit.clone());
-    // The path of an order's link is its secret: only the template is logged.
-    let span = tracing::info_span!("request", request.id = %visit.request, http.method = %method, http.route = route);
+    // The path of an order's link is its secret: only the template is logged. The span is of the highest level, so that errors
+    // name their request whatever the log leaves out.
+    let span = tracing::error_span!("request", request.id = %visit.request, http.method = %method, http.route = route);
     async {
         let passed = pass(&web, &visit, route, request, next).await;
         let response = passed.unwrap_or_else(IntoResponse::into_response);
         let mut response = answer::told(&web, &visit, response);
-        headers::set(&web, &visit, &method, route, &mut response);
+        headers::set(&web, &visit, reads, &mut response);
         let (status, taken) = (response.status().as_u16(), begun.elapsed());
         tracing::info!(
             http.status = status,
@@ -91,9 +92,4 @@ async fn pass(
             Err(Problem::Busy)
         }
     }
-}
-
-/// Whether an answer to this method may set the language's cookie.
-fn reads(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
 }

@@ -119,6 +119,25 @@ fn s32_no_route_but_those_of_forms_and_notices_takes_an_unsafe_method() {
                 );
             }
         }
+        let before = web.till.shop.store().read().unwrap().head().unwrap();
+        let order_before = web.get(&format!("{order}.json")).await.json();
+        for path in [
+            "/",
+            &order,
+            "/p/steam",
+            "/find",
+            "/pay/main/return",
+            &format!("{order}/pay"),
+        ] {
+            web.get(path).await;
+        }
+        let after = web.till.shop.store().read().unwrap().head().unwrap();
+        assert_eq!((before.size, before.hash), (after.size, after.hash));
+        assert_eq!(
+            order_before,
+            web.get(&format!("{order}.json")).await.json(),
+            "no GET changes an order"
+        );
         for tail in ["pay", "events", "receipt", "keys.txt"] {
             assert_eq!(
                 web.post(&format!("{order}/{tail}"), "").await.status,
@@ -157,6 +176,8 @@ fn the_language_is_the_browsers_until_one_is_chosen() {
                 .text()
                 .contains("<html lang=\"en\"")
         );
+        let kept_by_caches = web.get("/robots.txt?lang=en").await;
+        assert!(kept_by_caches.headers.get("set-cookie").is_none());
         let unknown = web.get("/?lang=%0d%0aSet-Cookie:x").await;
         assert!(unknown.headers.get("set-cookie").is_none());
     });
