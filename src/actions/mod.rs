@@ -8,6 +8,7 @@
 mod add_product;
 mod chain;
 mod channels;
+mod check_books;
 mod checkout;
 mod decide_by_hand;
 mod deliver;
@@ -32,6 +33,7 @@ mod view_order;
 pub use add_product::{ProductChange, ProductError};
 pub use chain::{Chain, Latest};
 pub use channels::{ChannelError, ChannelSettings};
+pub use check_books::{Books, Money as MoneyOfChannel};
 pub use checkout::{CheckoutError, CheckoutRequest};
 pub use decide_by_hand::HandError;
 pub use export_ledger::{ExportError, Exported};

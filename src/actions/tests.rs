@@ -9,6 +9,17 @@ use crate::testing::TestShop;
 
 const MINUTE_MS: i64 = 60_000;
 
+fn assert_right(shop: &TestShop) {
+    let books = shop.shop.check_books().unwrap();
+    assert_eq!(books.wrong, Vec::<String>::new());
+    for money in books.money.values() {
+        assert_eq!(
+            money.arrived,
+            money.sold + money.queued + money.waiting + money.returned
+        );
+    }
+}
+
 fn state_of(shop: &TestShop, order: &Order) -> (OrderState, Option<Reason>) {
     let order = shop.shop.order(order.id).unwrap().unwrap();
     (order.state, order.reason)
@@ -56,6 +67,7 @@ async fn the_same_notice_a_hundred_times_sells_one_key() {
         .unwrap()
         .unwrap();
     assert_eq!((pool.available, pool.reserved, pool.sold), (2, 0, 1));
+    assert_right(&shop);
 }
 
 #[tokio::test]
@@ -153,6 +165,7 @@ async fn a_short_payment_waits_and_is_owed_back_once_the_order_expired() {
         .returned_by_hand(order.id, "sent back by Alipay")
         .unwrap_or_else(|_| unreachable!());
     assert_eq!(returned.owed(), 0);
+    assert_right(&shop);
 }
 
 #[tokio::test]
@@ -211,6 +224,7 @@ async fn sixty_four_payers_of_expired_orders_share_one_key_honestly() {
         let queued = states
             .filter(|state| *state == (OrderState::Paid, Some(Reason::NoStock)))
             .count();
+        assert_right(&shop);
         assert_eq!(
             queued, 63,
             "round {round}: everybody else waits with their money on record"

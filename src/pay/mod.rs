@@ -17,10 +17,14 @@ use std::pin::Pin;
 use crate::domain::money::{Amount, Currency, Money};
 use crate::domain::names::OrderId;
 
+pub mod desk;
 pub mod epay;
 pub mod notice;
+pub mod outbound;
+pub mod reconcile;
 pub mod sources;
 
+pub use desk::{Desk, DeskConfigError, DeskError, NoticeCounter};
 pub use notice::{NoticeRefusal, RawNotice};
 
 /// A boxed future, so that [`Gateway`] and [`Outbound`] stay object safe.

@@ -15,6 +15,9 @@ mod records;
 mod rows;
 mod snapshot;
 mod tables;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod tx;
 mod writer;
 

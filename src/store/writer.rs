@@ -2,8 +2,10 @@
 //! all; the next batch forms while the previous one syncs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use redb::Database;
@@ -185,7 +187,7 @@ impl<T, E> Waiting<T, E> {
     /// # Errors
     /// [`WriteError`].
     pub fn wait(self) -> Result<T, WriteError<E>> {
-        self.0?.blocking_recv().unwrap_or_else(|_| Err(lost()))
+        block_on(self.0?).unwrap_or_else(|_| Err(lost()))
     }
 
     /// Waits for the answer.
@@ -194,6 +196,24 @@ impl<T, E> Waiting<T, E> {
     /// [`WriteError`].
     pub async fn answer(self) -> Result<T, WriteError<E>> {
         self.0?.await.unwrap_or_else(|_| Err(lost()))
+    }
+}
+
+/// Blocks this thread until the writer's thread answers; needs no runtime, and minds none.
+fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match Pin::new(&mut future).poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
     }
 }
 

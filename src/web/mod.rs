@@ -1,10 +1,35 @@
 //! The web room: what browsers, providers and scripts meet over HTTP.
 //!
-//! It owns the pages (`view`) and the files they load (`assets`). It is the only module that knows
-//! askama, Fluent and Markdown.
+//! It owns the routes ([`router`], one table), what every request passes (`middleware`), the handlers (`shop`, `callback`,
+//! `ledger`, `health`, `files`), the pages (`view`) and the files they load (`assets`). It is the only module that knows axum,
+//! askama, Fluent and Markdown. Handlers parse, act, render: always these three, in this order. What goes wrong is a
+//! [`view::Problem`], and one place turns it into a page or into JSON.
 //!
-//! It never decides about money or stock, and it never writes to the store: it parses, asks
-//! `actions`, and renders.
+//! # Threats and answers
+//! A form sent from another site is refused by its `Origin` (`middleware::origin`). A page that was injected into has no
+//! script to run and nowhere to send to: the policy is on every answer, errors too (`middleware::headers`). What a client says
+//! about its address, host or scheme counts only through a trusted proxy, and absolute links come from the settings alone.
+//! A guessed link of an order is told nothing (`shop::order`). Bodies, times and the number of requests are bounded.
+//!
+//! It never decides about money or stock, and it never writes to the store: it parses, asks `actions`, and renders.
 
+mod answer;
 pub mod assets;
+mod callback;
+mod desk;
+mod files;
+mod form;
+mod health;
+mod ledger;
+mod middleware;
+mod router;
+mod shop;
+mod state;
+#[cfg(test)]
+mod tests;
 pub mod view;
+mod visit;
+
+pub use desk::{PaymentDesk, PaymentUnavailable};
+pub use router::router;
+pub use state::{Observer, WebSettings, WebState};

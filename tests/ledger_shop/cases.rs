@@ -61,6 +61,19 @@ pub fn exports() -> Vec<ExportCase> {
 
 fn cut_and_resealed() -> Vec<ExportCase> {
     let whole = shop_of_24();
+    let mut unlinked = whole.clone();
+    unlinked.head = Hash([9; 32]);
+    unlinked.beat();
+    let mut leap = whole.clone();
+    leap.add_at(
+        30,
+        Body::Mark {
+            beacon: None,
+            down_ms: None,
+            r: R,
+        },
+    );
+    leap.sign();
     let mut short = Shop::opened();
     short.import("game-key", 8);
     let mut other_history = Shop::opened();
@@ -147,6 +160,12 @@ fn cut_and_resealed() -> Vec<ExportCase> {
             24,
             &whole.frontier.root(),
         )),
+        case(
+            "a link that does not fit, signed",
+            1,
+            unlinked.files_as_they_are(),
+        ),
+        case("a seq left out, signed", 1, leap.files_as_they_are()),
         case("an unsigned tail", 4, unsigned_tail),
         case("entries end below a signed size", 1, below),
         case("empty", 4, empty(Vec::new())),
@@ -346,6 +365,9 @@ fn keys_and_generations() -> Vec<ExportCase> {
     unvouched.root = SigningKey::from_bytes(&[9; 32]);
     unvouched.rotate(new());
     unvouched.beat();
+    let mut usurped = shop_of_24();
+    usurped.rotate_by(&SigningKey::from_bytes(&[9; 32]), new());
+    usurped.beat();
     let later = "shop.example/89abcdef";
     let generations = |first: &Shop, second: &Shop| {
         let mut files = first.files(0);
@@ -407,6 +429,19 @@ fn keys_and_generations() -> Vec<ExportCase> {
             1,
             generations(&shorter, &second),
         ),
+        case(
+            "a rotation that the old key did not sign",
+            1,
+            usurped.files(0),
+        ),
+        case(
+            "two generations, the second not signed by the origin key",
+            1,
+            {
+                let second = first.restored_by(&SigningKey::from_bytes(&[9; 32]), later, 26);
+                generations(&first, &second)
+            },
+        ),
         case("two generations, opened by a stranger", 1, {
             let second = wrong_root.restored(later, 26);
             generations(&first, &second)
@@ -430,6 +465,8 @@ pub fn receipts() -> Vec<ReceiptCase> {
         change(&mut receipt);
         case(name, exit, receipt)
     };
+    let mut mixed = shop_of_24();
+    mixed.sell("C00001", "gift-card", 1, "2:0", &[]);
     let stranger = vkey_of(&SigningKey::from_bytes(&[9; 32]), ORIGIN);
     let mut other = Shop::opened();
     while other.lines.len() < 24 {
@@ -456,6 +493,11 @@ pub fn receipts() -> Vec<ReceiptCase> {
             "a key in a slot of the sale's slots entry, which is left out",
             1,
             shop.receipt(4, &[(0, 4)], &[]),
+        ),
+        case(
+            "a key from a batch of another sku",
+            1,
+            mixed.receipt(24, &[(2, 0)], &[]),
         ),
         case(
             "a slots entry of another sale",

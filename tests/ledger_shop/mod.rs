@@ -116,6 +116,10 @@ impl Shop {
 
     /// The generation after this one, opened after a restore.
     pub fn restored(&self, origin: &str, signed: u64) -> Self {
+        self.restored_by(&self.root, origin, signed)
+    }
+
+    pub fn restored_by(&self, signer: &SigningKey, origin: &str, signed: u64) -> Self {
         let mut next = Self::empty(SigningKey::from_bytes(&[3; 32]), self.root.clone(), origin);
         next.t_ms = self.t_ms;
         next.batches = self.batches.clone();
@@ -127,14 +131,17 @@ impl Shop {
             head: self.head,
             size,
             signed,
-            sig_root: self.root.sign(&message).to_bytes(),
+            sig_root: signer.sign(&message).to_bytes(),
         }));
         next.sign();
         next
     }
 
     pub fn add(&mut self, body: Body) -> u64 {
-        let seq = self.lines.len() as u64;
+        self.add_at(self.lines.len() as u64, body)
+    }
+
+    pub fn add_at(&mut self, seq: u64, body: Body) -> u64 {
         self.t_ms += 5 * MINUTE_MS;
         let line = body.line(seq, self.t_ms, &self.head).unwrap();
         self.head = hash_line(line.as_bytes());
@@ -214,13 +221,18 @@ impl Shop {
     }
 
     pub fn rotate(&mut self, new: SigningKey) -> u64 {
+        let old = self.key.clone();
+        self.rotate_by(&old, new)
+    }
+
+    pub fn rotate_by(&mut self, old: &SigningKey, new: SigningKey) -> u64 {
         let vkey = vkey_of(&new, &self.origin).to_string();
         let seq = self.lines.len() as u64;
         let message = Body::rotate_message(&self.origin, seq, &vkey);
         self.commit(Body::Rotate {
             vkey: &vkey,
             sig_root: self.root.sign(&message).to_bytes(),
-            sig_old: self.key.sign(&message).to_bytes(),
+            sig_old: old.sign(&message).to_bytes(),
             r: R,
         });
         self.key = new;
@@ -241,6 +253,22 @@ impl Shop {
         Files::from([
             (format!("{folder}/entries.ndjson"), entries),
             (format!("{folder}/marks.ndjson"), marks),
+        ])
+    }
+
+    /// Files of a generation that an honest writer would refuse: its lines as they are, its newest checkpoint.
+    pub fn files_as_they_are(&self) -> Files {
+        let entries = self
+            .lines
+            .iter()
+            .flat_map(|line| [line.as_bytes(), b"\n"].concat());
+        let (size, note) = self.notes.last_key_value().unwrap();
+        Files::from([
+            ("gen-0/entries.ndjson".to_owned(), entries.collect()),
+            (
+                "gen-0/marks.ndjson".to_owned(),
+                export::mark_line(note, *size).into_bytes(),
+            ),
         ])
     }
 

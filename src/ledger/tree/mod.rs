@@ -1,10 +1,12 @@
 //! RFC 6962 Merkle trees with SHA-256 (section 3): hashes, the growing edge of a tree, proofs and their checks.
 
 mod frontier;
+mod memory;
 mod proof;
 mod source;
 
 pub use frontier::{Frontier, FrontierError};
+pub use memory::{MemoryTree, MissingNode};
 pub use proof::{verify_consistency, verify_inclusion};
 pub use source::{NodeSource, ProofError, consistency_proof, inclusion_proof, root_from};
 

@@ -222,7 +222,9 @@ impl<'a> Audit<'a> {
             let fault = Fault::new(Exit::Tampered, &point.file, what);
             self.findings.add(fault.at(point.checkpoint.size, None));
         }
-        if let Some(last) = self.last.as_ref().filter(|last| last.tail > 0) {
+        // After a fault no checkpoint counts, which says nothing of what was signed.
+        let sound = self.findings.fault.is_none() && self.findings.fork.is_none();
+        if let Some(last) = self.last.as_ref().filter(|last| sound && last.tail > 0) {
             let what = format!("the last {} entries are not signed", last.tail);
             self.findings.missing(what);
         }

@@ -4,6 +4,7 @@
 //! refused by name (exit 4), never passed over.
 
 mod audit;
+mod checkpoints;
 mod folder;
 mod generation;
 mod keys;
@@ -13,6 +14,7 @@ mod ownership;
 mod report;
 mod rules;
 mod slot_set;
+mod succession;
 
 pub use report::{Balance, Check, Explained, Fault, GenerationReport, Report};
 

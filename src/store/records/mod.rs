@@ -28,3 +28,7 @@ fn money(amount: i64, currency: &str) -> Result<Money, CodecError> {
         .map(|currency| Money { amount, currency })
         .map_err(|_| CodecError::Damaged)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod golden_tests;

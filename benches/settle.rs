@@ -1,0 +1,150 @@
+//! P1: settling a sale, against a bare redb transaction of the same shape and durability, side by side in one run.
+//!
+//! A settle records the payment, takes the slot, seals key and receipt, chains the `sale`, signs the checkpoint, promises the
+//! effect, and is durable when it answers. The baseline writes rows of the same sizes under keys of the same kind into the same
+//! number of tables, in batches as large as the number in flight, with two-phase commit and quick repair, and does nothing else.
+//!
+//! `cargo bench --features testing --bench settle`
+#![allow(clippy::unwrap_used, missing_docs, clippy::print_stdout)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use keystall::domain::Order;
+use keystall::testing::TestShop;
+use redb::{Database, TableDefinition};
+
+/// In flight, sales in each measurement.
+const LOADS: [(usize, usize); 3] = [(1, 300), (32, 4_000), (1_000, 12_000)];
+/// Measurements of each side, in turn; the medians are compared.
+const ROUNDS: usize = 5;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    println!(
+        "P1 settle: {ROUNDS} rounds of each side in turn, medians; goal 80 % at 1, 60 % at 32 and 1,000 in flight"
+    );
+    println!(
+        "{:>9} {:>12} {:>12} {:>7}  goal",
+        "in flight", "settle/s", "bare/s", "ratio"
+    );
+    for (in_flight, sales) in LOADS {
+        let (mut ours, mut bare) = (Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            ours.push(runtime.block_on(settle(in_flight, sales, round)));
+            bare.push(bare_transactions(in_flight, sales));
+        }
+        let (ours, bare) = (median(ours), median(bare));
+        let goal = if in_flight == 1 { 80 } else { 60 };
+        println!(
+            "{in_flight:>9} {ours:>12.0} {bare:>12.0} {:>6.0}%  {goal}%",
+            ours / bare * 100.0
+        );
+    }
+}
+
+/// Sales a second.
+async fn settle(in_flight: usize, sales: usize, round: usize) -> f64 {
+    let shop = Arc::new(TestShop::new());
+    shop.stock("steam", &format!("BENCH-{round}"), sales);
+    let mut orders: Vec<Order> = Vec::with_capacity(sales);
+    let mut making = tokio::task::JoinSet::new();
+    for buyer in 0..sales as u32 {
+        let shop = shop.clone();
+        making.spawn(async move {
+            shop.shop
+                .checkout(shop.request("steam", 1, buyer))
+                .await
+                .unwrap()
+        });
+        if making.len() >= 512 {
+            orders.push(making.join_next().await.unwrap().unwrap());
+        }
+    }
+    while let Some(order) = making.join_next().await {
+        orders.push(order.unwrap());
+    }
+    let orders = Arc::new(orders);
+    let begun = Instant::now();
+    let payers = (0..in_flight).map(|lane| {
+        let (shop, orders) = (shop.clone(), orders.clone());
+        tokio::spawn(async move {
+            for number in (lane..orders.len()).step_by(in_flight) {
+                let claim = shop.claim(&orders[number], &format!("2026112100{number:08}"));
+                assert!(shop.shop.settle(claim).await.unwrap().accepted);
+            }
+        })
+    });
+    for payer in payers.collect::<Vec<_>>() {
+        payer.await.unwrap();
+    }
+    rate(sales, begun.elapsed())
+}
+
+type Rows = TableDefinition<'static, u64, &'static [u8]>;
+
+/// Tables that a settle writes, with the bytes of a row in each.
+const TABLES: [(&str, usize); 7] = [
+    ("orders", 720),
+    ("entries", 470),
+    ("notices", 130),
+    ("outbox", 24),
+    ("held", 10),
+    ("due", 0),
+    ("head", 150),
+];
+const PAYMENTS: TableDefinition<'static, &[u8; 16], u64> = TableDefinition::new("payments");
+const POOL: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("pools");
+
+fn bare_transactions(in_flight: usize, sales: usize) -> f64 {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::builder()
+        .set_cache_size(16 << 20)
+        .create(dir.path().join("bare.redb"))
+        .unwrap();
+    let batch = in_flight.min(512);
+    let begun = Instant::now();
+    let mut done = 0;
+    while done < sales {
+        let until = (done + batch).min(sales);
+        let mut txn = database.begin_write().unwrap();
+        txn.set_two_phase_commit(true);
+        txn.set_quick_repair(true);
+        write_rows(&txn, done..until);
+        txn.commit().unwrap();
+        done = until;
+    }
+    rate(sales, begun.elapsed())
+}
+
+fn write_rows(txn: &redb::WriteTransaction, sales: std::ops::Range<usize>) {
+    let bytes = vec![7_u8; 1_024];
+    for (name, len) in TABLES {
+        let mut table = txn.open_table(Rows::new(name)).unwrap();
+        for sale in sales.clone() {
+            table.insert(sale as u64, &bytes[..len]).unwrap();
+        }
+    }
+    let mut payments = txn.open_table(PAYMENTS).unwrap();
+    let mut pool = txn.open_table(POOL).unwrap();
+    for sale in sales {
+        let hash = blake3::hash(&sale.to_le_bytes());
+        payments
+            .insert(hash.as_bytes().first_chunk::<16>().unwrap(), sale as u64)
+            .unwrap();
+        pool.insert("steam", &bytes[..130]).unwrap();
+    }
+}
+
+fn rate(sales: usize, took: Duration) -> f64 {
+    sales as f64 / took.as_secs_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,278 @@
+//! The invariants of the shop, held against what is stored: every slot has one holder, every delivered order one `sale`, all money
+//! is accounted for, and the ledger's head follows from its entries. Looked at by `doctor` and after every simulated fault.
+
+use std::collections::BTreeMap;
+
+use super::open_shop::Shop;
+use crate::domain::{Amount, ChannelName, Order, OrderId, OrderState, PaymentOutcome, SlotRef};
+use crate::ledger::Hash;
+use crate::ledger::entry::{Body, Entry, hash_line};
+use crate::ledger::tree::Frontier;
+use crate::store::{Fault, Held, Rows, Snapshot};
+
+/// What the books say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// Orders looked at.
+    pub orders: u64,
+    /// Ledger entries looked at.
+    pub entries: u64,
+    /// Money by channel.
+    pub money: BTreeMap<String, Money>,
+    /// What is wrong; empty in a shop that is right.
+    pub wrong: Vec<String>,
+}
+
+/// Money of one channel, in minor units: what arrived is the sum of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Money {
+    /// All payments.
+    pub arrived: Amount,
+    /// For orders that were delivered.
+    pub sold: Amount,
+    /// Paid, goods missing.
+    pub queued: Amount,
+    /// Waits to be returned, or for the rest of a short payment.
+    pub waiting: Amount,
+    /// Returned.
+    pub returned: Amount,
+}
+
+const PAGE: usize = 500;
+const WRONG_NAMED: usize = 100;
+
+impl Shop {
+    /// Looks at every order, slot and entry. Takes seconds in a large shop.
+    ///
+    /// # Errors
+    /// [`Fault`] when the store cannot be read; what does not add up is in [`Books::wrong`].
+    pub fn check_books(&self) -> Result<Books, Fault> {
+        let snapshot = self.store.read()?;
+        let mut books = Books::default();
+        let sales = books.check_ledger(&snapshot)?;
+        books.check_orders(&snapshot, &sales)?;
+        books.check_pools(&snapshot)?;
+        Ok(books)
+    }
+}
+
+impl Books {
+    fn wrong(&mut self, what: String) {
+        if self.wrong.len() < WRONG_NAMED {
+            self.wrong.push(what);
+        }
+    }
+
+    /// The chain, recomputed from its first entry; gives the order number of each sale.
+    fn check_ledger(&mut self, snapshot: &Snapshot) -> Result<BTreeMap<String, u64>, Fault> {
+        let head = snapshot.head()?;
+        let (mut hash, mut tree, mut sales) = (Hash::ZERO, Frontier::new(), BTreeMap::new());
+        for seq in 0..head.size {
+            let Some(row) = snapshot.entry(seq)? else {
+                self.wrong(format!("ledger entry {seq} is missing"));
+                return Ok(sales);
+            };
+            match Entry::parse(&row.line) {
+                Ok(entry) if entry.seq == seq && entry.prev == hash => {
+                    if let Body::Sale(sale) = entry.body
+                        && sales.insert(sale.order.to_owned(), seq).is_some()
+                    {
+                        self.wrong(format!("order {} has two sales", sale.order));
+                    }
+                }
+                _ => self.wrong(format!(
+                    "ledger entry {seq} does not follow from the one before"
+                )),
+            }
+            hash = hash_line(&row.line);
+            let nodes = tree.append(hash.as_ref());
+            if nodes
+                .iter()
+                .map(|node| node.0)
+                .ne(row.nodes.iter().copied())
+            {
+                self.wrong(format!("tree nodes of ledger entry {seq} are wrong"));
+            }
+            self.entries += 1;
+        }
+        if hash.0 != head.hash
+            || tree
+                .subtrees()
+                .iter()
+                .map(|node| node.0)
+                .ne(head.peaks.iter().copied())
+        {
+            self.wrong("the ledger's head does not follow from its entries".into());
+        }
+        if snapshot.entry(head.size)?.is_some() {
+            self.wrong("an entry lies beyond the ledger's head".into());
+        }
+        Ok(sales)
+    }
+
+    fn check_orders(
+        &mut self,
+        snapshot: &Snapshot,
+        sales: &BTreeMap<String, u64>,
+    ) -> Result<(), Fault> {
+        let mut before = None;
+        let mut sold = 0;
+        loop {
+            let page = snapshot.orders_before(before, PAGE)?;
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            for order in &page {
+                self.orders += 1;
+                sold += usize::from(order.sale_seq.is_some());
+                self.check_order(snapshot, order, sales)?;
+            }
+        }
+        if sold != sales.len() {
+            self.wrong(format!(
+                "{sold} orders were sold, the ledger has {} sales",
+                sales.len()
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_order(
+        &mut self,
+        snapshot: &Snapshot,
+        order: &Order,
+        sales: &BTreeMap<String, u64>,
+    ) -> Result<(), Fault> {
+        let id = order.id;
+        if sales.get(&id.to_string()).copied() != order.sale_seq
+            || (order.state == OrderState::Delivered && order.sale_seq.is_none())
+        {
+            self.wrong(format!(
+                "order {id} is {} and its sale is {:?}",
+                order.state.as_str(),
+                order.sale_seq
+            ));
+        }
+        let expected = match order.state {
+            OrderState::Pending => Some(Held::Reserved(id.0)),
+            _ if order.sale_seq.is_some() => Some(Held::Out(id.0)),
+            _ => None,
+        };
+        match expected {
+            Some(held) => {
+                if order.slots.len() != order.quantity as usize {
+                    self.wrong(format!(
+                        "order {id} holds {} slots of {}",
+                        order.slots.len(),
+                        order.quantity
+                    ));
+                }
+                for slot in &order.slots {
+                    self.check_holder(snapshot, *slot, held, id)?;
+                }
+            }
+            None if !order.slots.is_empty() => self.wrong(format!(
+                "order {id} is {} and still holds slots",
+                order.state.as_str()
+            )),
+            None => {}
+        }
+        for payment in &order.payments {
+            if snapshot.payment(&payment.fingerprint)? != Some(id) {
+                self.wrong(format!("a payment of order {id} is not in the index"));
+            }
+            self.account(
+                order,
+                &payment.channel,
+                payment.amount,
+                payment.owed(order.state),
+                payment.returned,
+                payment.outcome,
+            );
+        }
+        Ok(())
+    }
+
+    fn check_holder(
+        &mut self,
+        snapshot: &Snapshot,
+        slot: SlotRef,
+        held: Held,
+        order: OrderId,
+    ) -> Result<(), Fault> {
+        if snapshot.held(slot)? != Some(held) {
+            self.wrong(format!(
+                "slot {slot} of order {order} is held by somebody else"
+            ));
+        }
+        let stored = snapshot.slot(slot)?.is_some();
+        if stored != matches!(held, Held::Reserved(_)) {
+            self.wrong(format!(
+                "slot {slot} of order {order}: its key lies in the wrong place"
+            ));
+        }
+        Ok(())
+    }
+
+    fn account(
+        &mut self,
+        order: &Order,
+        channel: &ChannelName,
+        arrived: Amount,
+        owed: Amount,
+        returned: Amount,
+        outcome: PaymentOutcome,
+    ) {
+        let rest = arrived - owed - returned;
+        let money = self
+            .money
+            .entry(format!("{channel} {}", order.total.currency))
+            .or_default();
+        money.arrived += arrived;
+        money.waiting += owed;
+        money.returned += returned;
+        match (outcome, order.state) {
+            (PaymentOutcome::Short, OrderState::Pending) => money.waiting += rest,
+            (_, OrderState::Paid) => money.queued += rest,
+            _ => money.sold += rest,
+        }
+        if rest < 0 {
+            self.wrong(format!(
+                "order {}: more was returned than arrived",
+                order.id
+            ));
+        }
+    }
+
+    fn check_pools(&mut self, snapshot: &Snapshot) -> Result<(), Fault> {
+        let batches = snapshot.batches()?;
+        for product in snapshot.products()? {
+            let Some(pool) = snapshot.pool(&product.slug)? else {
+                self.wrong(format!("product {} has no pool", product.slug));
+                continue;
+            };
+            let mut counted = [0_u32; 4];
+            for (number, batch) in batches
+                .iter()
+                .filter(|(_, batch)| batch.slug == product.slug.as_str())
+            {
+                for index in 0..batch.count {
+                    let state = match snapshot.held(SlotRef {
+                        batch: *number,
+                        index,
+                    })? {
+                        None => 0,
+                        Some(Held::Reserved(_)) => 1,
+                        Some(Held::Out(_)) => 2,
+                        Some(Held::Void) => 3,
+                    };
+                    counted[state] += 1;
+                }
+            }
+            let kept = [pool.available, pool.reserved, pool.sold, pool.void];
+            if counted != kept {
+                self.wrong(format!("pool {} counts {kept:?} (available, reserved, sold, void), its slots are {counted:?}", pool.slug));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! Golden vectors of each released record: never edited, only added to. A change that breaks one needs a new record version.
+
+use super::*;
+use crate::domain::{
+    AddressPrefix, Effect, EffectKind, Holder, HostPrefix, Notice, Order, OrderId, OrderState,
+    Payment, PaymentOutcome, Pool, Product, ProductKind, Reason, SlotRef, Span, Verdict,
+};
+use crate::store::Head;
+use crate::store::codec::{Record, decode, encode};
+
+const VECTORS: &str = include_str!("golden.txt");
+
+/// Holds `record` against the vector of its name, and the vector against its reading.
+fn check<R: Record>(name: &str, record: &R) {
+    let bytes = encode(record);
+    let vector = VECTORS
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    assert_eq!(Some(hex::encode(&bytes).as_str()), vector, "{name}");
+    let again: R = decode(&bytes).unwrap();
+    assert_eq!(encode(&again), bytes, "{name} reads back");
+    assert!(
+        decode::<R>(&[bytes.as_slice(), &[0]].concat()).is_err(),
+        "{name}: nothing may follow"
+    );
+    assert!(
+        decode::<R>(&bytes[..bytes.len() - 1]).is_err(),
+        "{name}: nothing may be missing"
+    );
+    assert!(
+        decode::<R>(&[&[99], &bytes[1..]].concat()).is_err(),
+        "{name}: an unknown version"
+    );
+}
+
+fn order() -> Order {
+    Order {
+        id: OrderId(7_529_536_413_696_001_234),
+        product: slug("steam-20").unwrap(),
+        title: "Steam 充值卡 20".into(),
+        quantity: 2,
+        total: money(3_980, "CNY").unwrap(),
+        channel: channel("main").unwrap(),
+        state: OrderState::Delivered,
+        reason: Some(Reason::Over),
+        note: Some("by hand".into()),
+        expires_at_ms: 1_795_235_400_000,
+        paid_at_ms: Some(1_795_233_700_000),
+        delivered_at_ms: Some(1_795_233_700_001),
+        slots: vec![
+            SlotRef { batch: 0, index: 3 },
+            SlotRef {
+                batch: 1,
+                index: 300,
+            },
+        ],
+        holder: Holder {
+            contact: [1; 16],
+            address: AddressPrefix([2; 8]),
+            host: HostPrefix([3; 8]),
+        },
+        payments: vec![Payment {
+            channel: channel("main").unwrap(),
+            fingerprint: [4; 16],
+            amount: 4_000,
+            at_ms: 1_795_233_700_000,
+            outcome: PaymentOutcome::Settled { surplus: 20 },
+            returned: 0,
+        }],
+        sale_seq: Some(42),
+        month: "2026-11".into(),
+        wrapped_key: vec![5; 8],
+        private: vec![6; 8],
+        delivery: vec![7; 8],
+    }
+}
+
+#[test]
+fn records_of_orders_lie_on_disk_as_they_were_released() {
+    check("order/1", &OrderV1::from(&order()));
+    let again =
+        Order::try_from(decode::<OrderV1>(&encode(&OrderV1::from(&order()))).unwrap()).unwrap();
+    assert_eq!(again, order());
+    let transactions = vec![([4; 16], "main".into(), "2016080622555342651".into())];
+    let password = Some(([8; 16], [9; 32]));
+    check(
+        "order_private/1",
+        &OrderPrivate {
+            contact: "li@example.com".into(),
+            password,
+            language: "zh-CN".into(),
+            transactions,
+        },
+    );
+    let keys = vec![DeliveredKey {
+        slot: (0, 3),
+        salt: [10; 32],
+        key: b"KEY-1".to_vec(),
+    }];
+    check(
+        "delivery/1",
+        &DeliveryContent {
+            keys,
+            buyer_salt: [11; 32],
+            pay_salt: [12; 32],
+            pay: "main\n1".into(),
+            more: 0,
+        },
+    );
+}
+
+#[test]
+fn records_of_goods_lie_on_disk_as_they_were_released() {
+    let product = Product {
+        slug: slug("steam-20").unwrap(),
+        kind: ProductKind::Pool,
+        title: "Steam 充值卡 20".into(),
+        title_en: Some("Steam card 20".into()),
+        price: money(1_990, "CNY").unwrap(),
+        text: "# 说明".into(),
+        visible: true,
+        created_at_ms: 1_795_233_600_000,
+    };
+    check("product/1", &ProductV1::from(&product));
+    let spans = vec![Span {
+        batch: 0,
+        next: 4,
+        count: 500,
+    }];
+    let pool = Pool {
+        slug: slug("steam-20").unwrap(),
+        available: 496,
+        reserved: 1,
+        sold: 3,
+        void: 0,
+        spans,
+        wrapped_key: vec![13; 8],
+    };
+    check("pool/1", &PoolV1::from(&pool));
+    check(
+        "batch/1",
+        &Batch {
+            slug: "steam-20".into(),
+            count: 500,
+            root: [14; 32],
+            seq: 1,
+            imported_at_ms: 1_795_233_600_000,
+        },
+    );
+    check(
+        "staging/1",
+        &Staging {
+            batch: 1,
+            count: 1_000,
+        },
+    );
+    check(
+        "slot/1",
+        &SlotRow {
+            fingerprint: [15; 16],
+            sealed: vec![16; 8],
+        },
+    );
+    check("held/1", &Held::Reserved(7));
+    check(
+        "channel/1",
+        &Channel {
+            kind: "epay".into(),
+            settings: vec![("pid".into(), "1001".into())],
+            secrets: vec![("key".into(), vec![17; 8])],
+            enabled: true,
+            created_at_ms: 1_795_233_600_000,
+        },
+    );
+}
+
+#[test]
+fn records_of_the_ledger_and_the_outbox_lie_on_disk_as_they_were_released() {
+    check(
+        "entry/1",
+        &EntryRow {
+            line: b"{}".to_vec(),
+            nodes: vec![[18; 32]],
+        },
+    );
+    let head = Head {
+        commit: 9,
+        size: 3,
+        hash: [19; 32],
+        t_ms: 1_795_233_600_000,
+        peaks: vec![[20; 32]],
+        ..Head::default()
+    };
+    check("head/1", &head);
+    let effect = Effect {
+        id: 5,
+        kind: EffectKind::RefundDue,
+        order: OrderId(7),
+        promised_at_ms: 1_795_233_600_000,
+        attempts: 2,
+        due_at_ms: Some(1_795_233_700_000),
+        last_error: Some("503".into()),
+    };
+    check("effect/1", &EffectV1::from(&effect));
+    let notice = Notice {
+        channel: channel("main").unwrap(),
+        order: Some(OrderId(7)),
+        received_at_ms: 1_795_233_600_000,
+        verdict: Verdict::Short,
+        why: "refused: 0.01 paid, 19.90 expected".into(),
+        raw: vec![21; 8],
+    };
+    check("notice/1", &NoticeV1::from(&notice));
+}

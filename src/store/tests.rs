@@ -1,0 +1,254 @@
+//! The writer against a model, and against a disk that fails.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use proptest::prelude::*;
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+
+use super::*;
+use crate::domain::Clock;
+
+struct Frozen;
+
+impl Clock for Frozen {
+    fn now_ms(&self) -> i64 {
+        1_795_233_600_000
+    }
+}
+
+fn options(storage: Storage) -> Options {
+    Options {
+        storage,
+        cache_bytes: 1 << 20,
+        group_max: 16,
+        queue_max: 64,
+        clock: Arc::new(Frozen),
+    }
+}
+
+fn in_memory() -> Options {
+    options(Arc::new(|builder| {
+        builder.create_with_backend(InMemoryBackend::new())
+    }))
+}
+
+fn quiet() -> Box<dyn FnMut(Committed<'_>) + Send> {
+    Box::new(|_| ())
+}
+
+/// What one closure of a batch does.
+#[derive(Clone, Debug)]
+struct Step {
+    writes: Vec<(u8, u8)>,
+    ends: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Well,
+    RefusedBefore,
+    RefusedAfter,
+    Panic,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let end = prop_oneof![4 => Just(End::Well), 1 => Just(End::RefusedBefore), 1 => Just(End::RefusedAfter), 1 => Just(End::Panic)];
+    (prop::collection::vec((0..8_u8, any::<u8>()), 1..4), end)
+        .prop_map(|(writes, ends)| Step { writes, ends })
+}
+
+fn name(key: u8) -> String {
+    format!("test-{key}")
+}
+
+fn run(step: &Step, tx: &mut Tx<'_>) -> Result<(), WriteError<()>> {
+    if step.ends == End::RefusedBefore {
+        return Err(WriteError::Refused(()));
+    }
+    for (key, value) in &step.writes {
+        tx.put_meta(&name(*key), &[*value])?;
+    }
+    tx.head_mut().next_notice += 1;
+    match step.ends {
+        End::Panic => panic!("a closure of the test"),
+        End::RefusedAfter => Err(WriteError::Refused(())),
+        _ => Ok(()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_failed_closure_leaves_no_trace_and_fails_no_neighbour(steps in prop::collection::vec(step(), 1..40)) {
+        std::panic::set_hook(Box::new(|_| ()));
+        let store = Store::create(in_memory(), &[], quiet()).unwrap();
+        let answers: Vec<_> = steps.iter().cloned().map(|step| store.write(move |tx| run(&step, tx))).collect();
+        let mut model = [None; 8];
+        let mut counted = 0;
+        for (step, answer) in steps.iter().zip(answers) {
+            let answer = answer.wait();
+            prop_assert_eq!(answer.is_ok(), step.ends == End::Well);
+            if step.ends == End::Well {
+                counted += 1;
+                for (key, value) in &step.writes {
+                    model[usize::from(*key)] = Some(*value);
+                }
+            }
+        }
+        let snapshot = store.read().unwrap();
+        for key in 0..8_u8 {
+            let stored = snapshot.meta(&name(key)).unwrap();
+            prop_assert_eq!(stored, model[usize::from(key)].map(|value| vec![value]));
+        }
+        prop_assert_eq!(snapshot.head().unwrap().next_notice, counted);
+        drop(std::panic::take_hook());
+    }
+}
+
+#[test]
+fn many_writes_that_wait_share_one_commit() {
+    let store = Store::create(in_memory(), &[], quiet()).unwrap();
+    let before = store.read().unwrap().head().unwrap().commit;
+    let gate = Arc::new(std::sync::Barrier::new(2));
+    let opened = gate.clone();
+    let first = store.write(move |tx| -> Result<(), WriteError<()>> {
+        opened.wait();
+        Ok(tx.put_meta("test-0", b"")?)
+    });
+    let others: Vec<_> = (0..16_u8)
+        .map(|number| {
+            store.write(move |tx| -> Result<(), WriteError<()>> {
+                Ok(tx.put_meta(&name(number), &[number])?)
+            })
+        })
+        .collect();
+    gate.wait();
+    first.wait().unwrap();
+    others.into_iter().for_each(|other| other.wait().unwrap());
+    assert_eq!(store.read().unwrap().head().unwrap().commit - before, 2);
+}
+
+#[test]
+fn a_full_queue_says_so_at_once() {
+    let store = Store::create(
+        Options {
+            queue_max: 2,
+            ..in_memory()
+        },
+        &[],
+        quiet(),
+    )
+    .unwrap();
+    let gate = Arc::new(std::sync::Barrier::new(2));
+    let opened = gate.clone();
+    let blocked = store.write(move |_| -> Result<(), WriteError<()>> {
+        opened.wait();
+        Ok(())
+    });
+    let mut waiting = Vec::new();
+    let busy = loop {
+        match store.write(|_| -> Result<(), WriteError<()>> { Ok(()) }) {
+            write if waiting.len() > 8 => break write.wait(),
+            write => waiting.push(write),
+        }
+    };
+    assert!(matches!(busy, Err(WriteError::Busy)));
+    gate.wait();
+    blocked.wait().unwrap();
+}
+
+#[test]
+fn newer_data_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.redb");
+    create_file(&path).unwrap();
+    let options = Options::file(&path, 1 << 20, Arc::new(Frozen));
+    Store::create(
+        options.clone(),
+        &[("schema", 9_u32.to_le_bytes().to_vec())],
+        quiet(),
+    )
+    .unwrap()
+    .close();
+    let Err(OpenError::Newer { found: 9 }) = Store::open(options, quiet()) else {
+        panic!("newer data was opened");
+    };
+}
+
+/// A disk whose syncs fail when told to.
+#[derive(Debug)]
+struct FailingDisk {
+    file: redb::backends::FileBackend,
+    broken: Arc<AtomicBool>,
+    fails_left: Arc<AtomicI64>,
+}
+
+impl StorageBackend for FailingDisk {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        if self.broken.load(Ordering::SeqCst) && self.fails_left.fetch_sub(1, Ordering::SeqCst) > 0
+        {
+            return Err(io::Error::other("the test's disk does not sync"));
+        }
+        self.file.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write(offset, data)
+    }
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+}
+
+#[test]
+fn after_a_disk_error_the_store_reopens_and_tells_the_truth_about_the_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.redb");
+    create_file(&path).unwrap();
+    let (broken, fails_left) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicI64::new(2)),
+    );
+    let (disk_broken, disk_fails, at) = (broken.clone(), fails_left, path);
+    let storage: Storage = Arc::new(move |builder| {
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&at)
+            .map_err(redb::StorageError::from)?;
+        let file = redb::backends::FileBackend::new(file)?;
+        builder.create_with_backend(FailingDisk {
+            file,
+            broken: disk_broken.clone(),
+            fails_left: disk_fails.clone(),
+        })
+    });
+    let store = Store::create(options(storage), &[], quiet()).unwrap();
+    let put = |value: u8| {
+        store
+            .write(move |tx| -> Result<(), WriteError<()>> { Ok(tx.put_meta("test-0", &[value])?) })
+    };
+    put(1).wait().unwrap();
+    broken.store(true, Ordering::SeqCst);
+    let told = put(2).wait();
+    let stored = store.read().unwrap().meta("test-0").unwrap();
+    assert_eq!(
+        stored,
+        Some(vec![if told.is_ok() { 2 } else { 1 }]),
+        "what was answered is what is on disk"
+    );
+    assert!(!store.readonly(), "it is open again");
+    put(3).wait().unwrap();
+}

@@ -1,0 +1,95 @@
+//! What every request passes, from the outside in: its circumstances, the log, the headers, the words of a problem, the bounds,
+//! and the check of where a form came from.
+
+mod headers;
+mod origin;
+
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+pub(super) use headers::content_policy;
+
+use super::{answer, state::WebState, view::Problem, visit::Visit};
+
+/// The route of notices: the one that is no form of a browser.
+pub(super) const NOTIFY: &str = "/pay/{channel}/notify";
+
+/// Longest time to the head of an answer. Streams go on after it.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Wraps the routes; the answers of routes that do not exist, too.
+pub(super) async fn around(
+    State(web): State<WebState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let visit = Visit::of(&web, &request);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let method = request.method().clone();
+    let reads = method.is_safe();
+    request.extensions_mut().insert(visit.clone());
+    // The path of an order's link is its secret: only the template is logged. The span is of the highest level, so that errors
+    // name their request whatever the log leaves out.
+    let span = tracing::error_span!("request", request.id = %visit.request, http.method = %method, http.route = route);
+    async {
+        let passed = pass(&web, &visit, route, request, next).await;
+        let response = passed.unwrap_or_else(IntoResponse::into_response);
+        let mut response = answer::told(&web, &visit, response);
+        headers::set(&web, &visit, reads, &mut response);
+        let (status, taken) = (response.status().as_u16(), begun.elapsed());
+        tracing::info!(
+            http.status = status,
+            duration_us = taken.as_micros() as u64,
+            "answered"
+        );
+        (web.observe)(route, status, taken);
+        response
+    }
+    .instrument(span.clone())
+    .await
+}
+
+async fn pass(
+    web: &WebState,
+    visit: &Visit,
+    route: &str,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if !request.method().is_safe()
+        && route != NOTIFY
+        && !origin::is_own(request.headers(), request.uri(), visit, web.host())
+    {
+        tracing::warn!("a form from another site was refused");
+        return Err(Problem::ForeignOrigin);
+    }
+    let _place = web.requests.try_acquire().map_err(|_| Problem::Busy)?;
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(ANSWER_TIME_MAX, handled).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(_)) => {
+            // What it said went to standard error by the panic hook.
+            tracing::error!("a handler panicked");
+            Err(Problem::Internal)
+        }
+        Err(_) => {
+            tracing::warn!(
+                time_max_s = ANSWER_TIME_MAX.as_secs(),
+                "a request was given up"
+            );
+            Err(Problem::Busy)
+        }
+    }
+}

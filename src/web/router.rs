@@ -1,0 +1,43 @@
+//! Every route of the shop, in one table.
+
+use axum::{
+    Router,
+    middleware::from_fn_with_state,
+    routing::{get, post},
+};
+
+use super::{callback, files, health, ledger, middleware, shop, state::WebState, view::Problem};
+
+/// The shop as a tower service. Requests carry their [`crate::net::Peer`] in their extensions.
+///
+/// `GET` routes change nothing; the one exception is the notice, whose protocols force it.
+pub fn router(state: WebState) -> Router {
+    Router::new()
+        .route("/", get(shop::window::show))
+        .route(
+            "/p/{slug}",
+            get(shop::product::show).post(shop::checkout::order),
+        )
+        .route("/o/{tail}", get(shop::order::show))
+        .route("/o/{secret}/pay", get(shop::pay::begin))
+        .route("/o/{secret}/events", get(shop::events::listen))
+        .route("/o/{secret}/receipt", get(shop::order::receipt))
+        .route("/o/{secret}/keys.txt", get(shop::order::keys))
+        .route("/find", get(shop::find::form).post(shop::find::find))
+        .route(
+            middleware::NOTIFY,
+            get(callback::notice).merge(post(callback::notice)),
+        )
+        .route("/pay/{channel}/return", get(callback::returned))
+        .route("/ledger/checkpoint", get(ledger::checkpoint))
+        .route("/verify", get(ledger::verify))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/static/{name}", get(files::asset))
+        .route("/favicon.ico", get(files::icon))
+        .route("/robots.txt", get(files::robots))
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .layer(from_fn_with_state(state.clone(), middleware::around))
+        .with_state(state)
+}

@@ -1,0 +1,13 @@
+//! The storefront's handlers, one file for each noun or verb.
+
+pub(super) mod checkout;
+pub(super) mod events;
+pub(super) mod find;
+pub(super) mod order;
+pub(super) mod pay;
+pub(super) mod product;
+pub(super) mod window;
+
+/// Remembers the last order of a browser, so that the buyer who comes back from paying finds it: its value is the secret of the
+/// order's link.
+pub(super) const ORDER_COOKIE: &str = "__Host-order";

@@ -1,0 +1,85 @@
+//! `GET /p/SLUG`: a product and its order form.
+
+use axum::extract::State;
+use http::StatusCode;
+
+use super::window;
+use crate::{
+    domain::{Product, Slug},
+    store::Rows,
+    web::{
+        answer::{Answer, FRESH, page},
+        state::{Shared, WebState},
+        view::{ChannelOption, FieldError, Language, Problem, ProductPage, Typed, safe_html},
+        visit::{Segment, Visit},
+    },
+};
+
+/// With fewer left than this, orders hold goods for the shorter time.
+const SCARCE_BELOW: u32 = 10;
+const MINUTE_MS: i64 = 60_000;
+
+pub(in crate::web) async fn show(
+    State(web): State<WebState>,
+    visit: Visit,
+    Segment(slug): Segment,
+) -> Answer {
+    let product = product(&web, &slug)?;
+    let shown = form_page(&web, visit.language, &product, Typed::default(), Vec::new())?;
+    page(StatusCode::OK, FRESH, shown.render())
+}
+
+/// The product of that name, if buyers see it.
+pub(super) fn product(web: &Shared, slug: &str) -> Result<Product, Problem> {
+    let slug = Slug::parse(slug).map_err(|_| Problem::NotFound)?;
+    let found = web
+        .shop
+        .store()
+        .read()
+        .and_then(|snapshot| snapshot.product(&slug));
+    let found = found.map_err(|fault| web.fault(fault))?;
+    found
+        .filter(|product| product.visible)
+        .ok_or(Problem::NotFound)
+}
+
+/// The page as it is now, with what a buyer typed and why it was refused.
+pub(super) fn form_page(
+    web: &Shared,
+    language: Language,
+    product: &Product,
+    typed: Typed,
+    errors: Vec<FieldError>,
+) -> Result<ProductPage, Problem> {
+    let (shop, policy) = (&web.shop, web.shop.policy());
+    let stock = shop
+        .stock(&product.slug)
+        .map_err(|fault| web.fault(fault))?;
+    let free_again = stock
+        .free_again_ms
+        .unwrap_or(shop.now_ms() + policy.order_ttl_ms);
+    let scarce = stock.available <= SCARCE_BELOW;
+    let hold_ms = if scarce {
+        policy.order_ttl_ms.min(policy.scarce_order_ttl_ms)
+    } else {
+        policy.order_ttl_ms
+    };
+    let channels = web.desk.open_channels().into_iter().map(|name| {
+        let title = web.desk.channel_title(&name, language.tag());
+        ChannelOption { name, title }
+    });
+    Ok(ProductPage {
+        frame: web.frame(language),
+        slug: product.slug.clone(),
+        title: window::title(product, language).to_owned(),
+        price: product.price,
+        stock: window::stock(stock.available, stock.reserved, free_again),
+        delivery: window::delivery(product.kind),
+        text: safe_html(&product.text),
+        quantity_max: policy.order_quantity_max.min(stock.available).max(1),
+        hold_minutes: u32::try_from(hold_ms / MINUTE_MS).unwrap_or(u32::MAX),
+        channels: channels.collect(),
+        typed,
+        errors,
+    })
+}

@@ -1,0 +1,136 @@
+//! What every handler is given.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use jiff::tz::TimeZone;
+use tokio::sync::{Semaphore, watch};
+
+use super::{
+    desk::PaymentDesk,
+    shop::events::Events,
+    view::{Frame, Language, Mode, Problem},
+};
+use crate::{actions::Shop, domain::address::Cidr, store::Fault};
+
+/// The settings that pages and middleware read.
+#[derive(Clone, Debug)]
+pub struct WebSettings {
+    /// `https://HOST`, with the port where it is not 443, without a slash at its end: the only source of absolute links.
+    pub base_url: String,
+    /// The shop's title.
+    pub title: String,
+    /// How the merchant is reached.
+    pub support: Option<String>,
+    /// Where the terms are: a path here or an `https://` link.
+    pub terms: Option<String>,
+    /// The zone in which times are shown.
+    pub zone: TimeZone,
+    /// Whether money is real.
+    pub mode: Mode,
+    /// For visitors whose browser asks for none of the shop's languages.
+    pub language: Language,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<Cidr>,
+    /// Whether `/ledger/checkpoint` is public.
+    pub public_checkpoint: bool,
+    /// Origins of payment pages, like `https://pay.example`, to which forms may lead (`form-action`). One that is no origin
+    /// is left out.
+    pub provider_origins: Vec<String>,
+}
+
+/// Told of every answer: the route's template (`unmatched` without one), the status, and the time to its head.
+pub type Observer = Arc<dyn Fn(&str, u16, Duration) + Send + Sync>;
+
+/// The shop, the desk and the settings; cloning shares them.
+#[derive(Clone)]
+pub struct WebState(Arc<Shared>);
+
+/// What [`WebState`] derefs to.
+pub struct Shared {
+    pub(super) shop: Arc<Shop>,
+    pub(super) desk: Arc<dyn PaymentDesk>,
+    pub(super) settings: WebSettings,
+    pub(super) observe: Observer,
+    /// True once the daemon stops: streams end, and the shop is not ready any more.
+    pub(super) closing: watch::Receiver<bool>,
+    pub(super) policy: http::HeaderValue,
+    pub(super) requests: Semaphore,
+    pub(super) events: Events,
+    host: String,
+}
+
+/// Requests worked on at a time; more are told to come again. Many times what two cores can use, so only a flood meets it.
+const REQUESTS_MAX: usize = 2_048;
+
+impl WebState {
+    /// Puts the parts together. `closing` turns true when the daemon stops; an `observe` that does nothing is fine.
+    pub fn new(
+        shop: Arc<Shop>,
+        desk: Arc<dyn PaymentDesk>,
+        mut settings: WebSettings,
+        observe: Observer,
+        closing: watch::Receiver<bool>,
+    ) -> Self {
+        // Paths begin with one.
+        settings
+            .base_url
+            .truncate(settings.base_url.trim_end_matches('/').len());
+        let host = authority(&settings.base_url).to_owned();
+        Self(Arc::new(Shared {
+            policy: super::middleware::content_policy(&settings.provider_origins),
+            requests: Semaphore::new(REQUESTS_MAX),
+            events: Events::default(),
+            host,
+            shop,
+            desk,
+            settings,
+            observe,
+            closing,
+        }))
+    }
+}
+
+impl Deref for WebState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Shared {
+    /// `HOST` or `HOST:PORT` of absolute links.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// What all pages share.
+    pub(super) fn frame(&self, language: Language) -> Frame {
+        let settings = &self.settings;
+        Frame {
+            language,
+            shop_title: settings.title.clone(),
+            host: self.host.clone(),
+            mode: settings.mode,
+            support: settings.support.clone(),
+            terms: settings.terms.clone(),
+            zone: settings.zone.clone(),
+        }
+    }
+
+    /// What a visitor is told of a storage fault, which is logged here and nowhere else.
+    pub(super) fn fault(&self, fault: Fault) -> Problem {
+        tracing::error!(error = %fault, "the store failed under a request");
+        match fault {
+            Fault::Readers => Problem::Busy,
+            Fault::Database(_) if self.shop.store().readonly() => Problem::ReadOnly,
+            _ => Problem::Internal,
+        }
+    }
+}
+
+/// What stands between the scheme and the path of an absolute address.
+pub(super) fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
+}
