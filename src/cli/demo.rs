@@ -14,10 +14,7 @@ use super::{
     serve::runtime,
     session::{Place, environment},
 };
-use crate::{
-    config,
-    daemon::{demo, telemetry},
-};
+use crate::daemon::{demo, telemetry};
 
 #[derive(Debug, Args)]
 #[command(
@@ -46,12 +43,12 @@ impl Demo {
             listen: self.listen,
             cashier: self.cashier,
         };
-        let prepared = demo::prepare(&options, environment());
-        let (settings, first) = prepared.map_err(|error| Failure::new("demo", error))?;
-        telemetry::start(&config::Log { ..settings.log.clone() }).map_err(|error| Failure::new("logs", error))?;
+        let prepared = demo::prepare(&options, environment().collect());
+        let settings = prepared.map_err(|error| Failure::new("demo", error))?;
+        telemetry::start(&settings.log).map_err(|error| Failure::new("logs", error))?;
         let json = place.json;
         let announce = move |up: &demo::Up| say(up, json);
-        let outcome = runtime()?.block_on(demo::run(&options, settings, first, announce));
+        let outcome = runtime()?.block_on(demo::run(&options, settings, announce));
         drop(temporary);
         outcome.map_err(|error| Failure::new("demo", error))?;
         // What there was to say was said when it was ready.

@@ -58,7 +58,7 @@ impl NewFolder {
             Failure::new("file", format!("cannot write {}: {error}", place.display()))
         };
         match fs::read_dir(place) {
-            Ok(mut inside) if inside.next().is_some() => {
+            Ok(inside) if inside.count() > 0 => {
                 let message = format!("{} is not empty: nothing was written", place.display());
                 return Err(Failure::new("exists", message));
             }

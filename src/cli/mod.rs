@@ -93,7 +93,7 @@ enum Noun {
 
 /// What a command gives.
 struct Done {
-    /// With `--json`.
+    /// With `--json`; null where everything was printed before.
     value: Value,
     /// For people, whole lines.
     text: String,
@@ -130,7 +130,7 @@ pub fn run() -> ExitCode {
             (value, String::new(), failure.exit)
         }
     };
-    let printed = if json {
+    let printed = if json && !value.is_null() {
         write_out(&format!("{value}\n"))
     } else {
         write_out(&text)

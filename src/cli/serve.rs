@@ -4,7 +4,10 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{Done, Failure, session::Place};
-use crate::daemon::{self, telemetry};
+use crate::{
+    daemon::{self, telemetry},
+    web::view::Mode,
+};
 
 #[derive(Debug, Args)]
 #[command(
@@ -16,8 +19,13 @@ impl Serve {
     pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
         let settings = place.settings()?;
         telemetry::start(&settings.log).map_err(|error| Failure::new("logs", error))?;
+        let plan = daemon::Plan {
+            settings,
+            mode: Mode::Live,
+            port_as_had: false,
+        };
         let served = runtime()?.block_on(async {
-            let served = daemon::serve(&place.dir, settings, |_, _| {}).await?;
+            let served = daemon::serve(&place.dir, plan).await?;
             served.until_end().await;
             Ok::<(), daemon::ServeError>(())
         });

@@ -9,9 +9,9 @@
 pub mod admin;
 mod clock;
 pub mod demo;
+mod front;
 mod health;
 mod open;
-mod outbound;
 mod schedule;
 mod serve;
 mod signals;
@@ -20,5 +20,5 @@ pub mod telemetry;
 
 pub use clock::SystemClock;
 pub use open::{admin_socket, open_shop, options, policy};
-pub use serve::{ServeError, Served, serve};
+pub use serve::{Plan, ServeError, Served, serve};
 pub use signals::{End, Ending};

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
+    sync::oneshot,
     task::{JoinSet, spawn_blocking},
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
 use super::{
@@ -12,16 +13,31 @@ use super::{
     systemd,
     telemetry::Metrics,
 };
-use crate::{actions::Shop, domain::OrderState, store::Rows};
+use crate::{
+    actions::Shop,
+    domain::OrderState,
+    pay::{Desk, reconcile::Scope},
+    store::Rows,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
+const ASK_EVERY: Duration = Duration::from_secs(5);
+/// How long the first round of questions may keep reservations from ending.
+const FIRST_ROUND_MAX: Duration = Duration::from_secs(30);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Starts all of it.
-pub(super) fn start(shop: &Arc<Shop>, metrics: &Arc<Metrics>, ending: &Ending) -> JoinSet<()> {
+pub(super) fn start(
+    shop: &Arc<Shop>,
+    desk: Arc<Desk>,
+    metrics: &Arc<Metrics>,
+    ending: &Ending,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    tasks.spawn(expire(shop.clone(), ending.clone()));
+    let (asked, first_round) = oneshot::channel();
+    tasks.spawn(ask_providers(desk, asked, ending.clone()));
+    tasks.spawn(expire(shop.clone(), first_round, ending.clone()));
     tasks.spawn(flush_refused(shop.clone(), ending.clone()));
     tasks.spawn(heartbeat(shop.clone(), ending.clone()));
     tasks.spawn(prepare_month(shop.clone(), ending.clone()));
@@ -30,8 +46,43 @@ pub(super) fn start(shop: &Arc<Shop>, metrics: &Arc<Metrics>, ending: &Ending) -
     tasks
 }
 
-/// Reservations end; what they held goes to those who wait.
-async fn expire(shop: Arc<Shop>, ending: Ending) {
+/// Providers are asked about open orders: once about all, for the notices that nobody heard, then each in its turn.
+async fn ask_providers(desk: Arc<Desk>, asked: oneshot::Sender<()>, ending: Ending) {
+    let mut tick = every(ASK_EVERY);
+    let mut scope = Scope::Start;
+    let mut asked = Some(asked);
+    while next(&mut tick, &ending).await {
+        let round = tokio::select! {
+            () = ending.wait() => return,
+            round = desk.reconcile(scope) => round,
+        };
+        match round {
+            Ok(report) if scope == Scope::Start || !report.found.is_empty() => {
+                tracing::info!(
+                    asked = report.asked,
+                    found = report.found.len(),
+                    unanswered = report.unanswered,
+                    "providers were asked about open orders"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "providers were not asked about open orders"),
+        }
+        scope = Scope::Timer;
+        if let Some(asked) = asked.take() {
+            // Who waited for it may have gone on.
+            let _ = asked.send(());
+        }
+    }
+}
+
+/// Reservations end; what they held goes to those who wait. After an outage providers are asked first: what was paid meanwhile
+/// keeps its slots.
+async fn expire(shop: Arc<Shop>, first_round: oneshot::Receiver<()>, ending: Ending) {
+    tokio::select! {
+        () = ending.wait() => return,
+        _ = timeout(FIRST_ROUND_MAX, first_round) => {}
+    }
     let mut tick = every(SECOND);
     while next(&mut tick, &ending).await {
         match shop.expire_due().await {

@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use axum::Router;
 use tokio::runtime::Handle;
 
 use super::{
     admin::{self, Context},
+    front,
     open::{admin_socket, open_shop},
     schedule,
     signals::{self, Ending},
@@ -16,7 +16,12 @@ use super::{
 use crate::{
     actions::{Shop, ShopError},
     config::{Settings, TlsMode},
-    net::{self, ListenError, Listener, Local, ServeLimits, Timeouts, TlsError, TlsServer},
+    net::{
+        self, Client, ListenError, Listener, Local, ServeLimits, Timeouts, TlsError, TlsServer,
+    },
+    notify::{WebhookConfig, WebhookConfigError, Worker},
+    pay::{Desk, DeskConfigError, outbound::NetOutbound},
+    web::{self, WebState, view::Mode},
 };
 
 /// Why the daemon does not serve.
@@ -37,6 +42,12 @@ pub enum ServeError {
     /// The way out to payment providers.
     #[error("the outbound client: {0}")]
     Outbound(rustls::Error),
+    /// The shop's address.
+    #[error(transparent)]
+    Desk(#[from] DeskConfigError),
+    /// The webhook.
+    #[error("[webhook] {0}")]
+    Webhook(#[from] WebhookConfigError),
     /// Signals or threads.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -60,16 +71,23 @@ const DRAIN: Duration = Duration::from_secs(12);
 /// How long tasks may take to end after that: together less than the 15 s that are promised.
 const TASKS_END: Duration = Duration::from_secs(2);
 
-/// Opens the shop in `dir` and takes connections. `settle` is called once ports are known and before anything is served, for
-/// settings that follow from them.
+/// What is served.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The shop's settings.
+    pub settings: Settings,
+    /// What buyers are told of their money.
+    pub mode: Mode,
+    /// Whether links get the port that was had, because any was asked for.
+    pub port_as_had: bool,
+}
+
+/// Opens the shop in `dir` and takes connections.
 ///
 /// # Errors
 /// [`ServeError`]; a folder without a shop is left as it was.
-pub async fn serve(
-    dir: &Path,
-    mut settings: Settings,
-    settle: impl FnOnce(&mut Settings, &[SocketAddr]),
-) -> Result<Served, ServeError> {
+pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
+    let mut settings = plan.settings;
     let shop = open(dir, &settings).await?;
     let tls = certificate(dir, &settings)?;
     let socket = Listener::unix(&admin_socket(dir, &settings)).await?;
@@ -83,15 +101,30 @@ pub async fn serve(
     for address in &settings.listen.http {
         listeners.push(Listener::plain(*address).await?);
     }
-    settle(&mut settings, &https);
+    if let (true, Some(first)) = (plan.port_as_had, https.first()) {
+        settings.shop.port = first.port();
+    }
     let settings = Arc::new(settings);
     let metrics = Arc::new(Metrics::new());
     let ending = signals::listen(Some(tls))?;
     let at: Vec<String> = listeners.iter().map(|one| one.local().to_string()).collect();
 
-    let public = public(&shop, &settings, &metrics, &ending)?;
-    let tasks = schedule::start(&shop, &metrics, &ending);
-    let running = spawn_serving(listeners, public, &settings, &ending);
+    let client = front::client(&settings).map_err(ServeError::Outbound)?;
+    let desk = desk(&shop, &settings, &client, &metrics)?;
+    let channels = shop.channels().map_err(ShopError::from)?;
+    let state = WebState::new(
+        shop.clone(),
+        Arc::new(front::Counter(desk.clone())),
+        front::web_settings(&settings, &channels, plan.mode),
+        front::observer(metrics.clone()),
+        ending.watched(),
+    );
+    let mut tasks = schedule::start(&shop, desk, &metrics, &ending);
+    let webhook = webhook(&settings)?;
+    let worker = Worker::new(shop.clone(), Arc::new(client), webhook);
+    let told = ending.clone();
+    tasks.spawn(worker.run(async move { told.wait().await }));
+    let running = spawn_serving(listeners, web::router(state), &settings, &ending);
     let context = Context {
         shop: shop.clone(),
         settings: settings.clone(),
@@ -142,15 +175,26 @@ impl Served {
     }
 }
 
-/// The pages and notices of the shop.
-fn public(
+/// The payment desk.
+fn desk(
     shop: &Arc<Shop>,
-    settings: &Arc<Settings>,
+    settings: &Settings,
+    client: &Client,
     metrics: &Arc<Metrics>,
-    ending: &Ending,
-) -> Result<Router, ServeError> {
-    let _ = (shop, settings, metrics, ending);
-    Ok(Router::new())
+) -> Result<Arc<Desk>, ServeError> {
+    let outbound = Arc::new(NetOutbound(Arc::new(client.clone())));
+    let allowed = front::allowed(settings);
+    let desk = Desk::new(shop.clone(), outbound, settings.origin(), allowed)?;
+    let counter = Arc::new(front::Notices(metrics.clone()));
+    Ok(Arc::new(desk.with_counter(counter)))
+}
+
+fn webhook(settings: &Settings) -> Result<Option<WebhookConfig>, ServeError> {
+    match (&settings.webhook.url, &settings.webhook.secret) {
+        (Some(url), Some(secret)) => Ok(Some(WebhookConfig::new(url, secret)?)),
+        // A URL without a secret was refused with the settings.
+        _ => Ok(None),
+    }
 }
 
 async fn open(dir: &Path, settings: &Settings) -> Result<Arc<Shop>, ServeError> {

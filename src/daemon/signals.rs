@@ -23,6 +23,11 @@ impl Ending {
         (End(end), Self(ending))
     }
 
+    /// Turns true once the daemon is to end.
+    pub(super) fn watched(&self) -> watch::Receiver<bool> {
+        self.0.clone()
+    }
+
     /// Ready once the daemon is to end.
     pub async fn wait(&self) {
         // An error is a dropped sender, which is an end as well.

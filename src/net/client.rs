@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -133,6 +133,19 @@ impl Client {
     /// [`rustls::Error`] when TLS cannot be set up.
     pub fn new(policy: ClientPolicy) -> Result<Self, rustls::Error> {
         let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        Self::with(policy, Arc::new(SystemResolver), roots)
+    }
+
+    /// A client that trusts the certificates of the PEM file `certificates` and no others: for a party that has its own.
+    ///
+    /// # Errors
+    /// [`rustls::Error`] when TLS cannot be set up, or the file holds no certificate.
+    pub fn trusting(policy: ClientPolicy, certificates: &[u8]) -> Result<Self, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(certificates) {
+            let unreadable = |_| rustls::Error::General("no certificate in PEM form".to_owned());
+            roots.add(certificate.map_err(unreadable)?)?;
+        }
         Self::with(policy, Arc::new(SystemResolver), roots)
     }
 

@@ -99,8 +99,12 @@ impl Desk {
             Scope::Timer => self.orders_of_turn(&mut rounds)?,
         };
         let round = Round::default();
-        let asked: Vec<(OrderId, Answered)> = stream::iter(&orders)
-            .map(|order| async { (order.id, self.ask_about(order, &round).await) })
+        // A list of futures, since a closure over borrowed orders is not known to be `Send` for every lifetime.
+        let (mut asks, asking) = (Vec::with_capacity(orders.len()), &round);
+        for order in &orders {
+            asks.push(async move { (order.id, self.ask_about(order, asking).await) });
+        }
+        let asked: Vec<(OrderId, Answered)> = stream::iter(asks)
             .buffer_unordered(AT_A_TIME)
             .collect()
             .await;

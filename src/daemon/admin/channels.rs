@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use super::{CommandError, Context, command::ChannelAdd};
 use crate::{
     actions::ChannelSettings,
-    daemon::outbound::Providers,
+    daemon::front::{allowed, client},
     domain::{ChannelName, OrderId, Secret, seams::random},
     pay::{
         Gateway, QueryError,
         epay::{Epay, EpayConfig},
+        outbound::NetOutbound,
     },
 };
 
@@ -61,9 +62,8 @@ pub(super) fn test(context: &Context, name: &str) -> Result<Value, CommandError>
             "there is no channel {name}: `keystall channel list` shows all"
         ))
     })?;
-    let providers = Providers::new(&context.settings)
-        .map_err(|error| CommandError::new("tls", error))?;
-    let gateway = Epay::new(checked(&channel)?, Arc::new(providers));
+    let client = client(&context.settings).map_err(|error| CommandError::new("tls", error))?;
+    let gateway = Epay::new(checked(&channel)?, Arc::new(NetOutbound(Arc::new(client))));
     let number = u32::from_le_bytes(random(context.shop.vault().entropy()));
     let order = OrderId::at(context.shop.now_ms(), number);
     let answer = match context.runtime.block_on(gateway.query(order)) {
@@ -96,8 +96,7 @@ fn is_allowed(context: &Context, gateway: &str) -> bool {
     let host = uri.host().unwrap_or_default();
     let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
     let port = uri.port_u16().unwrap_or(80);
-    let mut allowed = context.settings.net.allow_private.iter();
-    allowed.any(|place| place.host == host && place.port == port)
+    allowed(&context.settings).contains(&(host, port))
 }
 
 fn shown(context: &Context, channel: &ChannelSettings) -> Value {
