@@ -157,8 +157,8 @@ impl Shop {
     }
 }
 
-/// Short payments of an order that is given out anyway were accepted as they are: nothing of them waits any more. The first
-/// becomes the one that pays, which the `sale` names.
+/// Short payments of an order that is given out anyway are accepted as they are, up to its price. The first becomes the one that
+/// pays, which the `sale` names.
 fn settle_short_payments(order: &mut Order) {
     use crate::domain::PaymentOutcome::{Queued, Settled, Short};
     if order
@@ -168,12 +168,17 @@ fn settle_short_payments(order: &mut Order) {
     {
         return;
     }
+    let mut missing = order.total.amount;
     for payment in order
         .payments
         .iter_mut()
         .filter(|payment| payment.outcome == Short)
     {
-        payment.outcome = Settled { surplus: 0 };
+        let accepted = payment.amount.min(missing);
+        missing -= accepted;
+        payment.outcome = Settled {
+            surplus: payment.amount - accepted,
+        };
     }
 }
 

@@ -166,7 +166,7 @@ impl Counter<'_> {
             sku: order.product.as_str(),
             kind: Kind::Pool,
             qty: u64::from(order.quantity),
-            amt: order.total.amount,
+            amt: order.accepted(),
             cur: order.total.currency.as_str(),
             buyer: commitment::field(
                 &content.buyer_salt,

@@ -169,6 +169,116 @@ async fn a_short_payment_waits_and_is_owed_back_once_the_order_expired() {
 }
 
 #[tokio::test]
+async fn a_person_who_accepts_a_short_payment_has_the_sale_say_what_was_paid() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 1);
+    let order = shop.order("steam").await;
+    let mut claim = shop.claim(&order, "T1");
+    claim.amount = 1_500;
+    shop.shop.settle(claim).await.unwrap();
+    let delivered = shop.shop.deliver_by_hand(order.id, "a regular").unwrap();
+    assert_eq!((delivered.owed(), delivered.accepted()), (0, 1_500));
+    let seq = delivered.sale_seq.unwrap();
+    let row = shop
+        .shop
+        .store()
+        .read()
+        .unwrap()
+        .entry(seq)
+        .unwrap()
+        .unwrap();
+    assert!(
+        String::from_utf8(row.line)
+            .unwrap()
+            .contains("\"amt\":1500,")
+    );
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn a_cancelled_order_that_is_paid_anyway_waits_to_be_returned() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 1);
+    let order = shop.order("steam").await;
+    shop.shop
+        .cancel_by_hand(order.id, "typo in the price")
+        .unwrap();
+    let surplus = shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    assert_eq!(
+        (surplus.verdict, surplus.accepted),
+        (Verdict::Surplus, true)
+    );
+    assert_eq!(
+        state_of(&shop, &order),
+        (OrderState::Refunding, Some(Reason::Surplus))
+    );
+    shop.shop.returned_by_hand(order.id, "sent back").unwrap();
+    assert_eq!(state_of(&shop, &order).0, OrderState::Refunded);
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn a_large_order_names_its_slots_over_several_lines_and_its_receipt_holds() {
+    let mut till = crate::testing::Till::default();
+    till.policy.order_quantity_max = 200;
+    let shop = TestShop::with(till);
+    shop.stock("steam", "KEY", 400);
+    // Every second slot is withdrawn, so that no two of the order's slots merge into a range.
+    let from = crate::domain::SlotRef { batch: 0, index: 0 };
+    let keys = shop
+        .shop
+        .list_keys(&crate::domain::Slug::parse("steam").unwrap(), from, 400)
+        .unwrap();
+    let odd: Vec<_> = keys.iter().skip(1).step_by(2).map(|key| key.slot).collect();
+    shop.shop.void_keys(&odd, "withdrawn").unwrap();
+    let order = shop
+        .shop
+        .checkout(shop.request("steam", 200, 1))
+        .await
+        .unwrap();
+    assert!(
+        shop.shop
+            .settle(shop.claim(&order, "T1"))
+            .await
+            .unwrap()
+            .accepted
+    );
+    let receipt = shop.shop.receipt(order.id).unwrap();
+    let receipt = crate::ledger::receipt::Receipt::parse(receipt.as_bytes()).unwrap();
+    assert!(!receipt.more.is_empty());
+    let vkey = crate::ledger::note::Vkey::parse(&shop.shop.chain().vkey()).unwrap();
+    assert_eq!(receipt.verify(&[vkey], &[]).unwrap().keys, 200);
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn a_database_put_back_from_an_older_copy_is_refused() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 2);
+    let shop = shop.reopen();
+    let folder = shop.dir.path().join("shop");
+    let older = std::fs::read(folder.join("shop.redb")).unwrap();
+    let order = shop.order("steam").await;
+    shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    let policy = shop.shop.policy().clone();
+    Arc::into_inner(shop.shop).unwrap().close();
+    std::fs::write(folder.join("shop.redb"), older).unwrap();
+    let options =
+        |path: &std::path::Path| crate::store::Options::file(path, 1 << 20, shop.clock.clone());
+    let refused = super::Shop::open(
+        &folder,
+        policy,
+        options,
+        Arc::new(crate::vault::SystemEntropy),
+    );
+    let Err(super::ShopError::Highwater(super::HighwaterError::Behind { held: 2, signed: 3 })) =
+        refused
+    else {
+        panic!("an older copy was opened");
+    };
+}
+
+#[tokio::test]
 async fn what_is_too_much_is_delivered_and_listed_for_refund() {
     let shop = TestShop::new();
     shop.stock("steam", "KEY", 1);

@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_amount_reads_back_as_it_was_written() {
-        for amount in [0, 1, 10, 99, 100, 1990, 500_000_00] {
+        for amount in [0, 1, 10, 99, 100, 1990, 50_000_000] {
             let money = Money::new(amount, Currency::CNY);
             assert_eq!(
                 Money::parse(&money.decimal(), Currency::CNY).unwrap(),

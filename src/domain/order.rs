@@ -210,6 +210,21 @@ impl Order {
             .sum()
     }
 
+    /// Minor units that count as paid for the goods: all of the price, unless a person accepted less.
+    pub fn accepted(&self) -> Amount {
+        let part = |payment: &Payment| match payment.outcome {
+            PaymentOutcome::Settled { surplus } | PaymentOutcome::Queued { surplus } => {
+                payment.amount - surplus
+            }
+            PaymentOutcome::Surplus | PaymentOutcome::Short => 0,
+        };
+        if self.payments.is_empty() {
+            self.total.amount
+        } else {
+            self.payments.iter().map(part).sum()
+        }
+    }
+
     /// Minor units that arrived.
     pub fn received(&self) -> Amount {
         self.payments.iter().map(|payment| payment.amount).sum()
