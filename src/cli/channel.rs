@@ -45,7 +45,12 @@ pub(super) enum Channel {
 impl Channel {
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
         match self {
-            Self::Add { name, kind, set, secret: given } => {
+            Self::Add {
+                name,
+                kind,
+                set,
+                secret: given,
+            } => {
                 let command = Command::ChannelAdd(ChannelAdd {
                     name,
                     kind,
@@ -68,7 +73,9 @@ impl Channel {
             Self::Test { name } => {
                 let value = session.ask(Command::ChannelTest { name })?;
                 let said = print::safe(&print::text(&value, "said"));
-                let text = format!("the provider answers; of an order that does not exist it says: {said}\n");
+                let text = format!(
+                    "the provider answers; of an order that does not exist it says: {said}\n"
+                );
                 Ok(Done::new(value, text))
             }
             Self::Remove { name } => {
@@ -89,13 +96,23 @@ fn listed(value: &Value) -> String {
                 .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
                 .collect();
             let secrets = channel["secrets"].as_object().into_iter().flatten();
-            let secrets: Vec<String> = secrets.map(|(name, _)| format!("{name}=[redacted]")).collect();
+            let secrets: Vec<String> = secrets
+                .map(|(name, _)| format!("{name}=[redacted]"))
+                .collect();
             vec![
                 print::text(channel, "name"),
                 print::text(channel, "kind"),
-                settings.into_iter().chain(secrets).collect::<Vec<_>>().join(" "),
+                settings
+                    .into_iter()
+                    .chain(secrets)
+                    .collect::<Vec<_>>()
+                    .join(" "),
             ]
         })
         .collect();
-    print::table(&["NAME", "KIND", "SETTINGS"], &rows, "no channels: `keystall channel add --help` shows how to make one")
+    print::table(
+        &["NAME", "KIND", "SETTINGS"],
+        &rows,
+        "no channels: `keystall channel add --help` shows how to make one",
+    )
 }

@@ -52,7 +52,11 @@ impl Demo {
         drop(temporary);
         outcome.map_err(|error| Failure::new("demo", error))?;
         // What there was to say was said when it was ready.
-        Ok(Done { value: Value::Null, text: String::new(), exit: 0 })
+        Ok(Done {
+            value: Value::Null,
+            text: String::new(),
+            exit: 0,
+        })
     }
 }
 

@@ -37,7 +37,9 @@ impl Doctor {
                 certificate(&session.settings, &mut findings);
                 match session.ask(Command::Doctor) {
                     Ok(value) => findings.extend(within(&value)),
-                    Err(failure) => findings.push(Finding::new("shop", Level::Fail, failure.message)),
+                    Err(failure) => {
+                        findings.push(Finding::new("shop", Level::Fail, failure.message))
+                    }
                 }
             }
             Err(failure) => findings.push(Finding::new("settings", Level::Fail, failure.message)),
@@ -61,29 +63,54 @@ fn folder(dir: &Path, findings: &mut Vec<Finding>) {
     let about = match fs::metadata(dir) {
         Ok(about) if about.is_dir() => about,
         _ => {
-            let message = format!("{} is not there: `keystall init` makes a shop", dir.display());
+            let message = format!(
+                "{} is not there: `keystall init` makes a shop",
+                dir.display()
+            );
             return say("folder", Level::Fail, message);
         }
     };
     let mode = about.permissions().mode() & 0o777;
     match mode & 0o077 {
-        0 => say("folder", Level::Ok, format!("{}, only for its owner", dir.display())),
+        0 => say(
+            "folder",
+            Level::Ok,
+            format!("{}, only for its owner", dir.display()),
+        ),
         _ => say(
             "folder",
             Level::Warn,
-            format!("others can look into {0} (mode {mode:o}): chmod 0700 {0}", dir.display()),
+            format!(
+                "others can look into {0} (mode {mode:o}): chmod 0700 {0}",
+                dir.display()
+            ),
         ),
     }
     let key = dir.join("root.key");
     match fs::metadata(&key) {
         Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-            say("root key", Level::Fail, format!("others can read {0}: chmod 0400 {0}", key.display()));
+            say(
+                "root key",
+                Level::Fail,
+                format!("others can read {0}: chmod 0400 {0}", key.display()),
+            );
         }
         Ok(found) if found.uid() != about.uid() => {
-            say("root key", Level::Fail, format!("{} does not belong to the folder's owner: chown it", key.display()));
+            say(
+                "root key",
+                Level::Fail,
+                format!(
+                    "{} does not belong to the folder's owner: chown it",
+                    key.display()
+                ),
+            );
         }
         Ok(_) => say("root key", Level::Ok, "only for its owner".to_owned()),
-        Err(error) => say("root key", Level::Fail, format!("{}: {error}", key.display())),
+        Err(error) => say(
+            "root key",
+            Level::Fail,
+            format!("{}: {error}", key.display()),
+        ),
     }
     disk(dir, findings);
 }
@@ -97,7 +124,9 @@ fn disk(dir: &Path, findings: &mut Vec<Finding>) {
     let free_mib = space.f_bavail.saturating_mul(space.f_frsize) / (1024 * 1024);
     let message = format!("{percent} % free ({free_mib} MiB)");
     let (level, advice) = match percent {
-        percent if percent < FREE_PERCENT_FAIL => (Level::Fail, ": make room, orders will be refused soon"),
+        percent if percent < FREE_PERCENT_FAIL => {
+            (Level::Fail, ": make room, orders will be refused soon")
+        }
         percent if percent < FREE_PERCENT_WARN => (Level::Warn, ": make room"),
         _ => (Level::Ok, ""),
     };
@@ -132,7 +161,12 @@ fn told(findings: &[Finding]) -> Done {
     };
     let rows: Vec<(&str, String)> = findings
         .iter()
-        .map(|finding| (word(finding.level), format!("{}: {}", finding.check, finding.message)))
+        .map(|finding| {
+            (
+                word(finding.level),
+                format!("{}: {}", finding.check, finding.message),
+            )
+        })
         .collect();
     let worst = findings.iter().map(|finding| finding.level).max();
     let fails = worst == Some(Level::Fail);

@@ -57,12 +57,12 @@ impl NewFolder {
         let failed = |error: io::Error| {
             Failure::new("file", format!("cannot write {}: {error}", place.display()))
         };
-        match fs::read_dir(place) {
-            Ok(inside) if inside.count() > 0 => {
+        match fs::read_dir(place).map(|mut inside| inside.next().is_none()) {
+            Ok(true) => {}
+            Ok(false) => {
                 let message = format!("{} is not empty: nothing was written", place.display());
                 return Err(Failure::new("exists", message));
             }
-            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }

@@ -49,8 +49,14 @@ struct First {
 impl Init {
     pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
         let dir = &place.dir;
-        if ["shop.redb", "root.key"].iter().any(|name| dir.join(name).exists()) {
-            let message = format!("{} holds a shop already: nothing was changed", dir.display());
+        if ["shop.redb", "root.key"]
+            .iter()
+            .any(|name| dir.join(name).exists())
+        {
+            let message = format!(
+                "{} holds a shop already: nothing was changed",
+                dir.display()
+            );
             return Err(Failure::new("exists", message));
         }
         let first = First {
@@ -61,7 +67,9 @@ impl Init {
         let settings = first.settings(dir)?;
         let founded = found(dir, &settings)?;
         // Shown before anything else may fail: it is nowhere else.
-        let shown = io::stderr().lock().write_all(sheet(&first.host, &founded).as_bytes());
+        let shown = io::stderr()
+            .lock()
+            .write_all(sheet(&first.host, &founded).as_bytes());
         shown.map_err(|error| Failure::new("terminal", format!("the recovery secret could not be shown ({error}): remove the folder and init again")))?;
         let file = config::file(dir);
         write_settings(&file, &first)?;
@@ -84,11 +92,16 @@ impl Init {
 impl First {
     /// Checks the values as the settings that they will be.
     fn settings(&self, dir: &Path) -> Result<Settings, Failure> {
-        let own = [("HOST", &self.host), ("TITLE", &self.title), ("CURRENCY", &self.currency)];
+        let own = [
+            ("HOST", &self.host),
+            ("TITLE", &self.title),
+            ("CURRENCY", &self.currency),
+        ];
         let own = own.map(|(key, value)| (format!("KEYSTALL_SHOP__{key}"), value.clone()));
         let others = environment().filter(|(name, _)| own.iter().all(|(own, _)| own != name));
         let others: Vec<(String, String)> = others.collect();
-        config::load(dir, others.into_iter().chain(own)).map_err(|error| Failure::new("config", error))
+        config::load(dir, others.into_iter().chain(own))
+            .map_err(|error| Failure::new("config", error))
     }
 
     fn toml(&self) -> String {
@@ -106,7 +119,9 @@ fn given(flag: Option<String>, name: &str, question: &str) -> Result<String, Fai
     match flag {
         Some(value) => Ok(value),
         None if terminal::is_there() => terminal::ask(question, None),
-        None => Err(Failure::usage(format!("--{name} is needed: see `keystall init --help`"))),
+        None => Err(Failure::usage(format!(
+            "--{name} is needed: see `keystall init --help`"
+        ))),
     }
 }
 
@@ -114,7 +129,12 @@ fn found(dir: &Path, settings: &Settings) -> Result<Founded, Failure> {
     let founding = Founding {
         host: settings.shop.host.clone(),
     };
-    let founded = Shop::found(dir, &founding, daemon::options(settings), Arc::new(SystemEntropy));
+    let founded = Shop::found(
+        dir,
+        &founding,
+        daemon::options(settings),
+        Arc::new(SystemEntropy),
+    );
     founded.map_err(|error| Failure::new("shop", error))
 }
 
@@ -158,7 +178,10 @@ fn sheet(host: &str, founded: &Founded) -> String {
         .chunks(8)
         .map(|group| String::from_utf8_lossy(group).into_owned())
         .collect();
-    let lines: Vec<String> = groups.chunks(4).map(|line| format!("    {}", line.join(" "))).collect();
+    let lines: Vec<String> = groups
+        .chunks(4)
+        .map(|line| format!("    {}", line.join(" ")))
+        .collect();
     format!(
         "\nRECOVERY SHEET of {host}: write this down or print it, and keep it away from this machine.\n\
          It is shown once and is not kept. It proves that a restored ledger continues this one.\n\n\

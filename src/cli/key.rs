@@ -127,7 +127,11 @@ fn find(session: &Session, text: String) -> Result<Done, Failure> {
     let found = &value["found"];
     if found.is_null() {
         let text = "no key of this shop has this text\n";
-        return Ok(Done { value, text: text.to_owned(), exit: 0 });
+        return Ok(Done {
+            value,
+            text: text.to_owned(),
+            exit: 0,
+        });
     }
     let field = |name| print::text(found, name);
     let fields = [
@@ -144,16 +148,36 @@ fn find(session: &Session, text: String) -> Result<Done, Failure> {
 fn imported(value: &Value) -> String {
     let number = |name: &str| value[name].as_u64().unwrap_or(0);
     let mut out = String::new();
-    let preview: Vec<&str> = print::list(value, "preview").iter().filter_map(Value::as_str).collect();
+    let preview: Vec<&str> = print::list(value, "preview")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     if !preview.is_empty() {
-        out.push_str(&format!("first keys: {}\n", print::safe(&preview.join("  "))));
+        out.push_str(&format!(
+            "first keys: {}\n",
+            print::safe(&preview.join("  "))
+        ));
     }
-    let verb = if value["dry_run"] == true { "would be imported (dry run: nothing was)" } else { "imported" };
-    out.push_str(&format!("{} read, {} {verb}\n", number("read"), number("imported")));
+    let verb = if value["dry_run"] == true {
+        "would be imported (dry run: nothing was)"
+    } else {
+        "imported"
+    };
+    out.push_str(&format!(
+        "{} read, {} {verb}\n",
+        number("read"),
+        number("imported")
+    ));
     let left_out = [
         ("duplicate_in_file", "stand twice in the file"),
-        ("duplicate_in_pool", "were imported into this product before"),
-        ("duplicate_elsewhere", "were imported into another product before"),
+        (
+            "duplicate_in_pool",
+            "were imported into this product before",
+        ),
+        (
+            "duplicate_elsewhere",
+            "were imported into another product before",
+        ),
         ("bad", "lines cannot be imported"),
     ];
     for (name, what) in left_out {
@@ -166,7 +190,10 @@ fn imported(value: &Value) -> String {
         out.push_str(&format!("  line {line}: {}\n", print::safe(&why)));
     }
     if number("delivered_waiting") > 0 {
-        out.push_str(&format!("{} orders that waited were delivered\n", number("delivered_waiting")));
+        out.push_str(&format!(
+            "{} orders that waited were delivered\n",
+            number("delivered_waiting")
+        ));
     }
     out
 }
@@ -174,9 +201,16 @@ fn imported(value: &Value) -> String {
 fn listed(value: &Value) -> String {
     let rows = print::rows(value, "keys", &["slot", "state", "order", "masked"]);
     let headings = ["SLOT", "STATE", "ORDER", "KEY"];
-    let mut out = print::table(&headings, &rows, "no keys: `keystall key import` brings some");
+    let mut out = print::table(
+        &headings,
+        &rows,
+        "no keys: `keystall key import` brings some",
+    );
     if let Some(next) = value["next"].as_str() {
-        out.push_str(&format!("more: keystall key list --product {} --from {next}\n", print::text(value, "product")));
+        out.push_str(&format!(
+            "more: keystall key list --product {} --from {next}\n",
+            print::text(value, "product")
+        ));
     }
     out
 }

@@ -67,12 +67,19 @@ fn export(session: &Session, path: &Path) -> Result<Done, Failure> {
     let outcome = session.execute(Command::LedgerExport, Box::new(std::io::empty()), &mut take);
     drop(bar);
     if let Some(error) = unwritten {
-        let message = format!("cannot write {}: {error}; nothing is left of it", path.display());
+        let message = format!(
+            "cannot write {}: {error}; nothing is left of it",
+            path.display()
+        );
         return Err(Failure::new("file", message));
     }
     let mut value = outcome?;
     folder.finish()?;
     value["out"] = path.display().to_string().into();
-    let text = format!("{} entries in {}\n", print::text(&value, "size"), path.display());
+    let text = format!(
+        "{} entries in {}\n",
+        print::text(&value, "size"),
+        path.display()
+    );
     Ok(Done::new(value, text))
 }

@@ -124,7 +124,11 @@ pub fn run() -> ExitCode {
         Ok(done) => (done.value, done.text, done.exit),
         Err(failure) => {
             // Nowhere else to complain at.
-            let _ = writeln!(io::stderr(), "keystall: {}", print::safe_lines(&failure.message));
+            let _ = writeln!(
+                io::stderr(),
+                "keystall: {}",
+                print::safe_lines(&failure.message)
+            );
             let (code, message) = (failure.code, failure.message);
             let value = json!({"error": {"code": code, "message": message}});
             (value, String::new(), failure.exit)

@@ -35,7 +35,11 @@ fn listed(value: &Value) -> String {
     let refused = print::rows(value, "refused", &names);
     if !refused.is_empty() {
         out.push_str("\nrefused, of nobody we know:\n");
-        out.push_str(&print::table(&["RECEIVED", "CHANNEL", "VERDICT", "WHY"], &refused, ""));
+        out.push_str(&print::table(
+            &["RECEIVED", "CHANNEL", "VERDICT", "WHY"],
+            &refused,
+            "",
+        ));
     }
     out
 }

@@ -61,8 +61,18 @@ pub(super) struct Decide {
 impl Order {
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
         match self {
-            Self::List { state, since, owed, max } => {
-                let value = session.ask(Command::OrderList { state, since, owed, max })?;
+            Self::List {
+                state,
+                since,
+                owed,
+                max,
+            } => {
+                let value = session.ask(Command::OrderList {
+                    state,
+                    since,
+                    owed,
+                    max,
+                })?;
                 let text = listed(&value);
                 Ok(Done::new(value, text))
             }
@@ -99,9 +109,21 @@ impl Decide {
 }
 
 fn listed(value: &Value) -> String {
-    let names = ["order", "state", "reason", "total", "currency", "channel", "created_at", "quantity", "title"];
+    let names = [
+        "order",
+        "state",
+        "reason",
+        "total",
+        "currency",
+        "channel",
+        "created_at",
+        "quantity",
+        "title",
+    ];
     let rows = print::rows(value, "orders", &names);
-    let headings = ["ORDER", "STATE", "REASON", "TOTAL", "", "CHANNEL", "MADE", "QTY", "TITLE"];
+    let headings = [
+        "ORDER", "STATE", "REASON", "TOTAL", "", "CHANNEL", "MADE", "QTY", "TITLE",
+    ];
     let mut out = print::table(&headings, &rows, "no orders");
     if value["more"] == true {
         out.push_str("more: raise --max, or narrow with --state and --since\n");
@@ -111,7 +133,10 @@ fn listed(value: &Value) -> String {
 
 fn shown(value: &Value) -> String {
     let field = |name| print::text(value, name);
-    let slots: Vec<&str> = print::list(value, "slots").iter().filter_map(Value::as_str).collect();
+    let slots: Vec<&str> = print::list(value, "slots")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     let owed = match value["owed_amount"].as_i64() {
         Some(0) | None => String::new(),
         Some(_) => format!("{} {}", field("owed"), field("currency")),
@@ -121,7 +146,15 @@ fn shown(value: &Value) -> String {
         ("state", field("state")),
         ("reason", field("reason")),
         ("note", field("note")),
-        ("product", format!("{} × {} ({})", field("quantity"), field("title"), field("product"))),
+        (
+            "product",
+            format!(
+                "{} × {} ({})",
+                field("quantity"),
+                field("title"),
+                field("product")
+            ),
+        ),
         ("total", format!("{} {}", field("total"), field("currency"))),
         ("channel", field("channel")),
         ("contact", field("contact")),
@@ -139,7 +172,14 @@ fn shown(value: &Value) -> String {
     let names = ["at", "channel", "paid", "outcome", "returned", "owed"];
     let payments = print::rows(value, "payments", &names);
     if !payments.is_empty() {
-        let headings = ["PAYMENT AT", "CHANNEL", "AMOUNT", "OUTCOME", "RETURNED", "OWED"];
+        let headings = [
+            "PAYMENT AT",
+            "CHANNEL",
+            "AMOUNT",
+            "OUTCOME",
+            "RETURNED",
+            "OWED",
+        ];
         out.push('\n');
         out.push_str(&print::table(&headings, &payments, ""));
     }

@@ -26,7 +26,10 @@ impl Outbox {
             }
             Self::Retry => {
                 let value = session.ask(Command::OutboxRetry)?;
-                let text = format!("{} messages are sent again\n", print::text(&value, "retried"));
+                let text = format!(
+                    "{} messages are sent again\n",
+                    print::text(&value, "retried")
+                );
                 Ok(Done::new(value, text))
             }
         }

@@ -112,10 +112,7 @@ mod tests {
             vec!["a".to_owned(), "b".to_owned(), String::new()],
         ];
         let shown = table(&["SLUG", "TITLE", "N"], &rows, "none");
-        assert_eq!(
-            shown,
-            "SLUG   TITLE   N\nsteam  蒸汽卡  1\na      b\n"
-        );
+        assert_eq!(shown, "SLUG   TITLE   N\nsteam  蒸汽卡  1\na      b\n");
         assert_eq!(table(&["A"], &[], "nothing"), "nothing\n");
     }
 

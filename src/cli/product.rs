@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::{
-    Done, Failure, files, print,
-    session::Session,
-};
+use super::{Done, Failure, files, print, session::Session};
 use crate::{
     daemon::admin::{Command, ProductAdd, ProductSet},
     limits,
@@ -125,8 +122,15 @@ impl Product {
                     text: text(set.text)?,
                     visible,
                 };
-                if change == (ProductSet { slug: change.slug.clone(), ..ProductSet::default() }) {
-                    return Err(Failure::usage("nothing to change: see `keystall product set --help`"));
+                if change
+                    == (ProductSet {
+                        slug: change.slug.clone(),
+                        ..ProductSet::default()
+                    })
+                {
+                    return Err(Failure::usage(
+                        "nothing to change: see `keystall product set --help`",
+                    ));
                 }
                 one(session, Command::ProductSet(change))
             }
@@ -155,7 +159,14 @@ fn one(session: &Session, command: Command) -> Result<Done, Failure> {
         ("title", field("title")),
         ("english title", field("title_en")),
         ("price", format!("{} {}", field("price"), field("currency"))),
-        ("shown", if value["visible"] == true { "yes".into() } else { "no, hidden".into() }),
+        (
+            "shown",
+            if value["visible"] == true {
+                "yes".into()
+            } else {
+                "no, hidden".into()
+            },
+        ),
         ("available", field("available")),
         ("reserved", field("reserved")),
         ("sold", field("sold")),
@@ -173,11 +184,37 @@ fn one(session: &Session, command: Command) -> Result<Done, Failure> {
 }
 
 fn listed(value: &Value) -> String {
-    let names = ["slug", "price", "currency", "available", "reserved", "sold", "visible", "title"];
+    let names = [
+        "slug",
+        "price",
+        "currency",
+        "available",
+        "reserved",
+        "sold",
+        "visible",
+        "title",
+    ];
     let mut rows = print::rows(value, "products", &names);
     for row in &mut rows {
-        row[6] = if row[6] == "true" { "yes".to_owned() } else { "hidden".to_owned() };
+        row[6] = if row[6] == "true" {
+            "yes".to_owned()
+        } else {
+            "hidden".to_owned()
+        };
     }
-    let headings = ["SLUG", "PRICE", "", "AVAILABLE", "RESERVED", "SOLD", "SHOWN", "TITLE"];
-    print::table(&headings, &rows, "no products: `keystall product add --help` shows how to make one")
+    let headings = [
+        "SLUG",
+        "PRICE",
+        "",
+        "AVAILABLE",
+        "RESERVED",
+        "SOLD",
+        "SHOWN",
+        "TITLE",
+    ];
+    print::table(
+        &headings,
+        &rows,
+        "no products: `keystall product add --help` shows how to make one",
+    )
 }

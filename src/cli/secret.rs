@@ -40,12 +40,7 @@ fn pair<'a>(text: &'a str, flag: &str, form: &str) -> Result<(&'a str, &'a str),
     pair.ok_or_else(|| Failure::usage(format!("{flag} takes {form}")))
 }
 
-fn once<V>(
-    all: &mut BTreeMap<String, V>,
-    flag: &str,
-    name: &str,
-    value: V,
-) -> Result<(), Failure> {
+fn once<V>(all: &mut BTreeMap<String, V>, flag: &str, name: &str, value: V) -> Result<(), Failure> {
     match all.insert(name.to_owned(), value) {
         None => Ok(()),
         Some(_) => Err(Failure::usage(format!("{flag} {name}=… is given twice"))),

@@ -110,9 +110,8 @@ impl Session {
 
 /// The process's environment, as far as it is text.
 pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    })
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn daemon_answers(socket: &Path) -> Result<bool, Failure> {

@@ -13,7 +13,10 @@ fn the_table_of_commands_is_sound() {
 fn every_command_shows_an_example_of_itself() {
     fn check(command: &clap::Command, path: &str) {
         let mut leaf = true;
-        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+        for inner in command
+            .get_subcommands()
+            .filter(|inner| inner.get_name() != "help")
+        {
             leaf = false;
             check(inner, &format!("{path} {}", inner.get_name()));
         }

@@ -113,5 +113,9 @@ pub(super) fn web_settings(
 /// Where a channel's payment page is, as a content policy names it.
 fn origin(channel: &ChannelSettings) -> Option<String> {
     let gateway: http::Uri = channel.settings.get("gateway")?.parse().ok()?;
-    Some(format!("{}://{}", gateway.scheme_str()?, gateway.authority()?))
+    Some(format!(
+        "{}://{}",
+        gateway.scheme_str()?,
+        gateway.authority()?
+    ))
 }

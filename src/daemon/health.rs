@@ -10,7 +10,10 @@ pub(super) fn ready(shop: &Shop) -> Result<(), &'static str> {
     if shop.store().readonly() {
         return Err("the store takes no writes after a disk error");
     }
-    let rows = shop.store().read().map_err(|_| "the store does not answer")?;
+    let rows = shop
+        .store()
+        .read()
+        .map_err(|_| "the store does not answer")?;
     match rows.meta("schema") {
         Ok(Some(_)) => Ok(()),
         _ => Err("the store cannot be read"),

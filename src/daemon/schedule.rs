@@ -8,11 +8,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
-use super::{
-    signals::Ending,
-    systemd,
-    telemetry::Metrics,
-};
+use super::{signals::Ending, systemd, telemetry::Metrics};
 use crate::{
     actions::Shop,
     domain::OrderState,

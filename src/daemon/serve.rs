@@ -16,9 +16,7 @@ use super::{
 use crate::{
     actions::{Shop, ShopError},
     config::{Settings, TlsMode},
-    net::{
-        self, Client, ListenError, Listener, Local, ServeLimits, Timeouts, TlsError, TlsServer,
-    },
+    net::{self, Client, ListenError, Listener, Local, ServeLimits, Timeouts, TlsError, TlsServer},
     notify::{WebhookConfig, WebhookConfigError, Worker},
     pay::{Desk, DeskConfigError, outbound::NetOutbound},
     web::{self, WebState, view::Mode},
@@ -107,7 +105,10 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
     let settings = Arc::new(settings);
     let metrics = Arc::new(Metrics::new());
     let ending = signals::listen(Some(tls))?;
-    let at: Vec<String> = listeners.iter().map(|one| one.local().to_string()).collect();
+    let at: Vec<String> = listeners
+        .iter()
+        .map(|one| one.local().to_string())
+        .collect();
 
     let client = front::client(&settings).map_err(ServeError::Outbound)?;
     let desk = desk(&shop, &settings, &client, &metrics)?;

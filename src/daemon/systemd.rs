@@ -30,7 +30,10 @@ pub(super) async fn watch(shop: Arc<Shop>, ending: Ending) {
         }
         let asked = shop.clone();
         let answers = tokio::task::spawn_blocking(move || {
-            asked.store().read().is_ok_and(|rows| rows.meta("schema").is_ok())
+            asked
+                .store()
+                .read()
+                .is_ok_and(|rows| rows.meta("schema").is_ok())
         });
         // The next tick finds a question that hangs still hanging, and nothing is told.
         if answers.await.unwrap_or(false) {

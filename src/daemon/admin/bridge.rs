@@ -53,12 +53,12 @@ impl Read for BlockingBody {
 
 impl Frames {
     /// A pair: where frames go, and the body they become, one JSON line each.
-    pub(super) fn new() -> (Self, impl Body<Data = Bytes, Error = Infallible> + Send + use<>) {
+    pub(super) fn new() -> (
+        Self,
+        impl Body<Data = Bytes, Error = Infallible> + Send + use<>,
+    ) {
         let (sender, receiver) = mpsc::channel(PIECES_MAX);
-        (
-            Self(sender),
-            StreamBody::new(ReceiverStream::new(receiver)),
-        )
+        (Self(sender), StreamBody::new(ReceiverStream::new(receiver)))
     }
 
     /// Blocks until there is room.

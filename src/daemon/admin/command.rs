@@ -261,7 +261,10 @@ mod tests {
     #[test]
     fn a_frame_reads_back_as_it_was_sent() {
         let frames = [
-            Frame::Progress(Progress { done: 1, total: None }),
+            Frame::Progress(Progress {
+                done: 1,
+                total: None,
+            }),
             Frame::File {
                 path: "gen-0/entries.ndjson".into(),
                 bytes: vec![0, 255, 10],

@@ -73,7 +73,8 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
 
 fn store(context: &Context) -> Finding {
     if context.shop.store().readonly() {
-        let message = "takes no writes after a disk error: look at the disk, then restart the daemon";
+        let message =
+            "takes no writes after a disk error: look at the disk, then restart the daemon";
         return Finding::new("store", Level::Fail, message);
     }
     Finding::new("store", Level::Ok, "readable and writable")
@@ -83,7 +84,10 @@ fn store(context: &Context) -> Finding {
 fn ledger(context: &Context, head: &Head) -> Finding {
     let signed = context.shop.chain().latest().size;
     if signed != head.size {
-        let message = format!("{signed} of {} entries are signed: restart the daemon", head.size);
+        let message = format!(
+            "{signed} of {} entries are signed: restart the daemon",
+            head.size
+        );
         return Finding::new("ledger", Level::Fail, message);
     }
     let message = format!("{signed} entries, signed, not behind ledger.highwater");
@@ -111,7 +115,10 @@ fn channels(context: &Context) -> Result<Finding, CommandError> {
             return Ok(Finding::new("channels", Level::Fail, message));
         }
     }
-    let names: Vec<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
+    let names: Vec<&str> = channels
+        .iter()
+        .map(|channel| channel.name.as_str())
+        .collect();
     Ok(Finding::new("channels", Level::Ok, names.join(", ")))
 }
 
@@ -132,7 +139,10 @@ fn stock(products: &[Product], rows: &impl Rows) -> Result<Finding, CommandError
         let message = format!("{} products, none below {STOCK_LOW} keys", visible.len());
         return Ok(Finding::new("stock", Level::Ok, message));
     }
-    let message = format!("few or none left of {}: `keystall key import`", few.join(", "));
+    let message = format!(
+        "few or none left of {}: `keystall key import`",
+        few.join(", ")
+    );
     Ok(Finding::new("stock", Level::Warn, message))
 }
 
@@ -143,7 +153,11 @@ fn waiting(context: &Context) -> Result<Finding, CommandError> {
     };
     let count = context.shop.orders(filter, ORDERS_COUNTED_MAX)?.len();
     Ok(match count {
-        0 => Finding::new("waiting orders", Level::Ok, "none is paid without its goods"),
+        0 => Finding::new(
+            "waiting orders",
+            Level::Ok,
+            "none is paid without its goods",
+        ),
         count => {
             let message = format!(
                 "{count} paid without goods: import keys, or `keystall order list --state paid`"
@@ -174,7 +188,11 @@ fn outbox(context: &Context) -> Result<Finding, CommandError> {
     let effects = context.shop.effects(EFFECTS_COUNTED_MAX)?;
     let dead = effects.iter().filter(|effect| effect.due_at_ms.is_none());
     Ok(match dead.count() {
-        0 => Finding::new("outbox", Level::Ok, format!("{} waiting, none given up", effects.len())),
+        0 => Finding::new(
+            "outbox",
+            Level::Ok,
+            format!("{} waiting, none given up", effects.len()),
+        ),
         dead => {
             let message = format!(
                 "{dead} messages were given up: `keystall outbox list` says why, `keystall outbox retry` sends them again"

@@ -33,10 +33,13 @@ pub(super) fn import(
         options: Options {
             format: format(&import.format)?,
             // Any text is a column's name.
-            column: import.column.as_deref().map(|text| match text.parse::<Column>() {
-                Ok(column) => column,
-                Err(never) => match never {},
-            }),
+            column: import
+                .column
+                .as_deref()
+                .map(|text| match text.parse::<Column>() {
+                    Ok(column) => column,
+                    Err(never) => match never {},
+                }),
         },
         pattern: import.pattern.clone(),
         dry_run: import.dry_run,
@@ -78,16 +81,16 @@ pub(super) fn list(
 }
 
 pub(super) fn void(context: &Context, slots: &[String], why: &str) -> Result<Value, CommandError> {
-    let slots: Vec<SlotRef> = slots.iter().map(|text| slot(text)).collect::<Result<_, _>>()?;
+    let slots: Vec<SlotRef> = slots
+        .iter()
+        .map(|text| slot(text))
+        .collect::<Result<_, _>>()?;
     context.shop.void_keys(&slots, why)?;
     let voided: Vec<String> = slots.iter().map(SlotRef::to_string).collect();
     Ok(json!({"voided": voided, "why": why}))
 }
 
-pub(super) fn find(
-    context: &Context,
-    body: &mut (dyn Read + Send),
-) -> Result<Value, CommandError> {
+pub(super) fn find(context: &Context, body: &mut (dyn Read + Send)) -> Result<Value, CommandError> {
     let mut text = zeroize::Zeroizing::new(Vec::new());
     let limit = limits::KEY_BYTES_MAX as u64 + 2;
     let read = body.take(limit + 1).read_to_end(&mut text);

@@ -38,7 +38,9 @@ pub(super) fn export(context: &Context, out: Out<'_>) -> Result<Value, CommandEr
         // The next file frame meets the same end, and stops.
         let _ = (out.borrow_mut())(Frame::Progress(Progress { done, total }));
     };
-    let exported = context.shop.export_ledger(&mut entries, &mut marks, progress);
+    let exported = context
+        .shop
+        .export_ledger(&mut entries, &mut marks, progress);
     let exported = exported.map_err(|error| {
         CommandError::new(
             "export",

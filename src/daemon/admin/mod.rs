@@ -64,7 +64,11 @@ pub fn execute(
         ProductShow { slug } => products::show(context, &slug),
         ProductSet(set) => products::set(context, set),
         KeyImport(import) => keys::import(context, &import, body, out),
-        KeyList { product, after, max } => keys::list(context, &product, after.as_deref(), max),
+        KeyList {
+            product,
+            after,
+            max,
+        } => keys::list(context, &product, after.as_deref(), max),
         KeyVoid { slots, why } => keys::void(context, &slots, &why),
         KeyFind => keys::find(context, body),
         ChannelAdd(add) => channels::add(context, add),
@@ -76,9 +80,7 @@ pub fn execute(
             since,
             owed,
             max,
-        } => {
-            orders::list(context, state.as_deref(), since.as_deref(), owed, max)
-        }
+        } => orders::list(context, state.as_deref(), since.as_deref(), owed, max),
         OrderShow { order } => orders::show(context, &order),
         OrderDecide {
             order,

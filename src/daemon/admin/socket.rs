@@ -42,8 +42,10 @@ struct Admin {
 pub(in crate::daemon) fn service(
     context: Context,
     metrics: Arc<Metrics>,
-) -> impl Service<Request<Incoming>, Response = Answer, Error = Infallible, Future: Send> + Clone + Send + 'static
-{
+) -> impl Service<Request<Incoming>, Response = Answer, Error = Infallible, Future: Send>
++ Clone
++ Send
++ 'static {
     let admin = Admin {
         context,
         metrics,

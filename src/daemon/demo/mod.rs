@@ -15,18 +15,13 @@ use std::{
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{
-    Plan, ServeError, Served, SystemClock, open_shop, options,
-    signals::Ending,
-};
+use super::{Plan, ServeError, Served, SystemClock, open_shop, options, signals::Ending};
 use crate::{
     actions::{Founding, Shop, ShopError},
     cashier::{Cashier, CashierConfig, Notifier, NotifierFuture},
     config::{self, ConfigError, HostPort, Settings},
     domain::{Clock, Secret},
-    net::{
-        self, Client, ClientPolicy, ListenError, Listener, ServeLimits, Timeouts,
-    },
+    net::{self, Client, ClientPolicy, ListenError, Listener, ServeLimits, Timeouts},
     vault::SystemEntropy,
     web::view::Mode,
 };
@@ -109,7 +104,10 @@ pub fn prepare(demo: &Options, env: Vec<(String, String)>) -> Result<Settings, D
     }
     if !is_demo {
         make_folder(dir)?;
-        write_new(&dir.join(config::FILE_NAME), &SETTINGS.replace("HOST", &host))?;
+        write_new(
+            &dir.join(config::FILE_NAME),
+            &SETTINGS.replace("HOST", &host),
+        )?;
     }
     let says = |name: &str| env.iter().any(|(said, _)| said == name);
     let (says_host, says_port) = (says("KEYSTALL_SHOP__HOST"), says("KEYSTALL_SHOP__PORT"));
@@ -252,7 +250,11 @@ impl Notifier for Notices {
         Box::pin(async move {
             let request = http::Request::get(address).body(Bytes::new());
             let request = request.map_err(|error| error.to_string())?;
-            let answer = self.0.send(request).await.map_err(|error| error.to_string())?;
+            let answer = self
+                .0
+                .send(request)
+                .await
+                .map_err(|error| error.to_string())?;
             Ok((answer.status.as_u16(), answer.body.to_vec()))
         })
     }
@@ -277,7 +279,10 @@ fn authority(host: &str, port: u16) -> String {
 
 fn make_folder(dir: &Path) -> Result<(), DemoError> {
     use std::os::unix::fs::DirBuilderExt;
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir);
     made.map_err(|source| DemoError::Folder {
         path: dir.to_owned(),
         source,
@@ -287,7 +292,10 @@ fn make_folder(dir: &Path) -> Result<(), DemoError> {
 /// Writes a file if it is not there.
 fn write_new(path: &Path, text: &str) -> Result<(), DemoError> {
     use std::io::Write;
-    let opened = fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let opened = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path);
     let written = match opened {
         Ok(mut file) => file.write_all(text.as_bytes()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

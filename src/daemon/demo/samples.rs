@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use crate::{
     actions::{
         ChannelSettings, ProductChange, Shop,
-        import_keys::{ImportRequest, decode::{Format, Options}},
+        import_keys::{
+            ImportRequest,
+            decode::{Format, Options},
+        },
     },
     domain::{ChannelName, Money, Secret, Slug, seams::random},
 };
@@ -80,7 +83,9 @@ pub(super) fn fill(shop: &Shop, cashier_url: &str) -> Result<Secret, String> {
         }
     }
     let channels = shop.channels().map_err(text)?;
-    let known = channels.iter().find_map(|channel| channel.secrets.get("key"));
+    let known = channels
+        .iter()
+        .find_map(|channel| channel.secrets.get("key"));
     let key = known.cloned().unwrap_or_else(|| {
         let key: [u8; 16] = random(shop.vault().entropy());
         Secret::from(hex::encode(key))
@@ -111,11 +116,16 @@ fn put(shop: &Shop, slug: &Slug, sample: &Sample) -> Result<(), String> {
     shop.add_product(slug.clone(), change).map_err(text)?;
     let request = ImportRequest {
         product: slug.clone(),
-        options: Options { format: Format::Txt, column: None },
+        options: Options {
+            format: Format::Txt,
+            column: None,
+        },
         pattern: None,
         dry_run: false,
     };
-    let keys: String = (0..KEYS_EACH).map(|_| key(shop, sample.key) + "\n").collect();
+    let keys: String = (0..KEYS_EACH)
+        .map(|_| key(shop, sample.key) + "\n")
+        .collect();
     let imported = shop.import_keys(&request, keys.as_bytes(), |_, _| {});
     imported.map(drop).map_err(text)
 }
@@ -136,7 +146,9 @@ fn channel(name: ChannelName, kind: &str, cashier_url: &str, key: &Secret) -> Ch
     ChannelSettings {
         name,
         kind: "epay".to_owned(),
-        settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        settings: settings
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
         secrets: BTreeMap::from([("key".to_owned(), key.clone())]),
         enabled: true,
     }
