@@ -48,7 +48,7 @@ class Base(Story):
 class Usage(Base):
     def test_help_shows_an_example_for_every_command(self):
         commands = ("init", "serve", "demo", "product add", "product list", "product show", "product set", "product hide", "key import", "key list", "key void", "key find",
-                    "key release", "channel add", "channel list", "channel test", "channel remove", "order list", "order show", "order deliver", "order cancel",
+                    "channel add", "channel list", "channel test", "channel remove", "order list", "order show", "order deliver", "order cancel",
                     "ledger export", "ledger vkey", "ledger checkpoint", "config check", "config show", "config example", "doctor")
         for command in commands:
             with self.subTest(command):
@@ -315,7 +315,8 @@ class Keys(Base):
         self.assert_delivered(state, 1, shop.keys)
         self.assertEqual([e["slots"] for e in self.entries(shop, "void")], [slot])
         self.assertNotIn(slot, [e["slots"] for e in self.entries(shop, "sale")])
-        self.assertEqual(Buyer(shop).post_order("card").status, 422, "the other one is sold")
+        again = {"quantity": "1", "contact": "buyer@example.com", "password": "", "channel": "main"}
+        self.assertEqual(Buyer(shop).post("/p/card", again).status, 422, "the other one is sold")
         self.exits(1, shop.void(slot, "leaked"), "voided twice")
         self.assert_verified("ledger", shop.export(), shop.vkey())
 
@@ -426,13 +427,6 @@ class Ledger(Base):
         before = fingerprint(export)
         self.exits(1, shop.cli("ledger", "export", "--out", export))
         self.assertEqual(fingerprint(export), before)
-
-    def test_an_archive_verifies_too(self):
-        shop = self.bare()
-        path = os.path.join(shop.home, "ledger.tar.zst")
-        self.exits(0, shop.cli("ledger", "export", "--out", path))
-        self.assertEqual(verify_ledger.read(path)[:4], b"\x28\xb5\x2f\xfd", "zstd")
-        self.exits(0, run(["ledger", path, "--vkey", shop.vkey()], name="keystall-verify"))
 
     def test_the_verifier_tells_its_exits_apart(self):
         shop, other = self.bare(), self.bare()
