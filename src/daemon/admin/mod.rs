@@ -96,3 +96,7 @@ pub fn execute(
         Doctor => doctor::examine(context),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
