@@ -91,7 +91,10 @@ impl Shop {
             .write(move |tx| -> Result<(), WriteError<Infallible>> {
                 Ok(tx.put_meta(ROW, &sealed)?)
             });
-        write.answer().await.map_err(unwritten)
+        write.answer().await.map_err(|error| {
+            self.refused.changed.store(true, Ordering::Release);
+            unwritten(error)
+        })
     }
 
     /// The refused notices that were written to disk last, as JSON objects.
