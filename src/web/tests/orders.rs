@@ -253,3 +253,24 @@ fn s21_guesses_at_a_password_are_slowed_down_alike_for_known_and_unknown_numbers
         assert_eq!(found.header("location"), path);
     });
 }
+
+#[test]
+fn s39_a_signed_query_opens_its_order_no_longer_than_an_hour_after_it_ended() {
+    Web::story(|web| async move {
+        let path = web.order().await;
+        let json = web.get(&format!("{path}.json")).await.json();
+        let number = json["order"].as_str().unwrap().to_owned();
+        web.pay(&path).await;
+        let back = async |cookie: &str| {
+            let url = format!("/pay/main/return?signed={number}");
+            let answer = web.ask("GET", &url, &[("cookie", cookie)], "").await;
+            answer.header("location").to_owned()
+        };
+        web.till.clock.advance_ms(90 * 60_000 - 1);
+        assert_eq!(back("").await, path);
+        web.till.clock.advance_ms(1);
+        assert_eq!(back("").await, "/find");
+        let cookie = format!("__Host-order={}", &path[3..]);
+        assert_eq!(back(&cookie).await, path, "the browser still knows it");
+    });
+}
