@@ -3,11 +3,29 @@
 "use strict";
 
 (function () {
+  // A failed fetch, and a stream that the browser gave up, are tried again after this; the second half is
+  // chance, so that pages which lost the shop together do not come back together.
+  const RETRY_MS = 15000;
+
   let busy = false;
   let again = false;
+  let waiting = false;
 
   function article() {
     return document.getElementById("order");
+  }
+
+  function soon() {
+    return RETRY_MS * (1 + Math.random() / 2);
+  }
+
+  function later() {
+    if (waiting) return;
+    waiting = true;
+    setTimeout(function () {
+      waiting = false;
+      refresh();
+    }, soon());
   }
 
   async function refresh() {
@@ -18,27 +36,53 @@
     busy = true;
     try {
       const answer = await fetch(location.href, { cache: "no-store", credentials: "same-origin" });
+      if (!answer.ok) throw new Error("status " + answer.status);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("order");
-      if (!answer.ok || !fresh) throw new Error("no order in the answer");
-      article().replaceWith(document.adoptNode(fresh));
-      document.title = page.title;
-      document.getElementById("announce").textContent = document.getElementById("headline").textContent;
-      prepare();
+      if (!fresh) {
+        // Another kind of page than this script knows.
+        location.reload();
+        return;
+      }
+      show(fresh, page.title);
     } catch {
-      location.reload();
+      // The page stays as it is: what it shows is still the buyer's.
+      later();
+    } finally {
+      busy = false;
     }
-    busy = false;
     if (again) {
       again = false;
       refresh();
     }
   }
 
+  function said(order) {
+    const texts = order.querySelectorAll("h1, .lead, .notice, .pay .button");
+    return order.dataset.mark + Array.from(texts, (text) => "\n" + text.textContent).join("");
+  }
+
+  // A page that says nothing new stays, with the reader's place in it.
+  function show(fresh, title) {
+    if (said(fresh) === said(article())) return;
+    article().replaceWith(document.adoptNode(fresh));
+    document.title = title;
+    document.getElementById("announce").textContent = document.getElementById("headline").textContent;
+    prepare();
+  }
+
   function listen() {
     const source = new EventSource(article().dataset.events);
     source.onmessage = function (event) {
       if (event.data !== article().dataset.mark) refresh();
+    };
+    source.onerror = function () {
+      // Connecting again by itself, unless the answer was an error, as from a shop that is busy.
+      if (source.readyState !== EventSource.CLOSED) return;
+      setTimeout(function () {
+        refresh();
+        listen();
+      }, soon());
     };
   }
 
@@ -50,6 +94,7 @@
       const hours = Math.floor(left / 3600);
       const rest = two(Math.floor(left / 60) % 60) + ":" + two(left % 60);
       place.textContent = hours > 0 ? hours + ":" + rest : rest;
+      if (left === 0 && place.isConnected) later();
       if (left === 0 || !place.isConnected) clearInterval(timer);
     }, 1000);
   }

@@ -141,10 +141,10 @@ impl Shop {
     }
 
     async fn hash(&self, password: Secret) -> Result<crate::vault::PasswordHash, CheckoutError> {
-        let permit = self.hashing_permit().await.ok_or(CheckoutError::Busy)?;
+        let turn = self.hashing_turn().await.ok_or(CheckoutError::Busy)?;
         let vault = self.vault.clone();
         let hashed = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let _turn = turn;
             hash_password(vault.entropy(), &password)
         });
         hashed

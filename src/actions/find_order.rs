@@ -35,9 +35,9 @@ impl Shop {
     /// [`FindError`]; unknown numbers cost the same hash as wrong passwords.
     pub async fn find_order(&self, number: &str, password: Secret) -> Result<OrderId, FindError> {
         let (id, known) = self.password_of(number)?;
-        let permit = self.hashing_permit().await.ok_or(FindError::Busy)?;
+        let turn = self.hashing_turn().await.ok_or(FindError::Busy)?;
         let checked = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let _turn = turn;
             password.len() <= limits::PASSWORD_BYTES_MAX && verify_password(&known, &password)
         });
         let right = checked
@@ -64,9 +64,57 @@ impl Shop {
         }
     }
 
-    /// A turn to hash a password; none when the queue is too long.
-    pub(super) async fn hashing_permit(&self) -> Option<OwnedSemaphorePermit> {
+    /// A turn to hash a password; none when the queue is full or too slow.
+    pub(super) async fn hashing_turn(&self) -> Option<HashingTurn> {
+        let place = self.hash_queue.clone().try_acquire_owned().ok()?;
         let turn = self.hashing.clone().acquire_owned();
-        tokio::time::timeout(TURN_WAIT, turn).await.ok()?.ok()
+        let turn = tokio::time::timeout(TURN_WAIT, turn).await.ok()?.ok()?;
+        Some(HashingTurn {
+            _turn: turn,
+            _place: place,
+        })
+    }
+}
+
+/// A turn to hash, and the place in the queue that it was waited for in; both are given back when dropped.
+pub(super) struct HashingTurn {
+    _turn: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use crate::testing::TestShop;
+
+    #[test]
+    fn a_queue_of_passwords_that_is_full_says_so_at_once() {
+        let till = TestShop::new();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let _inside = runtime.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut queue: Vec<_> = (0..34)
+            .map(|_| Box::pin(till.shop.hashing_turn()))
+            .collect();
+        let mut turns = Vec::new();
+        for one in &mut queue {
+            if let Poll::Ready(turn) = one.as_mut().poll(&mut context) {
+                turns.push(turn.unwrap());
+            }
+        }
+        assert_eq!(turns.len(), 2, "the others wait");
+        let mut late = Box::pin(till.shop.hashing_turn());
+        assert!(matches!(
+            late.as_mut().poll(&mut context),
+            Poll::Ready(None)
+        ));
+        turns.pop();
+        let mut next = Box::pin(till.shop.hashing_turn());
+        assert!(next.as_mut().poll(&mut context).is_pending());
     }
 }

@@ -103,6 +103,7 @@ pub struct Shop {
     pub(super) changes: broadcast::Sender<OrderId>,
     pub(super) refused: RefusedNotices,
     pub(super) hashing: Arc<Semaphore>,
+    pub(super) hash_queue: Arc<Semaphore>,
     pub(super) importing: Mutex<()>,
     pub(super) channels_version: watch::Sender<u64>,
     highwater: Highwater,
@@ -112,6 +113,8 @@ pub struct Shop {
 const CHANGES_KEPT: usize = 1_024;
 /// Argon2id runs at a time; each takes 19 MiB (security.md, section 2).
 const HASHES_AT_A_TIME: usize = 2;
+/// More that wait for their turn: about a second of work, so that none waits for nothing.
+const HASHES_WAITING_MAX: usize = 32;
 const DATABASE: &str = "shop.redb";
 
 impl Shop {
@@ -239,6 +242,7 @@ impl Shop {
             changes,
             refused: RefusedNotices::default(),
             hashing: Arc::new(Semaphore::new(HASHES_AT_A_TIME)),
+            hash_queue: Arc::new(Semaphore::new(HASHES_AT_A_TIME + HASHES_WAITING_MAX)),
             importing: Mutex::new(()),
             channels_version: watch::Sender::new(0),
             highwater,

@@ -131,8 +131,12 @@ pub(super) fn told(web: &Shared, visit: &Visit, mut response: Response) -> Respo
         HeaderValue::from_static(NO_STORE),
     );
     response.headers_mut().remove(header::CONTENT_LENGTH);
-    if matches!(problem.status(), 429 | 503) {
-        set(&mut response, header::RETRY_AFTER, RETRY_AFTER);
+    match problem {
+        Problem::TooMany { retry_s } => {
+            set(&mut response, header::RETRY_AFTER, retry_s.max(1).into());
+        }
+        problem if problem.status() == 503 => come_again(&mut response),
+        _ => {}
     }
     response
 }

@@ -1,11 +1,14 @@
 //! Bodies of requests: buyers' forms, read strictly.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request},
 };
 use http::header;
 use http_body_util::BodyExt;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{state::WebState, view::Problem};
@@ -73,13 +76,36 @@ impl FromRequest<WebState> for Form {
     }
 }
 
+/// How long a sender may take.
+struct Patience {
+    /// For the next piece: a form is one piece or two.
+    piece: Duration,
+    /// For all of it: one that trickles holds its place no longer.
+    all: Duration,
+}
+
+const PATIENCE: Patience = Patience {
+    piece: Duration::from_secs(5),
+    all: Duration::from_secs(10),
+};
+
 /// A body, cut after `bytes_max + 1` bytes, so that one too large is seen to be.
 ///
 /// # Errors
-/// [`Problem::Unreadable`] where the sender broke off.
-pub(super) async fn body(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+/// [`Problem::Unreadable`] where the sender broke off or was too slow.
+pub(super) async fn body(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    body_within(body, bytes_max, &PATIENCE).await
+}
+
+async fn body_within(body: Body, bytes_max: usize, patience: &Patience) -> Result<Bytes, Problem> {
+    let read = timeout(patience.all, pieces(body, bytes_max, patience.piece)).await;
+    read.map_err(|_| Problem::Unreadable)?
+}
+
+async fn pieces(mut body: Body, bytes_max: usize, patience: Duration) -> Result<Bytes, Problem> {
     let mut read = Vec::new();
-    while let Some(frame) = body.frame().await {
+    let late = |_| Problem::Unreadable;
+    while let Some(frame) = timeout(patience, body.frame()).await.map_err(late)? {
         let frame = frame.map_err(|_| Problem::Unreadable)?;
         let Ok(data) = frame.into_data() else {
             continue;
@@ -96,6 +122,10 @@ pub(super) async fn body(mut body: Body, bytes_max: usize) -> Result<Bytes, Prob
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+
     use super::*;
 
     fn field(body: &str, name: &str) -> Option<String> {
@@ -129,5 +159,25 @@ mod tests {
                 read
             );
         }
+    }
+    #[tokio::test]
+    async fn a_body_that_never_comes_or_trickles_is_given_up() {
+        let (short, long) = (Duration::from_millis(1), Duration::from_secs(3_600));
+        let read = async |sent: Body, piece, all| {
+            let patience = Patience { piece, all };
+            body_within(sent, 10, &patience).await
+        };
+        let never = || {
+            let nothing = stream::pending::<Result<Bytes, Infallible>>();
+            Body::from_stream(nothing)
+        };
+        assert_eq!(read(never(), short, long).await, Err(Problem::Unreadable));
+        assert_eq!(read(never(), long, short).await, Err(Problem::Unreadable));
+        let trickling = stream::unfold((), |()| async {
+            tokio::task::yield_now().await;
+            Some((Ok::<_, Infallible>(Bytes::new()), ()))
+        });
+        let trickling = Body::from_stream(trickling);
+        assert_eq!(read(trickling, long, short).await, Err(Problem::Unreadable));
     }
 }

@@ -9,7 +9,8 @@
 //! A form sent from another site is refused by its `Origin` (`middleware::origin`). A page that was injected into has no
 //! script to run and nowhere to send to: the policy is on every answer, errors too (`middleware::headers`). What a client says
 //! about its address, host or scheme counts only through a trusted proxy, and absolute links come from the settings alone.
-//! A guessed link of an order is told nothing (`shop::order`). Bodies, times and the number of requests are bounded.
+//! A guessed link of an order is told nothing (`shop::order`). Bodies, times and the number of requests are bounded,
+//! in all and for each client; look-ups by password are slowed down (`limiter`).
 //!
 //! It never decides about money or stock, and it never writes to the store: it parses, asks `actions`, and renders.
 
@@ -21,6 +22,7 @@ mod files;
 mod form;
 mod health;
 mod ledger;
+mod limiter;
 mod middleware;
 mod router;
 mod shop;

@@ -7,10 +7,15 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{
     desk::PaymentDesk,
+    limiter::{Lookups, Places},
     shop::events::Events,
     view::{Frame, Language, Mode, Problem},
 };
-use crate::{actions::Shop, domain::address::Cidr, store::Fault};
+use crate::{
+    actions::Shop,
+    domain::{AddressPrefix, address::Cidr},
+    store::Fault,
+};
 
 /// The settings that pages and middleware read.
 #[derive(Clone, Debug)]
@@ -55,12 +60,18 @@ pub struct Shared {
     pub(super) closing: watch::Receiver<bool>,
     pub(super) policy: http::HeaderValue,
     pub(super) requests: Semaphore,
+    pub(super) requests_of: Places<AddressPrefix>,
+    pub(super) notices: Semaphore,
+    pub(super) notices_of: Places<AddressPrefix>,
     pub(super) events: Events,
+    pub(super) lookups: Lookups,
     host: String,
 }
 
 /// Requests worked on at a time; more are told to come again. Many times what two cores can use, so only a flood meets it.
 const REQUESTS_MAX: usize = 2_048;
+/// Notices worked on at a time, in places of their own: buyers who flood the shop keep no payment out.
+const NOTICES_MAX: usize = 512;
 
 impl WebState {
     /// Puts the parts together. `closing` turns true when the daemon stops; an `observe` that does nothing is fine.
@@ -79,7 +90,11 @@ impl WebState {
         Self(Arc::new(Shared {
             policy: super::middleware::content_policy(&settings.provider_origins),
             requests: Semaphore::new(REQUESTS_MAX),
+            requests_of: Places::default(),
+            notices: Semaphore::new(NOTICES_MAX),
+            notices_of: Places::default(),
             events: Events::default(),
+            lookups: Lookups::default(),
             host,
             shop,
             desk,

@@ -113,6 +113,8 @@ remark-over = You paid { $amount } too much; it waits to be returned.
 remark-second = A second payment arrived; { $amount } waits to be returned.
 remark-returned = What was paid too much was returned.
 remark-short = { $amount } arrived and waits to be returned.
+remark-owed = Another { $amount } arrived and waits to be returned.
+remark-back = { $amount } was returned already.
 
 # An order: its parts
 steps-label = Progress

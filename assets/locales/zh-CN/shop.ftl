@@ -98,6 +98,8 @@ remark-over = 您多付了 { $amount }，等待退还。
 remark-second = 另收到一笔重复付款，{ $amount } 等待退还。
 remark-returned = 多付的金额已退还。
 remark-short = 已收到的 { $amount } 等待退还。
+remark-owed = 此后又收到 { $amount }，等待退还。
+remark-back = 已退还 { $amount }。
 
 # 订单页：内容
 steps-label = 订单进度

@@ -7,10 +7,11 @@ use super::{
     answer::{self, Answer, see_other},
     form::body,
     shop::ORDER_COOKIE,
-    state::WebState,
+    state::{Shared, WebState},
+    view::Problem,
     visit::{Segment, Visit, cookie},
 };
-use crate::{limits, pay::RawNotice};
+use crate::{domain::OrderId, limits, pay::RawNotice};
 
 /// `GET|POST /pay/CHANNEL/notify`. A body above the limit is cut one byte after it, so that the desk refuses it.
 pub(super) async fn notice(
@@ -30,6 +31,9 @@ pub(super) async fn notice(
     );
     Ok(response)
 }
+
+/// How long after an order ended a provider's signature still leads to it.
+const RETURN_MS: i64 = 3_600_000;
 
 /// `GET /pay/CHANNEL/return`: to the order that the provider's signature or the browser's cookie knows, else to `/find`. It is a
 /// way back, never a payment.
@@ -51,11 +55,22 @@ pub(super) async fn returned(
     let signed = web
         .desk
         .returned(&channel, &raw(&method, &headers, &uri, b"", &visit));
+    let signed = match signed {
+        Some(id) if is_of_now(&web, id)? => Some(id.0),
+        _ => None,
+    };
     let kept = || cookie(&headers, ORDER_COOKIE).and_then(|secret| vault.order_of_link(secret));
-    match signed.map(|order| order.0).or_else(kept) {
+    match signed.or_else(kept) {
         Some(order) => see_other(&format!("/o/{}", vault.link_secret(order))),
         None => see_other("/find"),
     }
+}
+
+/// Whether a buyer may still be on the way back from paying. A signed query stays in logs and histories, and would otherwise open
+/// its order for ever.
+fn is_of_now(web: &Shared, id: OrderId) -> Result<bool, Problem> {
+    let order = web.shop.order(id).map_err(|fault| web.fault(fault))?;
+    Ok(order.is_some_and(|order| web.shop.now_ms() < order.expires_at_ms + RETURN_MS))
 }
 
 fn raw<'a>(

@@ -15,17 +15,31 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
+use tokio::sync::SemaphorePermit;
 use tracing::Instrument;
 
 pub(super) use headers::content_policy;
 
-use super::{answer, state::WebState, view::Problem, visit::Visit};
+use super::{
+    answer,
+    limiter::{LineMax, Place},
+    state::{Shared, WebState},
+    view::Problem,
+    visit::Visit,
+};
+use crate::domain::AddressPrefix;
 
 /// The route of notices: the one that is no form of a browser.
 pub(super) const NOTIFY: &str = "/pay/{channel}/notify";
 
 /// Longest time to the head of an answer. Streams go on after it.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Requests of one line worked on at a time: far more than a browser sends, and a small part of all.
+const REQUESTS_OF_LINE_MAX: LineMax = LineMax {
+    remote: 64,
+    loopback: 512,
+};
 
 /// Wraps the routes; the answers of routes that do not exist, too.
 pub(super) async fn around(
@@ -75,7 +89,7 @@ async fn pass(
         tracing::warn!("a form from another site was refused");
         return Err(Problem::ForeignOrigin);
     }
-    let _place = web.requests.try_acquire().map_err(|_| Problem::Busy)?;
+    let _places = places(web, visit, route).ok_or(Problem::Busy)?;
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(ANSWER_TIME_MAX, handled).await {
         Ok(Ok(response)) => Ok(response),
@@ -92,4 +106,20 @@ async fn pass(
             Err(Problem::Busy)
         }
     }
+}
+
+/// A place among all requests and one among those of this line; none where either has no more.
+fn places<'a>(
+    web: &'a Shared,
+    visit: &Visit,
+    route: &str,
+) -> Option<(SemaphorePermit<'a>, Place<AddressPrefix>)> {
+    let (all, of_line) = if route == NOTIFY {
+        (&web.notices, &web.notices_of)
+    } else {
+        (&web.requests, &web.requests_of)
+    };
+    let line = AddressPrefix::of(visit.address);
+    let mine = of_line.take(line, REQUESTS_OF_LINE_MAX.of(visit.address))?;
+    Some((all.try_acquire().ok()?, mine))
 }

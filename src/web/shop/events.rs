@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
+    net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -29,17 +30,25 @@ use tokio::{
 use super::order::{order_of, standing};
 use crate::{
     actions::Shop,
-    domain::OrderId,
+    domain::{AddressPrefix, OrderId},
     web::{
         answer::Answer,
+        limiter::{LineMax, Place, Places},
         state::{Shared, WebState},
         view::{Problem, order::mark},
-        visit::Segment,
+        visit::{Segment, Visit},
     },
 };
 
 /// Streams at a time; more are told to come again. Pages work without.
 const STREAMS_MAX: usize = 2_000;
+/// Streams of one order: its buyer's devices and tabs, and no way to take all places with one link.
+const STREAMS_OF_ORDER_MAX: u32 = 8;
+/// Streams of one line.
+const STREAMS_OF_LINE_MAX: LineMax = LineMax {
+    remote: 64,
+    loopback: 512,
+};
 /// A comment is sent as often, so that proxies keep the connection and a gone buyer is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The end of a stream; browsers come again by themselves.
@@ -50,6 +59,8 @@ const RETRY_MS: u32 = 5_000;
 /// Who waits for which order.
 pub(in crate::web) struct Events {
     places: Arc<Semaphore>,
+    of_order: Places<OrderId>,
+    of_line: Places<AddressPrefix>,
     waiting: Waiting,
     started: AtomicBool,
 }
@@ -58,11 +69,13 @@ type Waiting = Arc<Mutex<HashMap<OrderId, watch::Sender<()>>>>;
 
 pub(in crate::web) async fn listen(
     State(web): State<WebState>,
+    visit: Visit,
     Segment(secret): Segment,
 ) -> Answer {
     let order = order_of(&web, &secret)?;
     // Before the first look, so that no change falls between.
-    let listener = web.events.listen(&web.shop, order).ok_or(Problem::Busy)?;
+    let listener = web.events.listen(&web.shop, order, visit.address);
+    let listener = listener.ok_or(Problem::Busy)?;
     let mark = mark_of(&web, order)?.ok_or(Problem::NotFound)?;
     let stream = Stream {
         listener,
@@ -132,6 +145,8 @@ impl Default for Events {
     fn default() -> Self {
         Self {
             places: Arc::new(Semaphore::new(STREAMS_MAX)),
+            of_order: Places::default(),
+            of_line: Places::default(),
             waiting: Arc::default(),
             started: AtomicBool::new(false),
         }
@@ -139,18 +154,28 @@ impl Default for Events {
 }
 
 impl Events {
-    /// A listener to the changes of `order` from now on; none when all places are taken.
-    fn listen(&self, shop: &Shop, order: OrderId) -> Option<Listener> {
-        let place = self.places.clone().try_acquire_owned().ok()?;
-        let changes = locked(&self.waiting).entry(order).or_default().subscribe();
+    /// A listener to the changes of `order` from now on; none when all places are taken, or all of this order or of this line.
+    fn listen(&self, shop: &Shop, order: OrderId, address: IpAddr) -> Option<Listener> {
+        let listener = self.place(order, address)?;
         if !self.started.swap(true, Ordering::AcqRel) {
             tokio::spawn(tell(shop.changes(), self.waiting.clone()));
         }
+        Some(listener)
+    }
+
+    fn place(&self, order: OrderId, address: IpAddr) -> Option<Listener> {
+        let line = AddressPrefix::of(address);
+        let places = (
+            self.of_order.take(order, STREAMS_OF_ORDER_MAX)?,
+            self.of_line.take(line, STREAMS_OF_LINE_MAX.of(address))?,
+            self.places.clone().try_acquire_owned().ok()?,
+        );
+        let changes = locked(&self.waiting).entry(order).or_default().subscribe();
         Some(Listener {
             changes,
             order,
             waiting: self.waiting.clone(),
-            _place: place,
+            _places: places,
         })
     }
 }
@@ -180,7 +205,7 @@ struct Listener {
     changes: watch::Receiver<()>,
     order: OrderId,
     waiting: Waiting,
-    _place: OwnedSemaphorePermit,
+    _places: (Place<OrderId>, Place<AddressPrefix>, OwnedSemaphorePermit),
 }
 
 impl Drop for Listener {
@@ -207,17 +232,25 @@ mod tests {
     use super::*;
 
     fn listener(events: &Events, order: OrderId) -> Option<Listener> {
-        let place = events.places.clone().try_acquire_owned().ok()?;
-        let changes = locked(&events.waiting)
-            .entry(order)
-            .or_default()
-            .subscribe();
-        Some(Listener {
-            changes,
-            order,
-            waiting: events.waiting.clone(),
-            _place: place,
-        })
+        events.place(order, IpAddr::from([203, 0, 113, 9]))
+    }
+
+    #[test]
+    fn one_link_or_one_line_cannot_take_all_places() {
+        let events = Events::default();
+        let of_one: Vec<_> = (0..8)
+            .map(|_| listener(&events, OrderId(1)).unwrap())
+            .collect();
+        assert!(listener(&events, OrderId(1)).is_none());
+        let of_line: Vec<_> = (2..58)
+            .map(|order| listener(&events, OrderId(order)).unwrap())
+            .collect();
+        assert!(listener(&events, OrderId(99)).is_none());
+        let elsewhere = IpAddr::from([203, 0, 113, 10]);
+        assert!(events.place(OrderId(99), elsewhere).is_some());
+        assert!(events.place(OrderId(1), elsewhere).is_none());
+        drop((of_one, of_line));
+        assert!(listener(&events, OrderId(1)).is_some());
     }
 
     #[tokio::test]

@@ -29,8 +29,16 @@ pub(in crate::web) async fn form(State(web): State<WebState>, visit: Visit) -> A
 
 pub(in crate::web) async fn find(State(web): State<WebState>, visit: Visit, form: Form) -> Answer {
     let (number, password) = (form.field("order")?, form.field("password")?);
+    let now_ms = web.shop.now_ms();
+    let admitted = web.lookups.admit(visit.address, number, now_ms);
+    admitted.map_err(|early_ms| Problem::TooMany {
+        retry_s: u32::try_from((early_ms + 999) / 1_000).unwrap_or(u32::MAX),
+    })?;
     match web.shop.find_order(number, Secret::from(password)).await {
-        Ok(id) => see_other(&format!("/o/{}", web.shop.vault().link_secret(id.0))),
+        Ok(id) => {
+            web.lookups.right(number);
+            see_other(&format!("/o/{}", web.shop.vault().link_secret(id.0)))
+        }
         Err(FindError::Unknown) => {
             let order = if number.len() > NUMBER_BYTES_MAX {
                 String::new()
@@ -44,7 +52,7 @@ pub(in crate::web) async fn find(State(web): State<WebState>, visit: Visit, form
             };
             page(StatusCode::UNPROCESSABLE_ENTITY, NO_STORE, shown.render())
         }
-        Err(FindError::Busy) => Err(Problem::TooMany),
+        Err(FindError::Busy) => Err(Problem::TooMany { retry_s: 5 }),
         Err(FindError::Fault(fault)) => Err(web.fault(fault)),
     }
 }

@@ -62,10 +62,12 @@ pub(super) fn order_of(web: &Shared, secret: &str) -> Result<OrderId, Problem> {
         .ok_or(Problem::NotFound)
 }
 
-/// Whether the buyer can be sent to pay: not again after a payment, which would ask for the whole price.
+/// Whether the buyer can be sent to pay: not again after a payment, which would ask for the whole price, and not while one is
+/// being checked.
 pub(super) fn can_pay(web: &Shared, order: &Order) -> bool {
     order.state == OrderState::Pending
         && order.payments.is_empty()
+        && order.reason != Some(domain::Reason::ProviderDisagrees)
         && web.shop.now_ms() < order.expires_at_ms
         && web.desk.open_channels().contains(&order.channel)
 }
@@ -123,6 +125,7 @@ fn show_page(web: &Shared, visit: &Visit, secret: &str) -> Answer {
         total: order.total,
         received: order.received(),
         owed: order.owed(),
+        returned: order.payments.iter().map(|payment| payment.returned).sum(),
         channel: web.desk.channel_title(&order.channel, visit.language.tag()),
         can_pay: can_pay(web, &order),
         created_at_ms: order.created_at_ms(),

@@ -225,3 +225,52 @@ fn a_page_that_listens_hears_the_state_of_now_and_then_each_change() {
         );
     });
 }
+
+#[test]
+fn s21_guesses_at_a_password_are_slowed_down_alike_for_known_and_unknown_numbers() {
+    Web::story(|web| async move {
+        let form = FORM.replace("password=", "password=correct+horse");
+        let placed = web.post("/p/steam", &form).await;
+        let path = placed.header("location").to_owned();
+        let json = web.get(&format!("{path}.json")).await.json();
+        let number = json["order"].as_str().unwrap();
+        for number in [number, "0000000000000"] {
+            for guess in 0..4 {
+                let form = format!("order={number}&password=guess{guess}");
+                assert_eq!(web.post("/find", &form).await.status, 422, "{guess}");
+            }
+            let form = format!("order={number}&password=correct+horse");
+            let slowed = web.post("/find", &form).await;
+            assert_eq!((slowed.status, slowed.header("retry-after")), (429, "1"));
+        }
+        // The line has taken its ten.
+        let form = format!("order={number}&password=correct+horse");
+        web.till.clock.advance_ms(1_000);
+        let slowed = web.post("/find", &form).await;
+        assert_eq!((slowed.status, slowed.header("retry-after")), (429, "5"));
+        web.till.clock.advance_ms(5_000);
+        let found = web.post("/find", &form).await;
+        assert_eq!(found.header("location"), path);
+    });
+}
+
+#[test]
+fn s39_a_signed_query_opens_its_order_no_longer_than_an_hour_after_it_ended() {
+    Web::story(|web| async move {
+        let path = web.order().await;
+        let json = web.get(&format!("{path}.json")).await.json();
+        let number = json["order"].as_str().unwrap().to_owned();
+        web.pay(&path).await;
+        let back = async |cookie: &str| {
+            let url = format!("/pay/main/return?signed={number}");
+            let answer = web.ask("GET", &url, &[("cookie", cookie)], "").await;
+            answer.header("location").to_owned()
+        };
+        web.till.clock.advance_ms(90 * 60_000 - 1);
+        assert_eq!(back("").await, path);
+        web.till.clock.advance_ms(1);
+        assert_eq!(back("").await, "/find");
+        let cookie = format!("__Host-order={}", &path[3..]);
+        assert_eq!(back(&cookie).await, path, "the browser still knows it");
+    });
+}

@@ -1,5 +1,7 @@
 //! What is refused: forms from elsewhere, forms that are none, orders that cannot be taken.
 
+use std::task::Poll;
+
 use super::*;
 
 #[test]
@@ -248,3 +250,54 @@ fn an_encrypted_way_is_promised_only_where_there_is_one() {
         assert_eq!(ask("203.0.113.9:1").await, "");
     });
 }
+
+/// A request whose body never comes, from a peer.
+fn stalled(path: &str, peer: &str) -> Request<Body> {
+    let pending = futures_util::stream::pending::<Result<axum::body::Bytes, std::io::Error>>();
+    let mut request = Request::builder()
+        .method("POST")
+        .uri(path)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from_stream(pending))
+        .unwrap();
+    request.extensions_mut().insert(Peer::Remote {
+        address: peer.parse().unwrap(),
+        tls: true,
+    });
+    request
+}
+
+#[test]
+fn bodies_that_never_come_keep_neither_other_buyers_nor_notices_out() {
+    Web::story(|web| async move {
+        let mut held: Vec<_> = (0..64)
+            .map(|_| Box::pin(web.router.clone().oneshot(stalled("/find", MANY))))
+            .collect();
+        for one in &mut held {
+            assert!(waits(one).await);
+        }
+        let one_more = web.send(stalled("/find", MANY)).await;
+        assert_eq!(
+            (one_more.status, one_more.header("retry-after")),
+            (503, "5")
+        );
+        assert_eq!(web.get("/").await.status, 200, "another line");
+        let notice = web
+            .router
+            .clone()
+            .oneshot(stalled("/pay/main/notify", MANY));
+        let mut notice = Box::pin(notice);
+        assert!(waits(&mut notice).await, "notices have places of their own");
+        drop(held);
+        let mut again = Box::pin(web.router.clone().oneshot(stalled("/find", MANY)));
+        assert!(waits(&mut again).await);
+    });
+}
+
+/// Whether an answer is still to come.
+async fn waits<F: Future>(answer: &mut std::pin::Pin<Box<F>>) -> bool {
+    std::future::poll_fn(|context| Poll::Ready(answer.as_mut().poll(context).is_pending())).await
+}
+
+/// One client.
+const MANY: &str = "198.51.100.7:1";

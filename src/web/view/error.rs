@@ -32,7 +32,10 @@ pub enum Problem {
     /// 422: a form that is no form of this shop.
     Unreadable,
     /// 429
-    TooMany,
+    TooMany {
+        /// After how long it may be tried again, seconds.
+        retry_s: u32,
+    },
     /// 500
     Internal,
     /// 503: too much at once.
@@ -51,7 +54,7 @@ impl Problem {
         Self::MethodNotAllowed,
         Self::TooLarge,
         Self::Unreadable,
-        Self::TooMany,
+        Self::TooMany { retry_s: 60 },
         Self::Internal,
         Self::Busy,
         Self::ReadOnly,
@@ -66,7 +69,7 @@ impl Problem {
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,
             Self::Unreadable => 422,
-            Self::TooMany => 429,
+            Self::TooMany { .. } => 429,
             Self::Internal => 500,
             Self::Busy | Self::ReadOnly | Self::ProviderDown => 503,
         }
@@ -80,7 +83,7 @@ impl Problem {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
             Self::Unreadable => "unreadable",
-            Self::TooMany => "too_many",
+            Self::TooMany { .. } => "too_many",
             Self::Internal => "internal",
             Self::Busy => "busy",
             Self::ReadOnly => "read_only",
@@ -96,7 +99,7 @@ impl Problem {
             Self::MethodNotAllowed => id("problem-method"),
             Self::TooLarge => id("problem-too-large"),
             Self::Unreadable => id("problem-unreadable"),
-            Self::TooMany => id("problem-too-many"),
+            Self::TooMany { .. } => id("problem-too-many"),
             Self::Internal => id("problem-internal"),
             Self::Busy => id("problem-busy"),
             Self::ReadOnly => id("problem-read-only"),
@@ -112,7 +115,7 @@ impl Problem {
             Self::MethodNotAllowed => id("problem-method-next"),
             Self::TooLarge => id("problem-too-large-next"),
             Self::Unreadable => id("problem-unreadable-next"),
-            Self::TooMany => id("problem-too-many-next"),
+            Self::TooMany { .. } => id("problem-too-many-next"),
             Self::Internal => id("problem-internal-next"),
             Self::Busy => id("problem-busy-next"),
             Self::ReadOnly => id("problem-read-only-next"),

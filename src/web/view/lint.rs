@@ -253,6 +253,66 @@ fn special_orders_name_what_happened_to_the_money() {
     assert!(said(State::Paid, Reason::NoStock).contains("number 3 in the queue"));
     assert!(said(State::Pending, Reason::ProviderDisagrees).contains("Checking the payment"));
     assert!(said(State::Refunding, Reason::NoStock).contains("CNY 5.00 is being returned"));
+    let refunded = said(State::Refunded, Reason::Surplus);
+    assert!(refunded.contains("CNY 3.00 was returned. If you do not see it"));
+    assert!(refunded.contains("Another CNY 5.00 arrived and waits"));
+    assert!(said(State::Expired, Reason::Short).contains("CNY 3.00 was returned already"));
+}
+
+#[test]
+fn a_short_payment_that_was_returned_is_owed_no_more() {
+    let page = OrderPage {
+        owed: 0,
+        returned: 1000,
+        ..order(
+            Language::english(),
+            "x",
+            State::Expired,
+            Some(Reason::Short),
+        )
+    };
+    let html = page.render().unwrap();
+    assert!(html.contains("CNY 10.00 was returned already") && !html.contains("waits"));
+}
+
+#[test]
+fn an_order_whose_payment_is_checked_asks_nobody_to_pay_and_denies_no_charge() {
+    for state in [State::Pending, State::Expired] {
+        let page = OrderPage {
+            received: 0,
+            owed: 0,
+            returned: 0,
+            can_pay: false,
+            ..order(
+                Language::english(),
+                "x",
+                state,
+                Some(Reason::ProviderDisagrees),
+            )
+        };
+        let html = page.render().unwrap();
+        assert!(html.contains("Checking the payment") && html.contains("do not pay twice"));
+        for wrong in ["nothing was charged", "Order again", "class=\"pay\""] {
+            assert!(!html.contains(wrong), "{state:?} {wrong}");
+        }
+    }
+}
+
+#[test]
+fn an_order_past_its_time_is_over_also_before_it_is_swept() {
+    for (received, text) in [(0, "nothing was charged"), (1000, "shown below")] {
+        let page = order(Language::english(), "x", State::Pending, None);
+        let page = OrderPage {
+            received,
+            now_ms: page.expires_at_ms,
+            ..page
+        };
+        let html = page.render().unwrap();
+        assert!(html.contains("This order has ended") && html.contains(text));
+        for wrong in ["class=\"pay\"", "/pay\"", "class=\"steps\"", "data-left-ms"] {
+            assert!(!html.contains(wrong), "{wrong}");
+        }
+    }
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct OrderPage {
     pub received: Amount,
     /// What of it waits to be returned (`Order::owed`), minor units.
     pub owed: Amount,
+    /// What of it was returned already, minor units.
+    pub returned: Amount,
     /// What buyers call the channel.
     pub channel: String,
     /// Whether `/pay` can be followed now: not where it would ask for the whole price again after
@@ -202,12 +204,18 @@ impl OrderPage {
         let path = format!("/o/{}", self.link_secret.expose_str().unwrap_or_default());
         let link = self.frame.link(&path);
         let time = |at_ms: i64| format::time(at_ms, &self.frame.zone);
-        let waits = self.state == State::Pending;
+        let waits = self.can_still_be_paid();
+        let ended = matches!(
+            self.state,
+            State::Expired | State::Cancelled | State::Refunded
+        );
         let shown = Shown {
             t,
             c: self.frame.chrome(),
             mark: mark(self.state, self.reason),
             state: self.state,
+            waits,
+            again: ended && !self.is_checked(),
             lives: matches!(
                 self.state,
                 State::Pending | State::Paid | State::Expired | State::Refunding
@@ -253,6 +261,21 @@ impl OrderPage {
         Ok(shown.render()?)
     }
 
+    /// Whether the payment is being checked: the buyer must neither pay again nor believe that nothing was charged.
+    pub(super) fn is_checked(&self) -> bool {
+        self.reason == Some(Reason::ProviderDisagrees)
+            && matches!(self.state, State::Pending | State::Paid | State::Expired)
+    }
+
+    /// Whether its time is over, and it only was not looked at since.
+    pub(super) fn is_lapsed(&self) -> bool {
+        self.state == State::Pending && self.now_ms >= self.expires_at_ms
+    }
+
+    fn can_still_be_paid(&self) -> bool {
+        self.state == State::Pending && !self.is_lapsed() && !self.is_checked()
+    }
+
     /// An amount in the order's currency, as the visitor reads it.
     pub(super) fn money(&self, amount: Amount) -> String {
         format::money(Money::new(amount, self.total.currency), self.frame.language)
@@ -266,6 +289,8 @@ struct Shown<'a> {
     c: Chrome,
     mark: String,
     state: State,
+    waits: bool,
+    again: bool,
     lives: bool,
     number: String,
     headline: String,

@@ -15,7 +15,8 @@ pub(super) struct Step {
 /// Where the order stands, in a few words.
 pub(super) fn headline(page: &OrderPage) -> String {
     let id = match (page.state, page.reason) {
-        (State::Pending | State::Paid, Some(Reason::ProviderDisagrees)) => id("state-checking"),
+        _ if page.is_checked() => id("state-checking"),
+        _ if page.is_lapsed() => id("state-expired"),
         (State::Pending, Some(Reason::Short)) => id("state-short"),
         (State::Pending, _) => id("state-pending"),
         (State::Paid, Some(Reason::NoStock)) => id("state-queue"),
@@ -34,9 +35,8 @@ pub(super) fn headline(page: &OrderPage) -> String {
 pub(super) fn next_step(page: &OrderPage) -> String {
     let t = page.frame.language;
     match (page.state, page.reason) {
-        (State::Pending | State::Paid, Some(Reason::ProviderDisagrees)) => {
-            t.text(id("next-checking"))
-        }
+        _ if page.is_checked() => t.text(id("next-checking")),
+        _ if page.is_lapsed() => next_of_expired(page),
         (State::Pending, Some(Reason::Short)) => t.text(id("next-short")),
         (State::Pending, _) if page.can_pay => t.text(id("next-pending")),
         (State::Pending, _) => t.text(id("next-pending-closed")),
@@ -50,18 +50,26 @@ pub(super) fn next_step(page: &OrderPage) -> String {
         (State::Paid, Some(Reason::Review)) => t.text(id("next-review")),
         (State::Paid, _) => t.text(id("next-paid")),
         (State::Delivered, _) => t.text(id("next-delivered")),
-        (State::Expired, _) if page.received > 0 => t.text(id("next-expired-short")),
-        (State::Expired, _) => t.text(id("next-expired")),
+        (State::Expired, _) => next_of_expired(page),
         (State::Refunding, _) => t
             .with(id("next-refunding"))
             .str("amount", page.money(page.owed))
             .to_string(),
         (State::Refunded, _) => t
             .with(id("next-refunded"))
-            .str("amount", page.money(page.received))
+            .str("amount", page.money(page.returned))
             .to_string(),
         (State::Cancelled, _) => t.text(id("next-cancelled")),
     }
+}
+
+fn next_of_expired(page: &OrderPage) -> String {
+    let id = if page.received > 0 {
+        id("next-expired-short")
+    } else {
+        id("next-expired")
+    };
+    page.frame.language.text(id)
 }
 
 /// What is special about the order: each a sentence of its own.
@@ -92,8 +100,24 @@ pub(super) fn remarks(page: &OrderPage) -> Vec<String> {
     } else if settled && matches!(page.reason, Some(Reason::Over | Reason::Surplus)) {
         said.push(t.text(id("remark-returned")));
     }
-    if page.state == State::Expired && page.owed > 0 {
-        said.push(t.with(id("remark-short")).str("amount", owed()).to_string());
+    match page.state {
+        State::Expired if page.owed > 0 => {
+            said.push(t.with(id("remark-short")).str("amount", owed()).to_string());
+        }
+        State::Refunded if page.owed > 0 => {
+            said.push(t.with(id("remark-owed")).str("amount", owed()).to_string());
+        }
+        _ => {}
+    }
+    // Where nothing else says what was returned already.
+    let told = page.state == State::Refunded || (settled && page.owed == 0);
+    if page.returned > 0 && !told {
+        let returned = page.money(page.returned);
+        said.push(
+            t.with(id("remark-back"))
+                .str("amount", returned)
+                .to_string(),
+        );
     }
     said
 }
@@ -102,6 +126,7 @@ pub(super) fn remarks(page: &OrderPage) -> Vec<String> {
 pub(super) fn steps(page: &OrderPage) -> Vec<Step> {
     let t = page.frame.language;
     let reached = match page.state {
+        State::Pending if page.is_lapsed() => return vec![],
         State::Pending => 1,
         State::Paid => 2,
         State::Delivered => 3,

@@ -120,6 +120,7 @@ pub(super) fn order(
         total: money(1990),
         received: if reason.is_some() { 1000 } else { 0 },
         owed: if reason.is_some() { 500 } else { 0 },
+        returned: if reason.is_some() { 300 } else { 0 },
         channel: text.to_owned(),
         can_pay: reason.is_none(),
         created_at_ms: NOW_MS - 60_000,
