@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    io::IoSlice,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::Buf;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, sleep_until};
 
@@ -108,32 +110,43 @@ impl Activity {
 /// `Content-Length`.
 pub(super) struct Counted<B> {
     body: Pin<Box<B>>,
-    in_progress: InProgress,
+    in_progress: Arc<InProgress>,
+}
+
+/// A piece of a body whose request is in progress until it is written: with HTTP/2 a body may be given out whole while its
+/// client's window takes one byte.
+pub(super) struct Piece<D> {
+    data: D,
+    _in_progress: Arc<InProgress>,
 }
 
 impl<B> Counted<B> {
     pub(super) fn new(body: B, in_progress: InProgress) -> Self {
         Self {
             body: Box::pin(body),
-            in_progress,
+            in_progress: Arc::new(in_progress),
         }
     }
 }
 
 impl<B: Body> Body for Counted<B> {
-    type Data = B::Data;
+    type Data = Piece<B::Data>;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Self::Data>, B::Error>>> {
         let poll = self.body.as_mut().poll_frame(cx);
         // hyper asks for a frame only when the client takes what came before.
         if poll.is_ready() {
             self.in_progress.touch();
         }
-        poll
+        let piece = |data| Piece {
+            data,
+            _in_progress: self.in_progress.clone(),
+        };
+        poll.map_ok(|frame| frame.map_data(piece))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -142,6 +155,25 @@ impl<B: Body> Body for Counted<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl<D: Buf> Buf for Piece<D> {
+    fn remaining(&self) -> usize {
+        self.data.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.data.chunk()
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.data.chunks_vectored(slices)
+    }
+
+    /// No touch: a piece is to be taken whole in time, not a byte now and then.
+    fn advance(&mut self, count: usize) {
+        self.data.advance(count);
     }
 }
 
