@@ -218,7 +218,11 @@ async fn buy(
 fn order_number(page: &str) -> Option<String> {
     let word = |c: char| c.is_ascii_digit() || (c.is_ascii_uppercase() && !"ILOU".contains(c));
     page.split(|c: char| !c.is_ascii_alphanumeric())
-        .find(|part| part.len() == 13 && part.starts_with('0') && part.chars().all(word))
+        .find(|part| {
+            part.len() == 13
+                && part.starts_with(|c: char| c.is_ascii_digit())
+                && part.chars().all(word)
+        })
         .map(str::to_owned)
 }
 
