@@ -73,6 +73,11 @@ error-open-address = { $max ->
 }
 error-held = Unpaid orders hold the rest of the stock. Please try again later or order fewer.
 error-held-until = Unpaid orders hold the rest of the stock; some may be free again at { $time }. Please try again then or order fewer.
+error-network-full = Unpaid orders of your network have reached their limit. Please pay them first, or try again later.
+error-network-share = { $max ->
+    [one] Unpaid orders of your network may hold one more at the moment. Please order one.
+   *[other] Unpaid orders of your network may hold { $max } more at the moment. Please order fewer.
+}
 error-busy = Many people are ordering. Please submit again in a few seconds; what you typed is kept.
 
 # An order: where it stands

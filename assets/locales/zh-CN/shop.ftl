@@ -58,6 +58,8 @@ error-open-contact = 该联系方式已有 { $max } 笔未付款订单，请先�
 error-open-address = 您的网络已有 { $max } 笔未付款订单，请先付款或等它们过期。
 error-held = 余下的库存已被未付款订单占用，请稍后再试或减少数量。
 error-held-until = 余下的库存已被未付款订单占用，最早 { $time } 恢复可售。请届时再试或减少数量。
+error-network-full = 您所在网络的未付款订单已达到预留上限，请先付款或稍后再试。
+error-network-share = 您所在网络的未付款订单目前最多还能预留 { $max } 件，请减少数量。
 error-busy = 下单的人较多，请过几秒再提交。您填写的内容已保留。
 
 # 订单页：状态

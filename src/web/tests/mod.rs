@@ -4,6 +4,7 @@
 mod orders;
 mod pages;
 mod refusals;
+mod shares;
 
 use std::{
     net::IpAddr,
