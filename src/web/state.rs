@@ -9,7 +9,7 @@ use super::{
     desk::PaymentDesk,
     limiter::{Lookups, Places},
     shop::events::Events,
-    view::{Frame, Language, Mode, Problem},
+    view::{Frame, Language, Mode, Problem, Texts},
 };
 use crate::{
     actions::Shop,
@@ -65,6 +65,7 @@ pub struct Shared {
     pub(super) notices_of: Places<AddressPrefix>,
     pub(super) events: Events,
     pub(super) lookups: Lookups,
+    pub(super) texts: Texts,
     host: String,
 }
 
@@ -95,6 +96,7 @@ impl WebState {
             notices_of: Places::default(),
             events: Events::default(),
             lookups: Lookups::default(),
+            texts: Texts::default(),
             host,
             shop,
             desk,

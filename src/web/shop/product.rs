@@ -11,7 +11,7 @@ use crate::{
     web::{
         answer::{Answer, FRESH, page},
         state::{Shared, WebState},
-        view::{ChannelOption, FieldError, Language, Problem, ProductPage, Typed, safe_html},
+        view::{ChannelOption, FieldError, Language, Problem, ProductPage, Typed},
         visit::{Segment, Visit},
     },
 };
@@ -78,7 +78,7 @@ pub(super) fn form_page(
         price: product.price,
         stock: window::stock(stock.available, stock.reserved, free_again),
         delivery: window::delivery(product.kind),
-        text: safe_html(&product.text),
+        text: web.texts.safe_html(&product.text),
         quantity_max,
         hold_minutes: u32::try_from(hold_ms / MINUTE_MS).unwrap_or(u32::MAX),
         channels: channels.collect(),
