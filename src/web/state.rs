@@ -36,6 +36,8 @@ pub struct WebSettings {
     pub language: Language,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<Cidr>,
+    /// Whether the shop listens with TLS: then what comes in the clear, and through no trusted proxy, is sent there.
+    pub https_listens: bool,
     /// Whether `/ledger/checkpoint` is public.
     pub public_checkpoint: bool,
     /// Origins of payment pages, like `https://pay.example`, to which forms may lead (`form-action`). One that is no origin
