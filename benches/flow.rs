@@ -313,9 +313,9 @@ async fn bare_server(tls: &Path) -> f64 {
                 stream.set_nodelay(true).unwrap();
                 let stream = acceptor.accept(stream).await.unwrap();
                 let page = hyper::service::service_fn(async |_| {
-                    Ok::<_, std::convert::Infallible>(http::Response::new(Full::from(
-                        Bytes::from_static(&[b'x'; 6 * 1_024]),
-                    )))
+                    Ok::<http::Response<Full<Bytes>>, std::convert::Infallible>(
+                        http::Response::new(Full::from(Bytes::from_static(&[b'x'; 6 * 1_024]))),
+                    )
                 });
                 let _ = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), page)

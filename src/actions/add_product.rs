@@ -1,7 +1,7 @@
 //! The merchant's goods: made, changed, shown, hidden.
 
 use super::open_shop::Shop;
-use crate::domain::{Money, Pool, Product, ProductKind, Slug};
+use crate::domain::{Currency, Money, Pool, Product, ProductKind, Slug};
 use crate::limits;
 use crate::store::{Fault, Rows, WriteError};
 
@@ -72,7 +72,7 @@ impl Shop {
             visible: true,
             created_at_ms: self.clock.now_ms(),
         };
-        let product = self.changed(bare, change)?;
+        let product = changed(bare, change, self.policy.currency)?;
         let (_, wrapped_key) = self.vault.new_pool_key(slug.as_str().as_bytes());
         let pool = Pool {
             slug,
@@ -110,21 +110,16 @@ impl Shop {
         slug: &Slug,
         change: ProductChange,
     ) -> Result<Product, ProductError> {
-        let before = self
-            .product(slug)
-            .map_err(|fault| ProductError::Store(fault.to_string()))?;
-        let product = self.changed(
-            before.ok_or_else(|| ProductError::Unknown(slug.clone()))?,
-            change,
-        )?;
-        let changed = product.clone();
-        let write = self
-            .store
-            .write(move |tx| -> Result<(), WriteError<ProductError>> {
-                Ok(tx.put_product(&product)?)
-            });
-        write.wait().map_err(refusal)?;
-        Ok(changed)
+        let (slug, currency) = (slug.clone(), self.policy.currency);
+        let write = self.store.write(move |tx| {
+            let before = tx
+                .product(&slug)?
+                .ok_or_else(|| WriteError::Refused(ProductError::Unknown(slug.clone())))?;
+            let product = changed(before, change.clone(), currency).map_err(WriteError::Refused)?;
+            tx.put_product(&product)?;
+            Ok(product)
+        });
+        write.wait().map_err(refusal)
     }
 
     /// A product.
@@ -142,46 +137,46 @@ impl Shop {
     pub fn products(&self) -> Result<Vec<Product>, Fault> {
         self.store.read()?.products()
     }
+}
 
-    fn changed(
-        &self,
-        mut product: Product,
-        change: ProductChange,
-    ) -> Result<Product, ProductError> {
-        if let Some(title) = change.title {
-            product.title = title;
-        }
-        if let Some(title) = change.title_en {
-            product.title_en = Some(title).filter(|title| !title.is_empty());
-        }
-        if let Some(price) = change.price {
-            product.price = price;
-        }
-        if let Some(text) = change.text {
-            product.text = text;
-        }
-        if let Some(visible) = change.visible {
-            product.visible = visible;
-        }
-        let title_fits = |title: &str| {
-            !title.trim().is_empty()
-                && title.len() <= limits::TITLE_BYTES_MAX
-                && !title.chars().any(char::is_control)
-        };
-        if !title_fits(&product.title) || !product.title_en.as_deref().is_none_or(title_fits) {
-            return Err(ProductError::Title);
-        }
-        if product.price.amount <= 0 || product.price.amount > limits::AMOUNT_MAX {
-            return Err(ProductError::Price);
-        }
-        if product.price.currency != self.policy.currency {
-            return Err(ProductError::Currency);
-        }
-        if product.text.len() > limits::PRODUCT_TEXT_BYTES_MAX {
-            return Err(ProductError::Text);
-        }
-        Ok(product)
+fn changed(
+    mut product: Product,
+    change: ProductChange,
+    currency: Currency,
+) -> Result<Product, ProductError> {
+    if let Some(title) = change.title {
+        product.title = title;
     }
+    if let Some(title) = change.title_en {
+        product.title_en = Some(title).filter(|title| !title.is_empty());
+    }
+    if let Some(price) = change.price {
+        product.price = price;
+    }
+    if let Some(text) = change.text {
+        product.text = text;
+    }
+    if let Some(visible) = change.visible {
+        product.visible = visible;
+    }
+    let title_fits = |title: &str| {
+        !title.trim().is_empty()
+            && title.len() <= limits::TITLE_BYTES_MAX
+            && !title.chars().any(char::is_control)
+    };
+    if !title_fits(&product.title) || !product.title_en.as_deref().is_none_or(title_fits) {
+        return Err(ProductError::Title);
+    }
+    if product.price.amount <= 0 || product.price.amount > limits::AMOUNT_MAX {
+        return Err(ProductError::Price);
+    }
+    if product.price.currency != currency {
+        return Err(ProductError::Currency);
+    }
+    if product.text.len() > limits::PRODUCT_TEXT_BYTES_MAX {
+        return Err(ProductError::Text);
+    }
+    Ok(product)
 }
 
 fn refusal(error: WriteError<ProductError>) -> ProductError {

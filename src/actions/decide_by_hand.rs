@@ -103,6 +103,9 @@ impl Shop {
             } else {
                 OrderState::Refunding
             };
+            if order.state == OrderState::Refunding && order.owed() == 0 {
+                order.state = OrderState::Refunded;
+            }
             if tell_merchant && order.owed() > 0 {
                 tx.promise(EffectKind::RefundDue, order.id)?;
             }
@@ -174,7 +177,8 @@ fn settle_short_payments(order: &mut Order) {
         .iter_mut()
         .filter(|payment| payment.outcome == Short)
     {
-        let accepted = payment.amount.min(missing);
+        // What was sent back does not pay any more.
+        let accepted = (payment.amount - payment.returned).min(missing);
         missing -= accepted;
         payment.outcome = Settled {
             surplus: payment.amount - accepted,

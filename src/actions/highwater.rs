@@ -180,10 +180,12 @@ fn keep(path: &Path, shared: &(Mutex<Pending>, Condvar)) {
         }
         let note = state.note.take().unwrap_or_default();
         drop(state);
-        if let Err(error) = replace(path, &note) {
-            tracing::error!(%error, "ledger.highwater could not be written");
+        let failed = replace(path, &note);
+        let mut state = pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = failed {
+            tracing::error!(%error, "ledger.highwater could not be written; it is tried again");
+            state.note.get_or_insert(note);
         }
-        let state = pending.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = changed.wait_timeout_while(state, PAUSE, |state| !state.stop);
         drop(waited);
     }

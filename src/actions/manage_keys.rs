@@ -1,11 +1,13 @@
 //! Keys in stock: listed without being shown, found by their text, withdrawn.
 
+use std::collections::BTreeMap;
+
 use super::deliver::slot_row;
 use super::import_keys::decode::mask;
 use super::open_shop::Shop;
-use crate::domain::{OrderId, Secret, SlotRef, Slug, seams::random};
+use crate::domain::{OrderId, Pool, Secret, SlotRef, Slug, seams::random};
 use crate::ledger::entry::{Body, SlotList, Why};
-use crate::store::{Fault, Held, Rows, WriteError};
+use crate::store::{Fault, Held, Rows, Tx, WriteError};
 
 /// A key in a list. Its text is masked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,30 +122,32 @@ impl Shop {
             .ok_or(KeyError::Slots)?;
         let (slots, vault, chain) = (slots.to_vec(), self.vault.clone(), self.chain.clone());
         let write = self.store.write(move |tx| {
+            let mut pools: BTreeMap<Slug, Pool> = BTreeMap::new();
             for slot in &slots {
-                let batch = tx
-                    .batch(slot.batch)?
-                    .filter(|batch| slot.index < batch.count);
-                let batch = batch.ok_or(WriteError::Refused(KeyError::Slot(*slot)))?;
-                if let Some(held) = tx.held(*slot)? {
-                    return Err(WriteError::Refused(KeyError::Taken(
-                        *slot,
-                        state(Some(held)),
-                    )));
+                let slug = voidable(tx, *slot)?;
+                if !pools.contains_key(&slug) {
+                    let pool = tx
+                        .pool(&slug)?
+                        .ok_or(Fault::Invariant("a product has its pool"))?;
+                    pools.insert(slug.clone(), pool);
                 }
-                let slug = Slug::parse(&batch.slug)
-                    .map_err(|_| Fault::Invariant("a batch names its product"))?;
-                let mut pool = tx
-                    .pool(&slug)?
-                    .ok_or(Fault::Invariant("a product has its pool"))?;
-                tx.remove_returned(&slug, *slot)?;
-                tx.put_held(*slot, Some(Held::Void))?;
+                let pool = pools
+                    .get_mut(&slug)
+                    .ok_or(Fault::Invariant("it was just put there"))?;
                 pool.available = pool
                     .available
                     .checked_sub(1)
                     .ok_or(Fault::Invariant("a pool counts its slots"))?;
                 pool.void += 1;
-                tx.put_pool(&pool)?;
+            }
+            for slot in &slots {
+                for slug in pools.keys() {
+                    tx.remove_returned(slug, *slot)?;
+                }
+                tx.put_held(*slot, Some(Held::Void))?;
+            }
+            for pool in pools.values() {
+                tx.put_pool(pool)?;
             }
             let mut rest = list.clone();
             while !rest.is_empty() {
@@ -192,6 +196,21 @@ impl Shop {
             order: held.and_then(Held::order),
         })
     }
+}
+
+/// The product of a slot that is there and available.
+fn voidable(tx: &Tx<'_>, slot: SlotRef) -> Result<Slug, WriteError<KeyError>> {
+    let batch = tx
+        .batch(slot.batch)?
+        .filter(|batch| slot.index < batch.count);
+    let batch = batch.ok_or(WriteError::Refused(KeyError::Slot(slot)))?;
+    if let Some(held) = tx.held(slot)? {
+        return Err(WriteError::Refused(KeyError::Taken(
+            slot,
+            state(Some(held)),
+        )));
+    }
+    Ok(Slug::parse(&batch.slug).map_err(|_| Fault::Invariant("a batch names its product"))?)
 }
 
 fn state(held: Option<Held>) -> &'static str {

@@ -140,10 +140,10 @@ impl Shop {
         let install: [u8; 16] = random(&*entropy);
         let root = RootKey::create(dir, &*entropy)?;
         let check = root.check_value();
-        let vault = Arc::new(Vault::open(dir, root, install, entropy)?);
-        let (chain, founded, seed) = Chain::found(&vault, &origin);
         let options = options(&database);
-        vault.prepare_month(&month_of(options.clock.now_ms()))?;
+        let month = month_of(options.clock.now_ms());
+        let vault = Arc::new(Vault::create(dir, root, install, entropy, &month)?);
+        let (chain, founded, seed) = Chain::found(&vault, &origin);
         create_file(&database)?;
         let rows = [
             ("install", install.to_vec()),

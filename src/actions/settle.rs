@@ -166,21 +166,22 @@ impl Cashbook {
                     "transaction is recorded for order {known}; now it names {} with {paid}",
                     claim.order
                 );
-                if self.tell_merchant {
-                    tx.promise(EffectKind::PaymentConflict, order.id)?;
-                }
                 self.keep(tx, claim, order, settled(Verdict::Conflict, why, false))
             }
         }
     }
 
     fn dispute(&self, tx: &mut Tx<'_>, claim: &Claim, before: Order) -> Result<Settled, Refusal> {
-        if before.state == OrderState::Pending {
+        let waits = matches!(before.state, OrderState::Pending | OrderState::Expired);
+        if waits && before.reason != Some(Reason::ProviderDisagrees) {
             let order = Order {
                 reason: Some(Reason::ProviderDisagrees),
                 ..before.clone()
             };
             tx.put_order(&order, Some(&before))?;
+            if self.tell_merchant {
+                tx.promise(EffectKind::PaymentDisputed, order.id)?;
+            }
         }
         let why = "the notice says paid, the provider asked says no".to_owned();
         self.keep(
@@ -232,7 +233,8 @@ impl Cashbook {
         if pays {
             order.paid_at_ms = Some(now_ms);
         }
-        if decided.state == OrderState::Delivered && pays {
+        let handed_out = before.state == OrderState::Delivered;
+        if decided.state == OrderState::Delivered && pays && !handed_out {
             counter.hand_out(tx, &mut order, &private, &key)?;
         } else {
             self.leave_waiting(tx, &mut order, decided.state)?;
@@ -265,7 +267,7 @@ impl Cashbook {
         Ok(())
     }
 
-    /// Keeps the notice with what was decided and why.
+    /// Keeps the notice with what was decided and why. A provider that comes again with what was not accepted adds nothing.
     fn keep(
         &self,
         tx: &mut Tx<'_>,
@@ -273,6 +275,12 @@ impl Cashbook {
         order: &Order,
         decided: Settled,
     ) -> Result<Settled, Refusal> {
+        if !decided.accepted
+            && decided.verdict != Verdict::Short
+            && !self.is_first(tx, claim, order, decided.verdict)?
+        {
+            return Ok(decided);
+        }
         let id = order.id.0.to_be_bytes();
         let key = self
             .vault
@@ -291,7 +299,36 @@ impl Cashbook {
                 raw,
             ),
         })?;
+        if self.tell_merchant && decided.verdict == Verdict::Conflict {
+            tx.promise(EffectKind::PaymentConflict, order.id)?;
+        }
         Ok(decided)
+    }
+
+    /// Whether this very refusal is new; remembers it.
+    fn is_first(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        order: &Order,
+        verdict: Verdict,
+    ) -> Result<bool, Fault> {
+        let refusal = format!(
+            "{}\n{}\n{}\n{}\n{}",
+            claim.channel,
+            claim.transaction,
+            order.id,
+            claim.amount,
+            verdict.as_str()
+        );
+        let fingerprint = self
+            .vault
+            .fingerprint("refused payment", refusal.as_bytes());
+        let first = tx.payment(&fingerprint)?.is_none();
+        if first {
+            tx.put_payment(&fingerprint, order.id)?;
+        }
+        Ok(first)
     }
 }
 

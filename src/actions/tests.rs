@@ -196,6 +196,108 @@ async fn a_person_who_accepts_a_short_payment_has_the_sale_say_what_was_paid() {
 }
 
 #[tokio::test]
+async fn a_second_payment_does_not_throw_an_order_out_of_the_queue() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 1);
+    let late = shop.order("steam").await;
+    shop.clock.advance_ms(31 * MINUTE_MS);
+    shop.shop.expire_due().await.unwrap();
+    shop.shop
+        .void_keys(&[crate::domain::SlotRef { batch: 0, index: 0 }], "bad")
+        .unwrap();
+    shop.shop.settle(shop.claim(&late, "T1")).await.unwrap();
+    let second = shop.shop.settle(shop.claim(&late, "T2")).await.unwrap();
+    assert_eq!((second.verdict, second.accepted), (Verdict::Surplus, true));
+    assert_eq!(
+        state_of(&shop, &late),
+        (OrderState::Paid, Some(Reason::NoStock))
+    );
+    shop.stock("steam", "MORE", 1);
+    assert_eq!(shop.shop.deliver_waiting().await.unwrap(), 1);
+    assert_eq!(shop.shop.order(late.id).unwrap().unwrap().owed(), 1_990);
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn a_payment_heard_of_after_a_delivery_by_hand_is_that_orders_own() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 2);
+    let order = shop.order("steam").await;
+    shop.shop
+        .deliver_by_hand(order.id, "seen at the provider")
+        .unwrap();
+    let settled = shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    assert_eq!(
+        (settled.verdict, settled.accepted),
+        (Verdict::Settled, true)
+    );
+    let after = shop.shop.order(order.id).unwrap().unwrap();
+    assert_eq!(
+        (after.owed(), after.slots.len()),
+        (0, 1),
+        "nothing to return, and one key"
+    );
+    let second = shop.shop.settle(shop.claim(&order, "T2")).await.unwrap();
+    assert_eq!(second.verdict, Verdict::Surplus);
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn a_conflict_that_comes_again_raises_one_alarm() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 3);
+    let (first, second) = (shop.order("steam").await, shop.order("steam").await);
+    shop.shop.settle(shop.claim(&first, "T1")).await.unwrap();
+    for _ in 0..6 {
+        let conflict = shop.shop.settle(shop.claim(&second, "T1")).await.unwrap();
+        assert_eq!(
+            (conflict.verdict, conflict.accepted),
+            (Verdict::Conflict, false)
+        );
+    }
+    let alarms = shop.shop.effects(100).unwrap();
+    assert_eq!(
+        alarms
+            .iter()
+            .filter(|effect| effect.kind == crate::domain::EffectKind::PaymentConflict)
+            .count(),
+        1
+    );
+    assert_eq!(shop.shop.notices(None, 100).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_silence_of_two_days_is_admitted_and_no_gap_for_auditors() {
+    let shop = TestShop::new();
+    assert!(
+        !shop.shop.heartbeat().await.unwrap(),
+        "the shop was just opened"
+    );
+    shop.clock.advance_ms(48 * 60 * MINUTE_MS);
+    assert!(shop.shop.heartbeat().await.unwrap());
+    let row = shop.shop.store().read().unwrap().entry(1).unwrap().unwrap();
+    assert!(
+        String::from_utf8(row.line)
+            .unwrap()
+            .contains("\"down_ms\":172800000,")
+    );
+}
+
+#[tokio::test]
+async fn who_held_a_reservation_is_not_kept_once_it_ended() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 1);
+    let order = shop.order("steam").await;
+    assert_ne!(order.holder.contact, [0; 16]);
+    shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    let kept = shop.shop.order(order.id).unwrap().unwrap().holder;
+    assert_eq!(
+        (kept.contact, kept.address.0, kept.host.0),
+        ([0; 16], [0; 8], [0; 8])
+    );
+}
+
+#[tokio::test]
 async fn a_cancelled_order_that_is_paid_anyway_waits_to_be_returned() {
     let shop = TestShop::new();
     shop.stock("steam", "KEY", 1);

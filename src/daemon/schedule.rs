@@ -36,6 +36,7 @@ pub(super) fn start(
     tasks.spawn(expire(shop.clone(), first_round, ending.clone()));
     tasks.spawn(flush_refused(shop.clone(), ending.clone()));
     tasks.spawn(heartbeat(shop.clone(), ending.clone()));
+    tasks.spawn(deliver_waiting(shop.clone(), ending.clone()));
     tasks.spawn(prepare_month(shop.clone(), ending.clone()));
     tasks.spawn(count_orders(shop.clone(), metrics.clone(), ending.clone()));
     tasks.spawn(systemd::watch(shop.clone(), ending.clone()));
@@ -107,17 +108,29 @@ async fn flush_refused(shop: Arc<Shop>, ending: Ending) {
     }
 }
 
-/// The first look is at the start, and admits an outage.
+/// The first look is at the start.
 async fn heartbeat(shop: Arc<Shop>, ending: Ending) {
     let mut tick = every(HOUR);
-    let mut started = true;
     while next(&mut tick, &ending).await {
-        match shop.heartbeat(started).await {
+        match shop.heartbeat().await {
             Ok(true) => tracing::info!(ledger.size = shop.chain().latest().size, "heartbeat"),
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the ledger got no heartbeat"),
         }
-        started = false;
+    }
+}
+
+/// Stock also comes back by hand, and an import may have ended with the daemon: those who wait are looked at every minute too.
+async fn deliver_waiting(shop: Arc<Shop>, ending: Ending) {
+    let mut tick = every(MINUTE);
+    while next(&mut tick, &ending).await {
+        match shop.deliver_waiting().await {
+            Ok(0) => {}
+            Ok(orders) => tracing::info!(orders, "orders that waited for goods were delivered"),
+            Err(error) => {
+                tracing::error!(%error, "orders that wait for goods were not looked at");
+            }
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub enum EffectKind {
     RefundDue,
     /// A known transaction came with other content.
     PaymentConflict,
+    /// A notice says paid, and the provider, asked, does not.
+    PaymentDisputed,
 }
 
 /// A promise: it exists until it was kept, or given up by a person.
@@ -48,6 +50,7 @@ impl EffectKind {
             Self::OrderQueued => "order.queued",
             Self::RefundDue => "refund.due",
             Self::PaymentConflict => "payment.conflict",
+            Self::PaymentDisputed => "payment.disputed",
         }
     }
 }

@@ -1,17 +1,17 @@
 //! Whether a connection is in use: a request is in progress until the last byte of its answer.
 
 use std::{
+    collections::BTreeMap,
+    io::IoSlice,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
+use bytes::Buf;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::serve::Timeouts;
 
@@ -19,50 +19,90 @@ use super::serve::Timeouts;
 const LINGER: Duration = Duration::from_secs(5);
 
 /// Whether a connection is in use, and since when it is not.
-pub(super) struct Activity {
-    started: Instant,
-    in_progress: AtomicU32,
-    /// Milliseconds after `started`.
-    last_ms: AtomicU64,
-    has_served: AtomicBool,
+pub(super) struct Activity(Mutex<State>);
+
+struct State {
+    /// When the last request ended.
+    last: Instant,
+    has_served: bool,
+    /// When each request in progress came on last, by its number on this connection. Each for itself: a client must not hold
+    /// one answer for ever by asking for others meanwhile.
+    requests: BTreeMap<u64, Instant>,
+    next: u64,
+}
+
+/// Why a connection is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quiet {
+    /// Nothing is in progress.
+    Idle,
+    /// An answer does not come on: an HTTP/2 client may read its connection and yet take nothing of an answer (a flow control
+    /// window of 0), which no write to the stream shows.
+    Stalled,
 }
 
 impl Activity {
     pub(super) fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            in_progress: AtomicU32::new(0),
-            last_ms: AtomicU64::new(0),
-            has_served: AtomicBool::new(false),
-        }
+        Self(Mutex::new(State {
+            last: Instant::now(),
+            has_served: false,
+            requests: BTreeMap::new(),
+            next: 0,
+        }))
     }
 
     pub(super) fn touch(&self) {
-        let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_ms.store(elapsed_ms, Ordering::Relaxed);
+        self.state().last = Instant::now();
     }
 
-    /// Ready once nothing has been in progress for as long as a connection in its state is kept.
-    pub(super) async fn quiet(&self, timeouts: &Timeouts, is_ending: bool) {
+    /// Ready once nothing has been in progress for as long as a connection in its state is kept, or an answer in progress has
+    /// not come on for `answer_stall`, where there is such a bound.
+    pub(super) async fn quiet(
+        &self,
+        timeouts: &Timeouts,
+        answer_stall: Option<Duration>,
+        is_ending: bool,
+    ) -> Quiet {
         loop {
-            let kept = match (is_ending, self.has_served.load(Ordering::Relaxed)) {
-                (true, _) => LINGER,
-                (false, false) => timeouts.header_read,
-                (false, true) => timeouts.idle,
-            };
-            if self.in_progress.load(Ordering::Relaxed) > 0 {
-                sleep(kept).await;
-                continue;
-            }
-            let last = Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
-            let until = self.started + last + kept;
             let now = Instant::now();
-            if now >= until {
-                return;
+            // A request may come, or come and go, meanwhile, after which other times count.
+            let look_again =
+                now + answer_stall.map_or(timeouts.idle, |stall| stall.min(timeouts.idle));
+            let (until, quiet) = self.next_look(timeouts, answer_stall, is_ending, now);
+            match quiet {
+                Some(quiet) if now >= until => return quiet,
+                _ => sleep_until(until.min(look_again)).await,
             }
-            // A first request may come and go meanwhile, after which `idle` counts.
-            sleep_until(until.min(now + timeouts.idle)).await;
         }
+    }
+
+    /// When something is to be decided, and what, if nothing happens until then.
+    fn next_look(
+        &self,
+        timeouts: &Timeouts,
+        answer_stall: Option<Duration>,
+        is_ending: bool,
+        now: Instant,
+    ) -> (Instant, Option<Quiet>) {
+        let state = self.state();
+        let kept = match (is_ending, state.has_served) {
+            (true, _) => LINGER,
+            (false, false) => timeouts.header_read,
+            (false, true) => timeouts.idle,
+        };
+        match (state.requests.values().min(), answer_stall) {
+            (None, _) => (state.last + kept, Some(Quiet::Idle)),
+            (Some(_), None) => (now + kept, None),
+            (Some(oldest), Some(stall)) if *oldest + stall <= now + kept => {
+                (*oldest + stall, Some(Quiet::Stalled))
+            }
+            (Some(_), Some(_)) => (now + kept, None),
+        }
+    }
+
+    /// No state is left half changed by a panic: each change is one assignment.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,27 +110,43 @@ impl Activity {
 /// `Content-Length`.
 pub(super) struct Counted<B> {
     body: Pin<Box<B>>,
-    _in_progress: InProgress,
+    in_progress: Arc<InProgress>,
+}
+
+/// A piece of a body whose request is in progress until it is written: with HTTP/2 a body may be given out whole while its
+/// client's window takes one byte.
+pub(super) struct Piece<D> {
+    data: D,
+    _in_progress: Arc<InProgress>,
 }
 
 impl<B> Counted<B> {
     pub(super) fn new(body: B, in_progress: InProgress) -> Self {
         Self {
             body: Box::pin(body),
-            _in_progress: in_progress,
+            in_progress: Arc::new(in_progress),
         }
     }
 }
 
 impl<B: Body> Body for Counted<B> {
-    type Data = B::Data;
+    type Data = Piece<B::Data>;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.body.as_mut().poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Self::Data>, B::Error>>> {
+        let poll = self.body.as_mut().poll_frame(cx);
+        // hyper asks for a frame only when the client takes what came before.
+        if poll.is_ready() {
+            self.in_progress.touch();
+        }
+        let piece = |data| Piece {
+            data,
+            _in_progress: self.in_progress.clone(),
+        };
+        poll.map_ok(|frame| frame.map_data(piece))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -102,20 +158,52 @@ impl<B: Body> Body for Counted<B> {
     }
 }
 
+impl<D: Buf> Buf for Piece<D> {
+    fn remaining(&self) -> usize {
+        self.data.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.data.chunk()
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.data.chunks_vectored(slices)
+    }
+
+    /// No touch: a piece is to be taken whole in time, not a byte now and then.
+    fn advance(&mut self, count: usize) {
+        self.data.advance(count);
+    }
+}
+
 /// One request in progress, until dropped.
-pub(super) struct InProgress(Arc<Activity>);
+pub(super) struct InProgress {
+    activity: Arc<Activity>,
+    number: u64,
+}
 
 impl InProgress {
     pub(super) fn new(activity: Arc<Activity>) -> Self {
-        activity.in_progress.fetch_add(1, Ordering::Relaxed);
-        activity.has_served.store(true, Ordering::Relaxed);
-        Self(activity)
+        let mut state = activity.state();
+        let number = state.next;
+        state.next += 1;
+        state.has_served = true;
+        state.requests.insert(number, Instant::now());
+        drop(state);
+        Self { activity, number }
+    }
+
+    fn touch(&self) {
+        let mut state = self.activity.state();
+        state.requests.insert(self.number, Instant::now());
     }
 }
 
 impl Drop for InProgress {
     fn drop(&mut self) {
-        self.0.touch();
-        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
+        let mut state = self.activity.state();
+        state.last = Instant::now();
+        state.requests.remove(&self.number);
     }
 }

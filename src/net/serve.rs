@@ -26,7 +26,7 @@ use tower::{Service, ServiceExt};
 
 use super::{
     BoxError, Peer,
-    activity::{Activity, Counted, InProgress},
+    activity::{Activity, Counted, InProgress, Quiet},
     listen::{Accepted, Listener},
     places::{Place, Places},
     stall::Stall,
@@ -61,6 +61,9 @@ pub struct Timeouts {
     pub idle: Duration,
     /// How long what is written may stay untaken.
     pub write_stall: Duration,
+    /// How long an answer to a remote client may not come on: longer than a handler takes, and than the distance of heartbeats on
+    /// a stream of events.
+    pub answer_stall: Duration,
     /// How often a quiet HTTP/2 connection is asked whether it lives, and how long it has to answer.
     pub ping: Duration,
     /// How long requests in progress have to end after the shutdown signal.
@@ -90,6 +93,7 @@ impl Default for Timeouts {
             header_read: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             write_stall: Duration::from_secs(30),
+            answer_stall: Duration::from_secs(60),
             ping: Duration::from_secs(20),
             drain: Duration::from_secs(20),
         }
@@ -362,6 +366,11 @@ async fn speak<T, S, B>(
         &server.http1
     };
     let mut http = pin!(builder.serve_connection(TokioIo::new(stream), http_service));
+    // A command of the machine's owner may say nothing for long.
+    let answer_stall = match peer {
+        Peer::Remote { .. } => Some(server.timeouts.answer_stall),
+        Peer::Local => None,
+    };
     let mut is_ending = false;
     loop {
         tokio::select! {
@@ -377,7 +386,11 @@ async fn speak<T, S, B>(
                 }
                 http.as_mut().graceful_shutdown();
             }
-            () = activity.quiet(&server.timeouts, is_ending) => {
+            quiet = activity.quiet(&server.timeouts, answer_stall, is_ending) => {
+                if quiet == Quiet::Stalled {
+                    tracing::debug!(?peer, "connection cut: an answer was not taken");
+                    return;
+                }
                 if is_ending {
                     return;
                 }

@@ -4,6 +4,7 @@ use std::{convert::Infallible, path::Path, sync::Mutex};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Full};
+use hyper::client::conn::http2::SendRequest;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
@@ -27,6 +28,7 @@ fn patient() -> Timeouts {
         header_read: NEVER,
         idle: NEVER,
         write_stall: NEVER,
+        answer_stall: NEVER,
         ping: NEVER,
         drain: NEVER,
     }
@@ -386,6 +388,139 @@ async fn an_http2_connection_that_asks_nothing_is_closed() {
     .unwrap();
     let _ = timeout(NEVER, connection).await.expect("the server closes");
     server.end().await;
+}
+
+/// A client over HTTP/2 that takes `window` bytes of any answer's body, but answers pings: its sender and its connection's
+/// task.
+async fn that_takes(
+    server: &Running,
+    dir: &Path,
+    window: u32,
+) -> (SendRequest<Empty<Bytes>>, JoinHandle<()>) {
+    let stream = shake(server, dir, b"h2").await;
+    let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(window)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    let connection = tokio::spawn(async move {
+        // A reset is an end too.
+        let _ = connection.await;
+    });
+    (sender, connection)
+}
+
+#[tokio::test]
+async fn an_http2_answer_whose_client_opens_no_window_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let timeouts = Timeouts {
+        answer_stall: SHORT,
+        ..patient()
+    };
+    let server = over_tls(dir.path(), timeouts).await;
+    let (mut sender, connection) = that_takes(&server, dir.path(), 0).await;
+    let answer = sender.send_request(ask()).await.unwrap();
+    let body = timeout(NEVER / 4, answer.into_body().collect()).await;
+    assert!(body.expect("the server cuts").is_err());
+    timeout(NEVER / 4, connection).await.unwrap().unwrap();
+    server.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_is_not_held_by_asking_for_others_on_its_connection() {
+    // With a window of one byte hyper gives the body out whole, and h2 holds it.
+    for window in [0, 1] {
+        let dir = tempfile::tempdir().unwrap();
+        let timeouts = Timeouts {
+            answer_stall: SHORT * 3,
+            ..patient()
+        };
+        let server = over_tls(dir.path(), timeouts).await;
+        let (mut sender, connection) = that_takes(&server, dir.path(), window).await;
+        let held = sender.send_request(ask()).await.unwrap();
+        let others = tokio::spawn(async move {
+            // Each is given up at once, so that there are never too many.
+            while sender.send_request(ask()).await.is_ok() {
+                sleep(SHORT / 6).await;
+            }
+        });
+        timeout(NEVER / 4, connection)
+            .await
+            .expect("the server cuts")
+            .unwrap();
+        others.await.unwrap();
+        drop(held);
+        server.end().await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_on_slowly_is_not_cut() {
+    let stall = SHORT * 5;
+    let body = || {
+        let frames = futures_util::stream::unfold(0, |sent| async move {
+            sleep(SHORT).await;
+            let frame = hyper::body::Frame::data(Bytes::from_static(b"."));
+            (sent < 10).then_some((Ok::<_, Infallible>(frame), sent + 1))
+        });
+        http_body_util::StreamBody::new(Box::pin(frames))
+    };
+    let service = tower::service_fn(move |_: Request<Incoming>| async move {
+        Ok::<_, Infallible>(Response::new(body()))
+    });
+    let listener = Listener::plain("127.0.0.1:0".parse().unwrap())
+        .await
+        .unwrap();
+    let address = listener.local().tcp().unwrap();
+    let timeouts = Timeouts {
+        answer_stall: stall,
+        ..patient()
+    };
+    tokio::spawn(serve(
+        vec![listener],
+        service,
+        ServeLimits::default(),
+        timeouts,
+        std::future::pending(),
+    ));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let got = until_closed(&mut stream, CLOSE).await;
+    assert_eq!(got.matches("1\r\n.\r\n").count(), 10, "{got}");
+}
+
+#[tokio::test]
+async fn a_command_of_the_owner_may_say_nothing_for_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("admin.sock");
+    let release = Arc::new(Notify::new());
+    let timeouts = Timeouts {
+        idle: SHORT / 6,
+        answer_stall: SHORT / 6,
+        ..patient()
+    };
+    let listener = Listener::unix(&path).await.unwrap();
+    let server = start(listener, ServeLimits::default(), timeouts, release.clone());
+    let wait = Request::get("/wait").body(Empty::<Bytes>::new()).unwrap();
+    let mut answer = std::pin::pin!(admin_client::request(&path, wait));
+    let waited = timeout(SHORT * 2, answer.as_mut()).await;
+    assert!(waited.is_err(), "neither answered nor cut");
+    release.notify_one();
+    assert_eq!(answer.await.unwrap().status(), 200);
+    server.end().await;
+}
+
+async fn over_tls(dir: &Path, timeouts: Timeouts) -> Running {
+    let tls = TlsServer::self_signed(dir, "shop.example").unwrap();
+    let listener = Listener::tls("127.0.0.1:0".parse().unwrap(), tls)
+        .await
+        .unwrap();
+    start(listener, ServeLimits::default(), timeouts, Arc::default())
+}
+
+fn ask() -> Request<Empty<Bytes>> {
+    Request::get("https://shop.example/")
+        .body(Empty::new())
+        .unwrap()
 }
 
 #[tokio::test]

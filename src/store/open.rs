@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use redb::{Builder, Database};
 
@@ -15,8 +16,9 @@ use crate::domain::Clock;
 /// Number of the stored form. Newer data is refused by name; older data is migrated.
 pub const SCHEMA: u32 = 1;
 
-/// Opens the database over its storage, each time anew: a file, or a test's backend.
-pub type Storage = Arc<dyn Fn(&mut Builder) -> Result<Database, redb::DatabaseError> + Send + Sync>;
+/// Opens the database over its storage, each time anew: a file, or a test's backend. Only where the flag says so it may make one.
+pub type Storage =
+    Arc<dyn Fn(&mut Builder, bool) -> Result<Database, redb::DatabaseError> + Send + Sync>;
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -29,6 +31,8 @@ pub struct Options {
     pub group_max: usize,
     /// Closures waiting at most; beyond it a write is refused as busy.
     pub queue_max: usize,
+    /// Pause between attempts to reopen the database after a disk error.
+    pub reopen_pause: Duration,
     /// The time of each batch.
     pub clock: Arc<dyn Clock>,
 }
@@ -67,12 +71,19 @@ impl Options {
     /// A store in the file at `path`.
     pub fn file(path: &Path, cache_bytes: usize, clock: Arc<dyn Clock>) -> Self {
         let path = path.to_owned();
-        let storage: Storage = Arc::new(move |builder| builder.create(&path));
+        let storage: Storage = Arc::new(move |builder, new| {
+            if new {
+                builder.create(&path)
+            } else {
+                builder.open(&path)
+            }
+        });
         Self {
             storage,
             cache_bytes,
             group_max: 512,
             queue_max: 8_192,
+            reopen_pause: Duration::from_millis(100),
             clock,
         }
     }
@@ -105,7 +116,7 @@ pub(super) fn open(
 ) -> Result<Database, OpenError> {
     let mut builder = Builder::new();
     builder.set_cache_size(options.cache_bytes);
-    let database = (options.storage)(&mut builder).map_err(refused)?;
+    let database = (options.storage)(&mut builder, first.is_some()).map_err(refused)?;
     match first {
         Some(rows) => create(&database, rows)?,
         None => check_schema(&database)?,

@@ -25,12 +25,13 @@ fn options(storage: Storage) -> Options {
         cache_bytes: 1 << 20,
         group_max: 16,
         queue_max: 64,
+        reopen_pause: std::time::Duration::from_millis(5),
         clock: Arc::new(Frozen),
     }
 }
 
 fn in_memory() -> Options {
-    options(Arc::new(|builder| {
+    options(Arc::new(|builder, _| {
         builder.create_with_backend(InMemoryBackend::new())
     }))
 }
@@ -212,21 +213,20 @@ impl StorageBackend for FailingDisk {
     }
 }
 
-#[test]
-fn after_a_disk_error_the_store_reopens_and_tells_the_truth_about_the_batch() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("shop.redb");
+/// A store on a disk that fails its next syncs once `broken` is set; its number of failures is set by the test.
+fn on_failing_disk(dir: &std::path::Path) -> (Store, Arc<AtomicBool>, Arc<AtomicI64>) {
+    let path = dir.join("shop.redb");
     create_file(&path).unwrap();
     let (broken, fails_left) = (
         Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicI64::new(2)),
+        Arc::new(AtomicI64::new(0)),
     );
-    let (disk_broken, disk_fails, at) = (broken.clone(), fails_left, path);
-    let storage: Storage = Arc::new(move |builder| {
+    let (disk_broken, disk_fails) = (broken.clone(), fails_left.clone());
+    let storage: Storage = Arc::new(move |builder, _| {
         let file = std::fs::OpenOptions::new()
             .read(true)
             .write(true)
-            .open(&at)
+            .open(&path)
             .map_err(redb::StorageError::from)?;
         let file = redb::backends::FileBackend::new(file)?;
         builder.create_with_backend(FailingDisk {
@@ -236,19 +236,51 @@ fn after_a_disk_error_the_store_reopens_and_tells_the_truth_about_the_batch() {
         })
     });
     let store = Store::create(options(storage), &[], quiet()).unwrap();
-    let put = |value: u8| {
-        store
-            .write(move |tx| -> Result<(), WriteError<()>> { Ok(tx.put_meta("test-0", &[value])?) })
-    };
-    put(1).wait().unwrap();
+    (store, broken, fails_left)
+}
+
+fn put(store: &Store, value: u8) -> Waiting<(), ()> {
+    store.write(move |tx| Ok(tx.put_meta("test-0", &[value])?))
+}
+
+#[test]
+fn a_disk_that_is_away_for_long_comes_back_without_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, broken, fails_left) = on_failing_disk(dir.path());
+    put(&store, 1).wait().unwrap();
+    fails_left.store(i64::MAX, Ordering::SeqCst);
     broken.store(true, Ordering::SeqCst);
-    let told = put(2).wait();
-    let stored = store.read().unwrap().meta("test-0").unwrap();
-    assert_eq!(
-        stored,
-        Some(vec![if told.is_ok() { 2 } else { 1 }]),
-        "what was answered is what is on disk"
+    assert!(
+        put(&store, 2).wait().is_err(),
+        "nothing is promised on a disk that is away"
     );
-    assert!(!store.readonly(), "it is open again");
-    put(3).wait().unwrap();
+    assert!(store.readonly());
+    assert!(matches!(put(&store, 3).wait(), Err(WriteError::ReadOnly)));
+    broken.store(false, Ordering::SeqCst);
+    while store.readonly() {
+        std::thread::yield_now();
+    }
+    put(&store, 4).wait().unwrap();
+    assert_eq!(store.read().unwrap().meta("test-0").unwrap(), Some(vec![4]));
+}
+
+#[test]
+fn after_a_disk_error_the_store_reopens_and_tells_the_truth_about_the_batch() {
+    for fails in 1..12 {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, broken, fails_left) = on_failing_disk(dir.path());
+        put(&store, 1).wait().unwrap();
+        fails_left.store(fails, Ordering::SeqCst);
+        broken.store(true, Ordering::SeqCst);
+        let told = put(&store, 2).wait();
+        let stored = store.read().unwrap().meta("test-0").unwrap();
+        let truth = if told.is_ok() { 2 } else { 1 };
+        assert_eq!(
+            stored,
+            Some(vec![truth]),
+            "what was answered is what is on disk, {fails} failures"
+        );
+        assert!(!store.readonly(), "it is open again");
+        put(&store, 3).wait().unwrap();
+    }
 }

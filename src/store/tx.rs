@@ -10,8 +10,8 @@ use super::records::{
 use super::rows::{HoldKind, Rows, WaitKind};
 use super::{Fault, Head, tables};
 use crate::domain::{
-    ChannelName, Effect, EffectKind, Notice, Order, OrderId, OrderState, Pool, Product, SlotRef,
-    Slug,
+    AddressPrefix, ChannelName, Effect, EffectKind, Holder, HostPrefix, Notice, Order, OrderId,
+    OrderState, Pool, Product, SlotRef, Slug,
 };
 
 /// The write side of a batch. A closure validates first and writes after; when it refuses after a write, the writer takes the
@@ -220,9 +220,14 @@ impl<'t> Tx<'t> {
     pub fn put_order(&mut self, order: &Order, before: Option<&Order>) -> Result<(), Fault> {
         self.wrote = true;
         self.touched.push(order.id);
+        let mut stored = order.clone();
+        if order.state != OrderState::Pending {
+            // Who held a reservation is nobody's business once it ended.
+            stored.holder = NOBODY;
+        }
         self.tables
             .orders
-            .insert(order.id.0, encode(&OrderV1::from(order)).as_slice())?;
+            .insert(order.id.0, encode(&OrderV1::from(&stored)).as_slice())?;
         let was_open = before.filter(|before| before.state == OrderState::Pending);
         let is_open = Some(order).filter(|order| order.state == OrderState::Pending);
         match (was_open, is_open) {
@@ -374,6 +379,12 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 }
+
+const NOBODY: Holder = Holder {
+    contact: [0; 16],
+    address: AddressPrefix([0; 8]),
+    host: HostPrefix([0; 8]),
+};
 
 /// The three ways in which a pending order is counted.
 fn holders(order: &Order) -> [(HoldKind, Vec<u8>); 3] {

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 use redb::Database;
 use tokio::sync::{mpsc, oneshot};
@@ -51,8 +50,6 @@ pub struct Waiting<T, E>(Result<oneshot::Receiver<Result<T, WriteError<E>>>, Wri
 
 /// Attempts to reopen after a fault before the closures of the failed batch are told that they failed.
 const REOPEN_ATTEMPTS: u32 = 20;
-const REOPEN_PAUSE: Duration = Duration::from_millis(100);
-
 impl Store {
     /// Creates a store with the given meta rows, and opens it.
     ///
@@ -90,6 +87,7 @@ impl Store {
             hook,
             readonly: readonly.clone(),
             waiting: waiting.clone(),
+            untold: Vec::new(),
         };
         let thread = std::thread::Builder::new()
             .name("keystall-writer".into())
@@ -294,6 +292,8 @@ struct Writer {
     hook: Hook,
     readonly: Arc<AtomicBool>,
     waiting: Arc<AtomicUsize>,
+    /// Orders of a batch that was given to the disk and not yet told.
+    untold: Vec<OrderId>,
 }
 
 /// A batch as it was run: ready to be committed, or undone by a fault.
@@ -305,7 +305,7 @@ enum Batch {
 
 impl Writer {
     fn run(mut self, mut inbox: mpsc::Receiver<Box<dyn Job>>) {
-        while let Some(first) = inbox.blocking_recv() {
+        while let Some(first) = self.next(&mut inbox) {
             let mut jobs = vec![first];
             while jobs.len() < self.options.group_max {
                 match inbox.try_recv() {
@@ -314,12 +314,26 @@ impl Writer {
                 }
             }
             self.waiting.fetch_sub(jobs.len(), Ordering::Relaxed);
-            if self.readonly.load(Ordering::Acquire) && !self.reopen(1) {
-                jobs.iter_mut().for_each(|job| job.refuse());
-                continue;
-            }
             self.batch(jobs);
         }
+    }
+
+    /// The next closure. While read-only there is none: whoever waits is refused, and the database is tried again and again.
+    fn next(&mut self, inbox: &mut mpsc::Receiver<Box<dyn Job>>) -> Option<Box<dyn Job>> {
+        while self.readonly.load(Ordering::Acquire) {
+            match inbox.try_recv() {
+                Ok(mut job) => {
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
+                    job.refuse();
+                }
+                Err(mpsc::error::TryRecvError::Disconnected) => return None,
+                Err(mpsc::error::TryRecvError::Empty) => {
+                    std::thread::sleep(self.options.reopen_pause);
+                    self.reopen(1);
+                }
+            }
+        }
+        inbox.blocking_recv()
     }
 
     fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) {
@@ -404,7 +418,9 @@ impl Writer {
         let (head, orders) = (tx.head.clone(), std::mem::take(&mut tx.touched));
         tx.tables.meta.insert("head", encode(&head).as_slice())?;
         drop(tx);
+        self.untold.clone_from(&orders);
         txn.commit()?;
+        self.untold.clear();
         Ok(Some(Batch::Committed { head, orders }))
     }
 
@@ -431,7 +447,7 @@ impl Writer {
             .take();
         for attempt in 0..attempts {
             if attempt > 0 {
-                std::thread::sleep(REOPEN_PAUSE);
+                std::thread::sleep(self.options.reopen_pause);
             }
             let opened =
                 open(&self.options, None).map_err(|error| Fault::Database(error.to_string()));
@@ -439,6 +455,17 @@ impl Writer {
                 Ok((rows::head(&Readers::default().begin(&database)?)?, database))
             });
             match opened {
+                // An older state, or another at the same commit, is somebody else's file: to sign it would be a second history.
+                Ok((head, _))
+                    if head.commit < self.head.commit
+                        || (head.commit == self.head.commit && head != self.head) =>
+                {
+                    tracing::error!(
+                        found.commit = head.commit,
+                        known.commit = self.head.commit,
+                        "shop.redb was replaced by an older copy: restart the shop and see what it says"
+                    );
+                }
                 Ok((head, database)) => {
                     *self
                         .database
@@ -449,7 +476,7 @@ impl Writer {
                     (self.hook)(Committed {
                         head: &self.head,
                         before: &before,
-                        orders: &[],
+                        orders: &std::mem::take(&mut self.untold),
                         closures: 0,
                     });
                     self.readonly.store(false, Ordering::Release);

@@ -37,18 +37,44 @@ pub struct Vault {
 }
 
 impl Vault {
+    /// Makes the vault of a new shop, with its first month's key.
+    ///
+    /// # Errors
+    /// [`MonthError`] when `erase.keys` cannot be written.
+    pub fn create(
+        dir: &Path,
+        root: RootKey,
+        install: InstallId,
+        entropy: Arc<dyn Entropy>,
+        month: &str,
+    ) -> Result<Self, MonthError> {
+        let vault = Self::with(dir, root, install, entropy, true)?;
+        vault.prepare_month(month)?;
+        Ok(vault)
+    }
+
     /// Opens the vault of the shop `install` whose files lie in `dir`.
     ///
     /// # Errors
-    /// [`MonthError`] when `erase.keys` cannot be read or belongs to another root key.
+    /// [`MonthError`] when `erase.keys` is missing, cannot be read, or belongs to another root key.
     pub fn open(
         dir: &Path,
         root: RootKey,
         install: InstallId,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, MonthError> {
+        Self::with(dir, root, install, entropy, false)
+    }
+
+    fn with(
+        dir: &Path,
+        root: RootKey,
+        install: InstallId,
+        entropy: Arc<dyn Entropy>,
+        new: bool,
+    ) -> Result<Self, MonthError> {
         let wrapping = DataKey::from_bytes(root.derive("erase.keys"));
-        let months = MonthKeys::open(dir.join("erase.keys"), wrapping, install)?;
+        let months = MonthKeys::open(dir.join("erase.keys"), wrapping, install, new)?;
         Ok(Self {
             root,
             install,
@@ -194,9 +220,11 @@ mod tests {
     use super::*;
 
     fn vault(dir: &Path, install: InstallId) -> Vault {
-        let root = RootKey::open(dir)
-            .or_else(|_| RootKey::create(dir, &SystemEntropy))
-            .unwrap();
+        if !RootKey::exists(dir) {
+            let root = RootKey::create(dir, &SystemEntropy).unwrap();
+            Vault::create(dir, root, install, Arc::new(SystemEntropy), "2026-10").unwrap();
+        }
+        let root = RootKey::open(dir).unwrap();
         Vault::open(dir, root, install, Arc::new(SystemEntropy)).unwrap()
     }
 
@@ -279,6 +307,17 @@ mod tests {
             reopened.order_key("2026-12", b"o", &wrapped),
             Err(SealError::KeyGone)
         ));
+    }
+
+    #[test]
+    fn missing_month_keys_are_asked_for_and_never_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(vault(dir.path(), [1; 16]));
+        std::fs::remove_file(dir.path().join("erase.keys")).unwrap();
+        let root = RootKey::open(dir.path()).unwrap();
+        let opened = Vault::open(dir.path(), root, [1; 16], Arc::new(SystemEntropy));
+        assert!(matches!(opened, Err(MonthError::Missing(_))));
+        assert!(!dir.path().join("erase.keys").exists());
     }
 
     #[test]

@@ -33,6 +33,11 @@ pub enum MonthError {
     /// The file is not of this form, or of another shop.
     #[error("{0} does not open with this shop's root key: put the file that belongs to it back")]
     Foreign(PathBuf),
+    /// A shop's file is gone; a new one would orphan every order.
+    #[error(
+        "{0} is missing: the orders of this shop do not open without it; put it back from its own copy"
+    )]
+    Missing(PathBuf),
     /// The file system refused.
     #[error("{path}: {source}")]
     Io {
@@ -50,6 +55,7 @@ impl MonthKeys {
         path: PathBuf,
         wrapping: DataKey,
         install: [u8; 16],
+        new: bool,
     ) -> Result<Self, MonthError> {
         let mut keys = BTreeMap::new();
         match fs::read_to_string(&path) {
@@ -69,7 +75,10 @@ impl MonthKeys {
                     keys.insert(month.to_owned(), MonthKey { key, sealed });
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && new => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(MonthError::Missing(path));
+            }
             Err(source) => return Err(MonthError::Io { path, source }),
         }
         Ok(Self {

@@ -115,6 +115,8 @@ impl Shop {
             .importing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        // What an import that could not clean up after itself left behind must not lie under this one's number.
+        self.clear_staging().map_err(stored)?;
         let mut import = Import::begin(self, request)?;
         let mut reader = KeyReader::new(file, request.options.clone());
         let mut outcome = Ok(());

@@ -168,5 +168,7 @@ fn refused_notice(context: &Context, notice: &RefusedNotice) -> Value {
         "received_at_ms": notice.received_at_ms,
         "verdict": notice.verdict.as_str(),
         "why": notice.why,
+        "authentic": notice.authentic,
+        "order": notice.order.map(|order| order.to_string()),
     })
 }

@@ -51,6 +51,9 @@ impl Desk {
                 received_at_ms,
                 verdict: decision.verdict,
                 why: decision.why,
+                authentic: decision.authentic,
+                order: decision.order,
+                fields: decision.fields,
                 raw: as_received(raw, limits::BAD_NOTICE_BYTES_MAX),
             });
         }
@@ -80,21 +83,18 @@ impl Desk {
         let fields = notice.fields.clone();
         let order = match self.order_of(name, &notice.order) {
             Ok(Some(order)) => order,
-            Ok(None) => return Decision::unknown_order(&notice.order, fields),
+            Ok(None) => return Decision::unknown_order(&notice.order, fields).authentic(),
             Err(fault) => {
                 tracing::error!(channel = %name, error = %fault, "a notice cannot be decided");
-                return Decision::of(
-                    Verdict::Deferred,
-                    "the shop could not read its orders",
-                    fields,
-                );
+                let why = "the shop could not read its orders";
+                return Decision::of(Verdict::Deferred, why, fields).authentic();
             }
         };
         let decision = self.decide_on(booth, &order, &notice, raw).await;
         Decision {
             order: Some(order.id),
             fields,
-            ..decision
+            ..decision.authentic()
         }
     }
 
@@ -136,6 +136,7 @@ impl Desk {
                 why: settled.why,
                 accepted: settled.accepted,
                 kept: true,
+                authentic: true,
                 order: None,
                 fields: LogFields::new(),
             },
@@ -171,6 +172,8 @@ struct Decision {
     accepted: bool,
     /// Whether the shop's own transaction keeps the notice already, or nothing needs to.
     kept: bool,
+    /// Whether the notice bore the channel's signature.
+    authentic: bool,
     order: Option<OrderId>,
     fields: LogFields,
 }
@@ -183,13 +186,25 @@ impl Decision {
             why: why.into(),
             accepted: false,
             kept: false,
+            authentic: false,
             order: None,
             fields,
         }
     }
 
     fn refused(refusal: &NoticeRefusal, fields: LogFields) -> Self {
-        Self::of(verdict_of(refusal), refusal.to_string(), fields)
+        let verdict = verdict_of(refusal);
+        Self {
+            authentic: verdict == Verdict::Mismatch,
+            ..Self::of(verdict, refusal.to_string(), fields)
+        }
+    }
+
+    fn authentic(self) -> Self {
+        Self {
+            authentic: true,
+            ..self
+        }
     }
 
     /// Never stored as seen, so that a payment which follows is taken.

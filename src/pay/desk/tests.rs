@@ -415,6 +415,32 @@ async fn s01_a_channel_with_a_placeholder_key_or_without_tls_stays_closed() {
 }
 
 #[tokio::test]
+async fn an_undecided_notice_of_a_provider_is_not_flushed_by_strangers() {
+    let test = TestDesk::new();
+    let order = test.order("weak").await;
+    let gone = Order {
+        id: OrderId(7),
+        ..order.clone()
+    };
+    test.provider.silent();
+    test.get("weak", &notice(&order, "T1", "19.90")).await;
+    test.get("weak", &notice(&gone, "T2", "19.90")).await;
+    test.get("weak", &notice(&order, "T3", "NaN")).await;
+    for _ in 0..1_100 {
+        test.get("weak", "out_trade_no=7&sign=no").await;
+    }
+    let refused = test.inner.shop.refused_notices().latest(1_000);
+    let kept: Vec<_> = refused.iter().filter(|refused| refused.authentic).collect();
+    let verdicts: Vec<_> = kept.iter().map(|refused| refused.verdict).collect();
+    assert_eq!(
+        verdicts,
+        [Verdict::Mismatch, Verdict::Refused, Verdict::Deferred]
+    );
+    assert_eq!(kept[2].order, Some(order.id));
+    assert!(kept[2].fields.contains(&("trade_no", "T1".to_owned())));
+}
+
+#[tokio::test]
 async fn channels_open_and_close_as_the_merchant_changes_them() {
     let test = TestDesk::new();
     add_channel(&test.inner, "new", KEY, &[]);

@@ -34,11 +34,12 @@ impl Record for NoticeV1 {
     const VERSION: u8 = 1;
 }
 
-const KINDS: [EffectKind; 4] = [
+const KINDS: [EffectKind; 5] = [
     EffectKind::OrderDelivered,
     EffectKind::OrderQueued,
     EffectKind::RefundDue,
     EffectKind::PaymentConflict,
+    EffectKind::PaymentDisputed,
 ];
 
 impl From<&Effect> for EffectV1 {
