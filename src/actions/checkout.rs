@@ -68,7 +68,7 @@ pub enum CheckoutError {
         max: u32,
     },
     /// This network holds its share.
-    #[error("others on this network hold their share: {allowed} more now")]
+    #[error("unpaid orders of this network hold its share of the stock: {allowed} more now")]
     HeldShare {
         /// How many it may still hold.
         allowed: u32,

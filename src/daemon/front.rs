@@ -105,6 +105,7 @@ pub(super) fn web_settings(
         mode,
         language: Language::parse(&shop.language).unwrap_or_else(Language::english),
         trusted_proxies: settings.listen.trusted_proxies.clone(),
+        https_listens: !settings.listen.https.is_empty(),
         public_checkpoint: settings.ledger.public_checkpoint,
         provider_origins: channels.iter().filter_map(origin).collect(),
     }

@@ -81,6 +81,13 @@ pub(super) fn see_other(location: &str) -> Answer {
     Ok(response)
 }
 
+/// 308 to the same path of the shop's own address.
+pub(super) fn moved(location: &str) -> Answer {
+    let mut response = StatusCode::PERMANENT_REDIRECT.into_response();
+    set(&mut response, header::LOCATION, value(location)?);
+    Ok(response)
+}
+
 /// Adds a cookie that this host alone sets and reads, and that no script sees.
 pub(super) fn set_cookie(response: &mut Response, name: &str, content: &str, max_age_s: u32) {
     let cookie =

@@ -9,7 +9,7 @@ use super::{
     desk::PaymentDesk,
     limiter::{Lookups, Places},
     shop::events::Events,
-    view::{Frame, Language, Mode, Problem},
+    view::{Frame, Language, Mode, Problem, Texts},
 };
 use crate::{
     actions::Shop,
@@ -36,6 +36,8 @@ pub struct WebSettings {
     pub language: Language,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<Cidr>,
+    /// Whether the shop listens with TLS: then what comes in the clear, and through no trusted proxy, is sent there.
+    pub https_listens: bool,
     /// Whether `/ledger/checkpoint` is public.
     pub public_checkpoint: bool,
     /// Origins of payment pages, like `https://pay.example`, to which forms may lead (`form-action`). One that is no origin
@@ -65,6 +67,7 @@ pub struct Shared {
     pub(super) notices_of: Places<AddressPrefix>,
     pub(super) events: Events,
     pub(super) lookups: Lookups,
+    pub(super) texts: Texts,
     host: String,
 }
 
@@ -95,6 +98,7 @@ impl WebState {
             notices_of: Places::default(),
             events: Events::default(),
             lookups: Lookups::default(),
+            texts: Texts::default(),
             host,
             shop,
             desk,

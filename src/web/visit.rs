@@ -23,6 +23,8 @@ pub(super) struct Visit {
     pub address: IpAddr,
     /// Whether the client's connection is encrypted, by us or by a trusted proxy.
     pub secure: bool,
+    /// Whether it came over the network in the clear, and through no trusted proxy.
+    pub bare: bool,
     /// The language that the client reads.
     pub language: Language,
     /// The known language that `?lang` asks for, to be remembered.
@@ -56,6 +58,7 @@ impl Visit {
             address: near.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |near| {
                 client_address(near, trusted, headers)
             }),
+            bare: matches!(peer, Some(Peer::Remote { tls: false, .. })) && !by_proxy,
             secure: own_tls || (by_proxy && forwarded_https(headers)),
             language: Language::negotiate(
                 asked.as_deref(),

@@ -73,6 +73,11 @@ error-open-address = { $max ->
 }
 error-held = Unpaid orders hold the rest of the stock. Please try again later or order fewer.
 error-held-until = Unpaid orders hold the rest of the stock; some may be free again at { $time }. Please try again then or order fewer.
+error-network-full = Unpaid orders of your network have reached their limit. Please pay them first, or try again later.
+error-network-share = { $max ->
+    [one] Unpaid orders of your network may hold one more at the moment. Please order one.
+   *[other] Unpaid orders of your network may hold { $max } more at the moment. Please order fewer.
+}
 error-busy = Many people are ordering. Please submit again in a few seconds; what you typed is kept.
 
 # An order: where it stands
@@ -175,6 +180,8 @@ problem-not-found = This page does not exist
 problem-not-found-next = Please check that the link is complete: an order's link must be copied to its end. You can also look the order up.
 problem-foreign-origin = This request came from another site
 problem-foreign-origin-next = For your safety nothing was done. Please fill in the form on this shop's own page.
+problem-unencrypted = This connection is not encrypted
+problem-unencrypted-next = For your safety nothing was done. Please open the shop with an address that begins with https:// and fill in the form there.
 problem-method = This request is not possible
 problem-method-next = Please start again from the shop's first page.
 problem-too-large = That was too much

@@ -58,6 +58,8 @@ error-open-contact = 该联系方式已有 { $max } 笔未付款订单，请先�
 error-open-address = 您的网络已有 { $max } 笔未付款订单，请先付款或等它们过期。
 error-held = 余下的库存已被未付款订单占用，请稍后再试或减少数量。
 error-held-until = 余下的库存已被未付款订单占用，最早 { $time } 恢复可售。请届时再试或减少数量。
+error-network-full = 您所在网络的未付款订单已达到预留上限，请先付款或稍后再试。
+error-network-share = 您所在网络的未付款订单目前最多还能预留 { $max } 件，请减少数量。
 error-busy = 下单的人较多，请过几秒再提交。您填写的内容已保留。
 
 # 订单页：状态
@@ -157,6 +159,8 @@ problem-not-found = 页面不存在
 problem-not-found-next = 请检查链接是否完整。订单链接要从头到尾复制；也可以查询订单。
 problem-foreign-origin = 请求来自其他网站
 problem-foreign-origin-next = 为了您的安全，这次提交没有执行。请在本店页面重新填写。
+problem-unencrypted = 连接未加密
+problem-unencrypted-next = 为了您的安全，这次提交没有执行。请用 https:// 开头的网址打开本店，再重新填写。
 problem-method = 不支持这样的请求
 problem-method-next = 请从首页重新开始。
 problem-too-large = 提交的内容太大

@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
+use http::uri::PathAndQuery;
 use tokio::sync::SemaphorePermit;
 use tracing::Instrument;
 
@@ -31,6 +32,10 @@ use crate::domain::AddressPrefix;
 
 /// The route of notices: the one that is no form of a browser.
 pub(super) const NOTIFY: &str = "/pay/{channel}/notify";
+
+/// Routes that are answered in the clear although the shop has TLS: probes of this machine's watchers, and notices, which are
+/// signed and whose senders follow no redirect.
+const IN_THE_CLEAR: [&str; 3] = ["/healthz", "/readyz", NOTIFY];
 
 /// Longest time to the head of an answer. Streams go on after it.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
@@ -82,6 +87,9 @@ async fn pass(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    if web.settings.https_listens && visit.bare && !IN_THE_CLEAR.contains(&route) {
+        return encrypted(web, &request);
+    }
     if !request.method().is_safe()
         && route != NOTIFY
         && !origin::is_own(request.headers(), request.uri(), visit, web.host())
@@ -105,6 +113,18 @@ async fn pass(
             );
             Err(Problem::Busy)
         }
+    }
+}
+
+/// Sends a reader to the encrypted shop. A form is not sent on: what it held was readable on the way already.
+fn encrypted(web: &Shared, request: &Request) -> Result<Response, Problem> {
+    let path = request.uri().path_and_query().map(PathAndQuery::as_str);
+    let path = path.filter(|path| path.starts_with('/'));
+    match path {
+        Some(path) if request.method().is_safe() => {
+            answer::moved(&format!("{}{path}", web.settings.base_url))
+        }
+        _ => Err(Problem::Unencrypted),
     }
 }
 

@@ -86,6 +86,7 @@ mod tests {
             request: String::new(),
             address,
             secure,
+            bare: false,
             language,
             chosen: None,
             json: false,

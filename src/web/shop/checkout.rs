@@ -118,16 +118,8 @@ fn told(web: &Shared, product: &Product, error: CheckoutError) -> Result<FieldEr
         CheckoutError::Stock { available, .. } => FieldError::NotEnoughStock { left: available },
         CheckoutError::OpenOfContact { max } => FieldError::TooManyOfContact { max },
         CheckoutError::OpenOfAddress { max } => FieldError::TooManyOfAddress { max },
-        CheckoutError::HeldShare { allowed: 0 } => {
-            let stock = web
-                .shop
-                .stock(&product.slug)
-                .map_err(|fault| web.fault(fault))?;
-            FieldError::HeldShare {
-                free_again_at_ms: stock.free_again_ms,
-            }
-        }
-        CheckoutError::HeldShare { allowed } => FieldError::QuantityTooMany { max: allowed },
+        CheckoutError::HeldShare { allowed: 0 } => FieldError::NetworkFull,
+        CheckoutError::HeldShare { allowed } => FieldError::NetworkShare { allowed },
         CheckoutError::Password => FieldError::PasswordTooLong,
         CheckoutError::Busy => FieldError::Busy,
         CheckoutError::ReadOnly => return Err(Problem::ReadOnly),
@@ -147,7 +139,7 @@ fn held_by_others(
         .map_err(|fault| web.fault(fault))?;
     Ok(match stock.reserved {
         0 => FieldError::SoldOut,
-        _ => FieldError::HeldShare {
+        _ => FieldError::AllHeld {
             free_again_at_ms: free_again_ms.or(stock.free_again_ms),
         },
     })

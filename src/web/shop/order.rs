@@ -10,7 +10,7 @@ use crate::{
     web::{
         answer::{Answer, NO_STORE, download, json, page},
         state::{Shared, WebState},
-        view::{OrderPage, Problem, Reason, ReceiptLine, State as Shown, safe_html},
+        view::{OrderPage, Problem, Reason, ReceiptLine, SafeHtml, State as Shown},
         visit::{Segment, Visit},
     },
 };
@@ -113,6 +113,10 @@ fn show_page(web: &Shared, visit: &Visit, secret: &str) -> Answer {
         ..
     } = view(web, secret)?;
     let (state, reason) = standing(&order);
+    let instructions = match state {
+        Shown::Paid | Shown::Delivered => web.texts.safe_html(&text),
+        _ => SafeHtml::default(),
+    };
     let shown = OrderPage {
         frame: web.frame(visit.language),
         link_secret: Secret::from(secret),
@@ -138,7 +142,7 @@ fn show_page(web: &Shared, visit: &Visit, secret: &str) -> Answer {
         queue_place,
         keys,
         keys_until_ms: None,
-        instructions: safe_html(&text),
+        instructions,
         receipt: receipt.map(|(hash, seq)| ReceiptLine { hash, seq }),
     };
     page(StatusCode::OK, NO_STORE, shown.render())

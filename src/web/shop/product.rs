@@ -5,12 +5,13 @@ use http::StatusCode;
 
 use super::window;
 use crate::{
+    actions::{Policy, StockView},
     domain::{Product, Slug},
     store::Rows,
     web::{
         answer::{Answer, FRESH, page},
         state::{Shared, WebState},
-        view::{ChannelOption, FieldError, Language, Problem, ProductPage, Typed, safe_html},
+        view::{ChannelOption, FieldError, Language, Problem, ProductPage, Typed},
         visit::{Segment, Visit},
     },
 };
@@ -58,7 +59,9 @@ pub(super) fn form_page(
     let free_again = stock
         .free_again_ms
         .unwrap_or(shop.now_ms() + policy.order_ttl_ms);
-    let scarce = stock.available <= SCARCE_BELOW;
+    let quantity_max = quantity_max(policy, &stock);
+    // The shorter time is promised wherever the order of most would get it.
+    let scarce = stock.available.saturating_sub(quantity_max) < SCARCE_BELOW;
     let hold_ms = if scarce {
         policy.order_ttl_ms.min(policy.scarce_order_ttl_ms)
     } else {
@@ -75,11 +78,22 @@ pub(super) fn form_page(
         price: product.price,
         stock: window::stock(stock.available, stock.reserved, free_again),
         delivery: window::delivery(product.kind),
-        text: safe_html(&product.text),
-        quantity_max: policy.order_quantity_max.min(stock.available).max(1),
+        text: web.texts.safe_html(&product.text),
+        quantity_max,
         hold_minutes: u32::try_from(hold_ms / MINUTE_MS).unwrap_or(u32::MAX),
         channels: channels.collect(),
         typed,
         errors,
     })
+}
+
+/// Most that one order may take: within the limit, the stock, and the share that one network may hold unpaid.
+fn quantity_max(policy: &Policy, stock: &StockView) -> u32 {
+    let all = u64::from(stock.available) + u64::from(stock.reserved);
+    let share = match policy.held_share_percent {
+        0 => u32::MAX,
+        percent => u32::try_from(all * u64::from(percent) / 100).unwrap_or(u32::MAX),
+    };
+    let most = policy.order_quantity_max.min(stock.available);
+    most.min(share).max(1)
 }

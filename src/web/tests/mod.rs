@@ -4,6 +4,7 @@
 mod orders;
 mod pages;
 mod refusals;
+mod shares;
 
 use std::{
     net::IpAddr,
@@ -247,6 +248,7 @@ fn settings() -> WebSettings {
         mode: view::Mode::Live,
         language: view::Language::parse("zh-CN").unwrap(),
         trusted_proxies: vec![Cidr::parse("10.0.0.0/8").unwrap()],
+        https_listens: false,
         public_checkpoint: true,
         provider_origins: vec!["https://pay.example".into()],
     }

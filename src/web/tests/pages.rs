@@ -293,3 +293,65 @@ fn the_observer_hears_templates_and_never_an_orders_link() {
         );
     });
 }
+
+#[test]
+fn what_comes_in_the_clear_is_sent_to_the_encrypted_shop() {
+    let tls = |settings| WebSettings {
+        https_listens: true,
+        ..settings
+    };
+    Web::story_with(Till::default(), tls, |web| async move {
+        let ask = async |peer: Option<Peer>, method: &str, uri: &str| {
+            let mut request = Request::builder()
+                .method(method)
+                .uri(uri)
+                .header(header::HOST, "evil.example")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(Body::from(FORM))
+                .unwrap();
+            request.extensions_mut().extend(
+                peer.map(|peer| {
+                    let mut extensions = http::Extensions::new();
+                    extensions.insert(peer);
+                    extensions
+                })
+                .unwrap_or_default(),
+            );
+            web.send(request).await
+        };
+        let remote = |address: &str, tls| {
+            let address = address.parse().unwrap();
+            Some(Peer::Remote { address, tls })
+        };
+        let bare = remote("203.0.113.9:1", false);
+        let sent = ask(bare, "GET", "/p/steam?lang=en").await;
+        assert_eq!(
+            (sent.status, sent.header("location")),
+            (308, "https://shop.example:8443/p/steam?lang=en")
+        );
+        let sent = ask(bare, "GET", "//evil.example/x").await;
+        assert!(
+            sent.header("location")
+                .starts_with("https://shop.example:8443/")
+        );
+        for path in ["/p/steam", "/find"] {
+            let refused = ask(bare, "POST", path).await;
+            assert_eq!((refused.status, refused.header("set-cookie")), (403, ""));
+        }
+        for path in ["/healthz", "/readyz", "/pay/main/notify"] {
+            assert_eq!(ask(bare, "GET", path).await.status, 200, "{path}");
+        }
+        assert_eq!(
+            ask(bare, "POST", "/pay/main/notify").await.text(),
+            "success"
+        );
+        for near in [
+            remote("203.0.113.9:1", true),
+            remote("10.0.0.1:1", false),
+            Some(Peer::Local),
+            None,
+        ] {
+            assert_eq!(ask(near, "GET", "/p/steam").await.status, 200, "{near:?}");
+        }
+    });
+}

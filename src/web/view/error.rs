@@ -25,6 +25,8 @@ pub enum Problem {
     NotFound,
     /// 403: a form sent from another site.
     ForeignOrigin,
+    /// 403: a form sent in the clear to a shop that has TLS.
+    Unencrypted,
     /// 405
     MethodNotAllowed,
     /// 413
@@ -48,9 +50,10 @@ pub enum Problem {
 
 impl Problem {
     /// All problems.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NotFound,
         Self::ForeignOrigin,
+        Self::Unencrypted,
         Self::MethodNotAllowed,
         Self::TooLarge,
         Self::Unreadable,
@@ -65,7 +68,7 @@ impl Problem {
     pub fn status(self) -> u16 {
         match self {
             Self::NotFound => 404,
-            Self::ForeignOrigin => 403,
+            Self::ForeignOrigin | Self::Unencrypted => 403,
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,
             Self::Unreadable => 422,
@@ -80,6 +83,7 @@ impl Problem {
         match self {
             Self::NotFound => "not_found",
             Self::ForeignOrigin => "foreign_origin",
+            Self::Unencrypted => "unencrypted",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
             Self::Unreadable => "unreadable",
@@ -96,6 +100,7 @@ impl Problem {
         t.text(match self {
             Self::NotFound => id("problem-not-found"),
             Self::ForeignOrigin => id("problem-foreign-origin"),
+            Self::Unencrypted => id("problem-unencrypted"),
             Self::MethodNotAllowed => id("problem-method"),
             Self::TooLarge => id("problem-too-large"),
             Self::Unreadable => id("problem-unreadable"),
@@ -112,6 +117,7 @@ impl Problem {
         t.text(match self {
             Self::NotFound => id("problem-not-found-next"),
             Self::ForeignOrigin => id("problem-foreign-origin-next"),
+            Self::Unencrypted => id("problem-unencrypted-next"),
             Self::MethodNotAllowed => id("problem-method-next"),
             Self::TooLarge => id("problem-too-large-next"),
             Self::Unreadable => id("problem-unreadable-next"),

@@ -3,16 +3,23 @@
 //! Two walls: raw HTML in the text is shown as text, images are dropped and nesting is bounded
 //! before the HTML is written; what was written then passes a list of allowed tags (ammonia).
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 use ammonia::Builder;
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 use crate::limits;
 
-/// HTML made by [`safe_html`]: the only kind that a template shows unescaped.
+/// HTML made by [`safe_html`]: the only kind that a template shows unescaped. Clones share it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SafeHtml(String);
+pub struct SafeHtml(Arc<str>);
+
+/// Texts that were rendered already, by their hash: a page that is asked for again costs no second cleaning.
+#[derive(Default)]
+pub struct Texts(Mutex<HashMap<blake3::Hash, SafeHtml>>);
 
 impl SafeHtml {
     /// The HTML.
@@ -39,8 +46,30 @@ pub fn safe_html(markdown: &str) -> SafeHtml {
         Parser::new_ext(&markdown[..end], options).filter_map(|event| tamed(event, &mut depth));
     let mut unclean = String::with_capacity(end * 2);
     html::push_html(&mut unclean, events);
-    SafeHtml(CLEANER.clean(&unclean).to_string())
+    SafeHtml(CLEANER.clean(&unclean).to_string().into())
 }
+
+impl Texts {
+    /// What [`safe_html`] makes of a text, made once.
+    pub fn safe_html(&self, markdown: &str) -> SafeHtml {
+        let name = blake3::hash(markdown.as_bytes());
+        // Nothing panics while it is held, and the map is whole after each statement.
+        let made = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = made().get(&name) {
+            return known.clone();
+        }
+        let html = safe_html(markdown);
+        let mut made = made();
+        if made.len() >= TEXTS_MAX {
+            made.clear();
+        }
+        made.insert(name, html.clone());
+        html
+    }
+}
+
+/// Most texts kept: more products than that are rarely looked at together, and texts are mostly short.
+const TEXTS_MAX: usize = 256;
 
 /// Nested quotes and lists beyond this lose their frame, not their text: deeper trees cost the
 /// cleaner quadratic time.
@@ -210,5 +239,18 @@ mod tests {
         assert!(tower.as_str().matches("<blockquote>").count() <= NESTING_MAX as usize);
         let long = safe_html(&"钥".repeat(limits::PRODUCT_TEXT_BYTES_MAX));
         assert!(long.as_str().len() <= limits::PRODUCT_TEXT_BYTES_MAX + 16);
+    }
+
+    #[test]
+    fn a_text_is_rendered_once_and_texts_do_not_gather_without_end() {
+        let texts = Texts::default();
+        let (first, again) = (texts.safe_html("**a**"), texts.safe_html("**a**"));
+        assert_eq!(first, safe_html("**a**"));
+        assert!(Arc::ptr_eq(&first.0, &again.0));
+        for number in 0..1_000 {
+            texts.safe_html(&number.to_string());
+        }
+        assert!(texts.0.lock().is_ok_and(|made| made.len() <= TEXTS_MAX));
+        assert_eq!(texts.safe_html("**a**"), first);
     }
 }

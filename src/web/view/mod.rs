@@ -28,7 +28,7 @@ pub use error::{ErrorPage, Problem};
 pub use find::FindPage;
 pub use frame::{Frame, Mode};
 pub use i18n::Language;
-pub use markdown::{SafeHtml, safe_html};
+pub use markdown::{SafeHtml, Texts, safe_html};
 pub use order::{OrderPage, Reason, ReceiptLine, State};
 pub use product::{ChannelOption, FieldError, ProductPage, Typed};
 pub use verify::VerifyPage;

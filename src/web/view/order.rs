@@ -67,7 +67,7 @@ pub struct OrderPage {
     pub keys: Vec<Secret>,
     /// Until when the keys can be read here, Unix milliseconds.
     pub keys_until_ms: Option<i64>,
-    /// How the goods are used: the product's text, by [`super::safe_html`].
+    /// How the goods are used: the product's text, by [`super::safe_html`]; shown from the payment on.
     pub instructions: SafeHtml,
     /// The receipt, once there is one.
     pub receipt: Option<ReceiptLine>,
@@ -254,7 +254,10 @@ impl OrderPage {
                 .map(time),
             instructions: &self.instructions,
             receipt: self.receipt.as_ref(),
-            qr: qr::svg(&link),
+            // An order that is over is no more carried to another device.
+            qr: (!ended && !self.is_lapsed())
+                .then(|| qr::svg(&link))
+                .flatten(),
             path,
             link,
         };

@@ -115,11 +115,18 @@ pub enum FieldError {
         /// Most that it may have.
         max: u32,
     },
-    /// This network holds its share of the stock unpaid, or others hold the rest.
-    HeldShare {
+    /// Unpaid orders hold all that is left.
+    AllHeld {
         /// When the first such order ends, Unix milliseconds.
         free_again_at_ms: Option<i64>,
     },
+    /// This network may hold fewer unpaid than were asked for.
+    NetworkShare {
+        /// How many more it may.
+        allowed: u32,
+    },
+    /// This network holds its share of the stock unpaid.
+    NetworkFull,
     /// The shop cannot take the order right now.
     Busy,
 }
@@ -129,14 +136,16 @@ impl FieldError {
     pub fn field(&self) -> Field {
         match self {
             Self::ContactEmpty | Self::ContactForm => Field::Contact,
-            Self::QuantityForm | Self::QuantityTooMany { .. } | Self::NotEnoughStock { .. } => {
-                Field::Quantity
-            }
+            Self::QuantityForm
+            | Self::QuantityTooMany { .. }
+            | Self::NotEnoughStock { .. }
+            | Self::NetworkShare { .. } => Field::Quantity,
             Self::ChannelUnknown => Field::Channel,
             Self::PasswordTooLong => Field::Password,
             Self::TooManyOfContact { .. }
             | Self::TooManyOfAddress { .. }
-            | Self::HeldShare { .. }
+            | Self::AllHeld { .. }
+            | Self::NetworkFull
             | Self::SoldOut
             | Self::Busy => Field::Form,
         }
@@ -167,13 +176,18 @@ impl FieldError {
             Self::TooManyOfAddress { max } => {
                 t.with(id("error-open-address")).num("max", max).to_string()
             }
-            Self::HeldShare {
+            Self::NetworkShare { allowed } => t
+                .with(id("error-network-share"))
+                .num("max", allowed)
+                .to_string(),
+            Self::NetworkFull => t.text(id("error-network-full")),
+            Self::AllHeld {
                 free_again_at_ms: Some(at_ms),
             } => t
                 .with(id("error-held-until"))
                 .str("time", format::time(at_ms, zone).shown)
                 .to_string(),
-            Self::HeldShare {
+            Self::AllHeld {
                 free_again_at_ms: None,
             } => t.text(id("error-held")),
             Self::Busy => t.text(id("error-busy")),

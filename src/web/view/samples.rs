@@ -90,10 +90,12 @@ pub(super) fn field_errors() -> Vec<FieldError> {
         FieldError::PasswordTooLong,
         FieldError::TooManyOfContact { max: 2 },
         FieldError::TooManyOfAddress { max: 3 },
-        FieldError::HeldShare {
+        FieldError::NetworkShare { allowed: 2 },
+        FieldError::NetworkFull,
+        FieldError::AllHeld {
             free_again_at_ms: Some(NOW_MS),
         },
-        FieldError::HeldShare {
+        FieldError::AllHeld {
             free_again_at_ms: None,
         },
         FieldError::Busy,
