@@ -120,6 +120,7 @@ impl Desk {
                 version: Some(version),
                 booths: Arc::new(booths::build(
                     channels,
+                    self.shop.policy().currency,
                     &self.outbound,
                     &self.plain_http_allowed,
                 )),
