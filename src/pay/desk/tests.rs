@@ -454,6 +454,24 @@ async fn a_channel_that_takes_other_money_than_the_shops_stays_closed() {
 }
 
 #[tokio::test]
+async fn refusals_of_strangers_are_one_line_a_minute_for_each_channel() {
+    let test = TestDesk::new();
+    let order = test.order("main").await;
+    for _ in 0..5 {
+        test.get("main", "sign=no").await;
+        test.get("made-up", "").await;
+    }
+    // A signed one has its own line.
+    test.get("weak", &notice(&order, "T1", "19.90")).await;
+    assert_eq!(
+        test.desk.refusals.lock().unwrap().counts(),
+        [("", 5), ("main", 5)]
+    );
+    test.desk.log_refusals();
+    assert_eq!(test.desk.refusals.lock().unwrap().counts(), []);
+}
+
+#[tokio::test]
 async fn channels_open_and_close_as_the_merchant_changes_them() {
     let test = TestDesk::new();
     add_channel(&test.inner, "new", KEY, &[]);
