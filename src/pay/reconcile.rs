@@ -23,7 +23,8 @@ pub enum Scope {
     /// All pending orders, and those that expired within the last 24 hours: once, at start.
     Start,
     /// Orders whose turn it is: pending ones from their first minute on, at growing distances, and each once more after it
-    /// expired. Orders that a provider could not be asked about come again until a day after their expiry.
+    /// expired. Orders that a provider could not be asked about, or of which one that may have the wrong key refused to speak,
+    /// come again until a day after their expiry.
     Timer,
 }
 
@@ -53,9 +54,22 @@ pub struct Found {
     pub why: String,
 }
 
-/// When each open order is asked about next; in memory, since a restart asks about all.
+/// When each open order is asked about next, and whether refusals are believed; in memory, since a restart asks about all.
 #[derive(Debug, Default)]
-pub(super) struct Rounds(BTreeMap<OrderId, Turn>);
+pub(super) struct Rounds {
+    turns: BTreeMap<OrderId, Turn>,
+    trust: BTreeMap<ChannelName, Trust>,
+}
+
+/// Whether a provider that refuses to speak of an order may be taken to know nothing of it. It says the same of a wrong key.
+#[derive(Debug, Default)]
+struct Trust {
+    /// It has spoken of an order, so the key was right then.
+    has_spoken: bool,
+    /// Orders it refused since, at most [`REFUSALS_MAX`].
+    refused: BTreeSet<OrderId>,
+    warned_at_ms: Option<i64>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Turn {
@@ -70,6 +84,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// First wait, from the order's making, and the longest one.
 const WAIT_FIRST_MS: i64 = 60_000;
 const WAIT_LONGEST_MS: i64 = 600_000;
+/// Longest one for an expired order whose provider refuses: there may be a day's orders of these.
+const WAIT_EXPIRED_LONGEST_MS: i64 = 4 * 3_600_000;
 /// How long after its expiry an order is still asked about.
 const EXPIRED_MS: i64 = 24 * 3_600_000;
 /// Orders in one round; what is left over has its turn in the next.
@@ -79,6 +95,10 @@ const TIMER_MAX: usize = 500;
 const PAGE: usize = 256;
 /// Failures in a row after which a channel is left alone until the next round.
 const FAILURES_MAX: u32 = 3;
+/// Orders that are refused with none spoken of in between, after which the channel's settings are suspected.
+const REFUSALS_MAX: usize = 3;
+/// How often that is said of a channel.
+const WARN_EVERY_MS: i64 = 3_600_000;
 
 impl Desk {
     /// Asks about the orders of `scope`, and settles what was paid. One round runs at a time: a timer's round while another runs
@@ -111,7 +131,8 @@ impl Desk {
         Ok(self.finish(&mut rounds, &orders, asked))
     }
 
-    /// Pending orders, and those that expired within a day, oldest first.
+    /// Pending orders, then those that expired within a day, each oldest first: the pending ones' reservations wait for this
+    /// round, and only for a while.
     fn orders_at_start(&self) -> Result<Vec<Order>, Fault> {
         let now_ms = self.shop.now_ms();
         let oldest_ms = now_ms - EXPIRED_MS - self.shop.policy().order_ttl_ms;
@@ -132,7 +153,9 @@ impl Desk {
             }
             before = Some(last);
         }
-        Ok(orders.into_values().collect())
+        let mut orders: Vec<Order> = orders.into_values().collect();
+        orders.sort_by_key(|order| order.state != OrderState::Pending);
+        Ok(orders)
     }
 
     /// Orders whose turn it is; what needs no turn any more leaves `rounds`.
@@ -140,12 +163,15 @@ impl Desk {
         let now_ms = self.shop.now_ms();
         let open = self.shop.store().read()?.open_orders(i64::MAX, START_MAX)?;
         for (_, id) in open {
-            rounds.0.entry(id).or_insert(Turn {
+            rounds.turns.entry(id).or_insert(Turn {
                 due_ms: id.made_at_ms() + WAIT_FIRST_MS,
                 wait_ms: WAIT_FIRST_MS,
             });
         }
-        let due = rounds.0.iter().filter(|(_, turn)| turn.due_ms <= now_ms);
+        let due = rounds
+            .turns
+            .iter()
+            .filter(|(_, turn)| turn.due_ms <= now_ms);
         let mut due: Vec<(i64, OrderId)> = due.map(|(id, turn)| (turn.due_ms, *id)).collect();
         due.sort();
         let mut orders = Vec::new();
@@ -153,7 +179,7 @@ impl Desk {
             match self.order_to_ask(id)? {
                 Some(order) => orders.push(order),
                 None => {
-                    rounds.0.remove(&id);
+                    rounds.turns.remove(&id);
                 }
             }
         }
@@ -185,8 +211,8 @@ impl Desk {
             }
             // Gateways refuse to speak of orders whose buyers never came to them.
             Ok(Err(QueryError::Refused(why))) => {
-                round.refused(&order.channel, &why);
-                Answered::Unpaid
+                round.answered(&order.channel);
+                Answered::Refused(why)
             }
             Ok(Err(error)) => {
                 round.failed(&order.channel, &error.to_string());
@@ -242,11 +268,11 @@ impl Desk {
         asked: Vec<(OrderId, Answered)>,
     ) -> Report {
         let now_ms = self.shop.now_ms();
-        let expired: BTreeSet<OrderId> = orders
-            .iter()
-            .filter(|order| order.state == OrderState::Expired)
-            .map(|order| order.id)
-            .collect();
+        let orders: BTreeMap<OrderId, &Order> =
+            orders.iter().map(|order| (order.id, order)).collect();
+        // Every answer below is about one of `orders`, so the look-ups by its number find it.
+        rounds.learn(&orders, &asked, now_ms);
+        let is_expired = |id: &OrderId| orders[id].state == OrderState::Expired;
         let mut report = Report::default();
         for (id, answered) in asked {
             match answered {
@@ -257,11 +283,19 @@ impl Desk {
                         tracing::info!(order = %id, channel = %found.channel, verdict = found.verdict.as_str(), why = found.why, "payment found by asking");
                         report.found.push(found);
                     }
-                    rounds.next(id, now_ms, expired.contains(&id) && !deferred);
+                    rounds.next(id, now_ms, is_expired(&id) && !deferred);
                 }
                 Answered::Unpaid => {
                     report.asked += 1;
-                    rounds.next(id, now_ms, expired.contains(&id));
+                    rounds.next(id, now_ms, is_expired(&id));
+                }
+                Answered::Refused(_) if rounds.believes(&orders[&id].channel) => {
+                    report.asked += 1;
+                    rounds.next(id, now_ms, is_expired(&id));
+                }
+                Answered::Refused(_) => {
+                    report.unanswered += 1;
+                    rounds.next_of_suspected(id, now_ms, is_expired(&id));
                 }
                 Answered::Nothing => {
                     report.unanswered += 1;
@@ -277,15 +311,84 @@ impl Desk {
 impl Rounds {
     fn next(&mut self, id: OrderId, now_ms: i64, done: bool) {
         if done {
-            self.0.remove(&id);
-            return;
+            self.turns.remove(&id);
+        } else {
+            self.wait(id, now_ms, WAIT_LONGEST_MS);
         }
-        let turn = self.0.entry(id).or_insert(Turn {
+    }
+
+    /// The order may be paid, and the provider did not say.
+    fn next_of_suspected(&mut self, id: OrderId, now_ms: i64, is_expired: bool) {
+        let longest_ms = if is_expired {
+            WAIT_EXPIRED_LONGEST_MS
+        } else {
+            WAIT_LONGEST_MS
+        };
+        self.wait(id, now_ms, longest_ms);
+    }
+
+    fn wait(&mut self, id: OrderId, now_ms: i64, longest_ms: i64) {
+        let turn = self.turns.entry(id).or_insert(Turn {
             due_ms: now_ms,
             wait_ms: WAIT_FIRST_MS,
         });
         turn.due_ms = now_ms + turn.wait_ms;
-        turn.wait_ms = (turn.wait_ms * 2).min(WAIT_LONGEST_MS);
+        turn.wait_ms = (turn.wait_ms * 2).min(longest_ms);
+    }
+
+    fn believes(&self, channel: &ChannelName) -> bool {
+        self.trust
+            .get(channel)
+            .is_some_and(|trust| trust.has_spoken && trust.refused.len() < REFUSALS_MAX)
+    }
+
+    /// One order that a provider speaks of proves its key, and its refusals in the same round.
+    fn learn(
+        &mut self,
+        orders: &BTreeMap<OrderId, &Order>,
+        asked: &[(OrderId, Answered)],
+        now_ms: i64,
+    ) {
+        let mut spoken = BTreeSet::new();
+        for (id, answered) in asked {
+            if matches!(answered, Answered::Paid(_) | Answered::Unpaid) {
+                spoken.insert(&orders[id].channel);
+            }
+        }
+        for channel in &spoken {
+            let trust = self.trust.entry((*channel).clone()).or_default();
+            (trust.has_spoken, trust.refused) = (true, BTreeSet::new());
+        }
+        for (id, answered) in asked {
+            let channel = &orders[id].channel;
+            if let Answered::Refused(why) = answered
+                && !spoken.contains(channel)
+            {
+                let trust = self.trust.entry(channel.clone()).or_default();
+                trust.refuse(channel, *id, why, now_ms);
+            }
+        }
+    }
+}
+
+impl Trust {
+    fn refuse(&mut self, channel: &ChannelName, id: OrderId, why: &str, now_ms: i64) {
+        if self.refused.len() < REFUSALS_MAX {
+            self.refused.insert(id);
+        }
+        let is_due = self
+            .warned_at_ms
+            .is_none_or(|at_ms| now_ms - at_ms >= WARN_EVERY_MS);
+        if self.refused.len() < REFUSALS_MAX || !is_due {
+            tracing::debug!(%channel, order = %id, why, "the provider refuses to speak of an order");
+            return;
+        }
+        self.warned_at_ms = Some(now_ms);
+        tracing::warn!(
+            %channel,
+            why,
+            "the provider refuses every question about orders: compare the channel's merchant id and key with the provider's pages"
+        );
     }
 }
 
@@ -301,6 +404,8 @@ fn may_be_paid(order: &Order, now_ms: i64) -> bool {
 enum Answered {
     Paid(Found),
     Unpaid,
+    /// The provider knows nothing of the order, or of us; with its word.
+    Refused(String),
     Nothing,
 }
 
@@ -312,7 +417,6 @@ struct Round(Mutex<BTreeMap<ChannelName, Health>>);
 struct Health {
     failures: u32,
     failure_logged: bool,
-    refusal_logged: bool,
 }
 
 impl Round {
@@ -322,15 +426,6 @@ impl Round {
 
     fn answered(&self, channel: &ChannelName) {
         self.with(channel, |health| health.failures = 0);
-    }
-
-    fn refused(&self, channel: &ChannelName, why: &str) {
-        self.with(channel, |health| {
-            health.failures = 0;
-            if !std::mem::replace(&mut health.refusal_logged, true) {
-                tracing::debug!(%channel, why, "the provider knows nothing of an order");
-            }
-        });
     }
 
     fn failed(&self, channel: &ChannelName, why: &str) {
