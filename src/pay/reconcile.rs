@@ -4,13 +4,17 @@
 //! An answer "paid" goes the same way as a notice: through the shop's `settle`, which knows repetitions. An answer "unpaid", or
 //! none at all, changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod rounds;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
+pub(super) use self::rounds::Rounds;
+use self::rounds::{Turn, WAIT_FIRST_MS};
 use super::desk::Desk;
 use super::{PaidAnswer, QUERY_TIMEOUT_MS, QueryError};
 use crate::actions::Claim;
@@ -54,38 +58,10 @@ pub struct Found {
     pub why: String,
 }
 
-/// When each open order is asked about next, and whether refusals are believed; in memory, since a restart asks about all.
-#[derive(Debug, Default)]
-pub(super) struct Rounds {
-    turns: BTreeMap<OrderId, Turn>,
-    trust: BTreeMap<ChannelName, Trust>,
-}
-
-/// Whether a provider that refuses to speak of an order may be taken to know nothing of it. It says the same of a wrong key.
-#[derive(Debug, Default)]
-struct Trust {
-    /// It has spoken of an order, so the key was right then.
-    has_spoken: bool,
-    /// Orders it refused since, at most [`REFUSALS_MAX`].
-    refused: BTreeSet<OrderId>,
-    warned_at_ms: Option<i64>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Turn {
-    due_ms: i64,
-    wait_ms: i64,
-}
-
 /// Queries at a time.
 const AT_A_TIME: usize = 4;
 /// Pause before each query: at most 80 in a second with [`AT_A_TIME`], which small gateways bear.
 const PAUSE: Duration = Duration::from_millis(50);
-/// First wait, from the order's making, and the longest one.
-const WAIT_FIRST_MS: i64 = 60_000;
-const WAIT_LONGEST_MS: i64 = 600_000;
-/// Longest one for an expired order whose provider refuses: there may be a day's orders of these.
-const WAIT_EXPIRED_LONGEST_MS: i64 = 4 * 3_600_000;
 /// How long after its expiry an order is still asked about.
 const EXPIRED_MS: i64 = 24 * 3_600_000;
 /// Orders in one round; what is left over has its turn in the next.
@@ -95,10 +71,6 @@ const TIMER_MAX: usize = 500;
 const PAGE: usize = 256;
 /// Failures in a row after which a channel is left alone until the next round.
 const FAILURES_MAX: u32 = 3;
-/// Orders that are refused with none spoken of in between, after which the channel's settings are suspected.
-const REFUSALS_MAX: usize = 3;
-/// How often that is said of a channel.
-const WARN_EVERY_MS: i64 = 3_600_000;
 
 impl Desk {
     /// Asks about the orders of `scope`, and settles what was paid. One round runs at a time: a timer's round while another runs
@@ -305,90 +277,6 @@ impl Desk {
         }
         report.found.sort_by_key(|found| found.order);
         report
-    }
-}
-
-impl Rounds {
-    fn next(&mut self, id: OrderId, now_ms: i64, done: bool) {
-        if done {
-            self.turns.remove(&id);
-        } else {
-            self.wait(id, now_ms, WAIT_LONGEST_MS);
-        }
-    }
-
-    /// The order may be paid, and the provider did not say.
-    fn next_of_suspected(&mut self, id: OrderId, now_ms: i64, is_expired: bool) {
-        let longest_ms = if is_expired {
-            WAIT_EXPIRED_LONGEST_MS
-        } else {
-            WAIT_LONGEST_MS
-        };
-        self.wait(id, now_ms, longest_ms);
-    }
-
-    fn wait(&mut self, id: OrderId, now_ms: i64, longest_ms: i64) {
-        let turn = self.turns.entry(id).or_insert(Turn {
-            due_ms: now_ms,
-            wait_ms: WAIT_FIRST_MS,
-        });
-        turn.due_ms = now_ms + turn.wait_ms;
-        turn.wait_ms = (turn.wait_ms * 2).min(longest_ms);
-    }
-
-    fn believes(&self, channel: &ChannelName) -> bool {
-        self.trust
-            .get(channel)
-            .is_some_and(|trust| trust.has_spoken && trust.refused.len() < REFUSALS_MAX)
-    }
-
-    /// One order that a provider speaks of proves its key, and its refusals in the same round.
-    fn learn(
-        &mut self,
-        orders: &BTreeMap<OrderId, &Order>,
-        asked: &[(OrderId, Answered)],
-        now_ms: i64,
-    ) {
-        let mut spoken = BTreeSet::new();
-        for (id, answered) in asked {
-            if matches!(answered, Answered::Paid(_) | Answered::Unpaid) {
-                spoken.insert(&orders[id].channel);
-            }
-        }
-        for channel in &spoken {
-            let trust = self.trust.entry((*channel).clone()).or_default();
-            (trust.has_spoken, trust.refused) = (true, BTreeSet::new());
-        }
-        for (id, answered) in asked {
-            let channel = &orders[id].channel;
-            if let Answered::Refused(why) = answered
-                && !spoken.contains(channel)
-            {
-                let trust = self.trust.entry(channel.clone()).or_default();
-                trust.refuse(channel, *id, why, now_ms);
-            }
-        }
-    }
-}
-
-impl Trust {
-    fn refuse(&mut self, channel: &ChannelName, id: OrderId, why: &str, now_ms: i64) {
-        if self.refused.len() < REFUSALS_MAX {
-            self.refused.insert(id);
-        }
-        let is_due = self
-            .warned_at_ms
-            .is_none_or(|at_ms| now_ms - at_ms >= WARN_EVERY_MS);
-        if self.refused.len() < REFUSALS_MAX || !is_due {
-            tracing::debug!(%channel, order = %id, why, "the provider refuses to speak of an order");
-            return;
-        }
-        self.warned_at_ms = Some(now_ms);
-        tracing::warn!(
-            %channel,
-            why,
-            "the provider refuses every question about orders: compare the channel's merchant id and key with the provider's pages"
-        );
     }
 }
 
