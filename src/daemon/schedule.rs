@@ -32,9 +32,9 @@ pub(super) fn start(
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let (asked, first_round) = oneshot::channel();
-    tasks.spawn(ask_providers(desk, asked, ending.clone()));
+    tasks.spawn(ask_providers(desk.clone(), asked, ending.clone()));
     tasks.spawn(expire(shop.clone(), first_round, ending.clone()));
-    tasks.spawn(flush_refused(shop.clone(), ending.clone()));
+    tasks.spawn(flush_refused(shop.clone(), desk, ending.clone()));
     tasks.spawn(heartbeat(shop.clone(), ending.clone()));
     tasks.spawn(deliver_waiting(shop.clone(), ending.clone()));
     tasks.spawn(prepare_month(shop.clone(), ending.clone()));
@@ -63,7 +63,11 @@ async fn ask_providers(desk: Arc<Desk>, asked: oneshot::Sender<()>, ending: Endi
                 );
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "providers were not asked about open orders"),
+            Err(error) => {
+                // The first round is not over: reservations wait for it as long as they may.
+                tracing::error!(%error, "providers were not asked about open orders");
+                continue;
+            }
         }
         scope = Scope::Timer;
         if let Some(asked) = asked.take() {
@@ -95,14 +99,16 @@ async fn expire(shop: Arc<Shop>, first_round: oneshot::Receiver<()>, ending: End
     }
 }
 
-async fn flush_refused(shop: Arc<Shop>, ending: Ending) {
+async fn flush_refused(shop: Arc<Shop>, desk: Arc<Desk>, ending: Ending) {
     let mut tick = every(MINUTE);
     while next(&mut tick, &ending).await {
+        desk.log_refusals();
         if let Err(error) = shop.flush_refused().await {
             tracing::error!(%error, "refused notices were not written down");
         }
     }
     // Once more, for those of the last minute.
+    desk.log_refusals();
     if let Err(error) = shop.flush_refused().await {
         tracing::error!(%error, "refused notices were not written down");
     }

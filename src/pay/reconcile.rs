@@ -4,13 +4,17 @@
 //! An answer "paid" goes the same way as a notice: through the shop's `settle`, which knows repetitions. An answer "unpaid", or
 //! none at all, changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod rounds;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
+pub(super) use self::rounds::Rounds;
+use self::rounds::{Turn, WAIT_FIRST_MS};
 use super::desk::Desk;
 use super::{PaidAnswer, QUERY_TIMEOUT_MS, QueryError};
 use crate::actions::Claim;
@@ -23,7 +27,8 @@ pub enum Scope {
     /// All pending orders, and those that expired within the last 24 hours: once, at start.
     Start,
     /// Orders whose turn it is: pending ones from their first minute on, at growing distances, and each once more after it
-    /// expired. Orders that a provider could not be asked about come again until a day after their expiry.
+    /// expired. Orders that a provider could not be asked about, or of which one that may have the wrong key refused to speak,
+    /// come again until a day after their expiry.
     Timer,
 }
 
@@ -53,23 +58,10 @@ pub struct Found {
     pub why: String,
 }
 
-/// When each open order is asked about next; in memory, since a restart asks about all.
-#[derive(Debug, Default)]
-pub(super) struct Rounds(BTreeMap<OrderId, Turn>);
-
-#[derive(Clone, Copy, Debug)]
-struct Turn {
-    due_ms: i64,
-    wait_ms: i64,
-}
-
 /// Queries at a time.
 const AT_A_TIME: usize = 4;
 /// Pause before each query: at most 80 in a second with [`AT_A_TIME`], which small gateways bear.
 const PAUSE: Duration = Duration::from_millis(50);
-/// First wait, from the order's making, and the longest one.
-const WAIT_FIRST_MS: i64 = 60_000;
-const WAIT_LONGEST_MS: i64 = 600_000;
 /// How long after its expiry an order is still asked about.
 const EXPIRED_MS: i64 = 24 * 3_600_000;
 /// Orders in one round; what is left over has its turn in the next.
@@ -111,7 +103,8 @@ impl Desk {
         Ok(self.finish(&mut rounds, &orders, asked))
     }
 
-    /// Pending orders, and those that expired within a day, oldest first.
+    /// Pending orders, then those that expired within a day, each oldest first: the pending ones' reservations wait for this
+    /// round, and only for a while.
     fn orders_at_start(&self) -> Result<Vec<Order>, Fault> {
         let now_ms = self.shop.now_ms();
         let oldest_ms = now_ms - EXPIRED_MS - self.shop.policy().order_ttl_ms;
@@ -132,7 +125,9 @@ impl Desk {
             }
             before = Some(last);
         }
-        Ok(orders.into_values().collect())
+        let mut orders: Vec<Order> = orders.into_values().collect();
+        orders.sort_by_key(|order| order.state != OrderState::Pending);
+        Ok(orders)
     }
 
     /// Orders whose turn it is; what needs no turn any more leaves `rounds`.
@@ -140,12 +135,15 @@ impl Desk {
         let now_ms = self.shop.now_ms();
         let open = self.shop.store().read()?.open_orders(i64::MAX, START_MAX)?;
         for (_, id) in open {
-            rounds.0.entry(id).or_insert(Turn {
+            rounds.turns.entry(id).or_insert(Turn {
                 due_ms: id.made_at_ms() + WAIT_FIRST_MS,
                 wait_ms: WAIT_FIRST_MS,
             });
         }
-        let due = rounds.0.iter().filter(|(_, turn)| turn.due_ms <= now_ms);
+        let due = rounds
+            .turns
+            .iter()
+            .filter(|(_, turn)| turn.due_ms <= now_ms);
         let mut due: Vec<(i64, OrderId)> = due.map(|(id, turn)| (turn.due_ms, *id)).collect();
         due.sort();
         let mut orders = Vec::new();
@@ -153,7 +151,7 @@ impl Desk {
             match self.order_to_ask(id)? {
                 Some(order) => orders.push(order),
                 None => {
-                    rounds.0.remove(&id);
+                    rounds.turns.remove(&id);
                 }
             }
         }
@@ -185,8 +183,8 @@ impl Desk {
             }
             // Gateways refuse to speak of orders whose buyers never came to them.
             Ok(Err(QueryError::Refused(why))) => {
-                round.refused(&order.channel, &why);
-                Answered::Unpaid
+                round.answered(&order.channel);
+                Answered::Refused(why)
             }
             Ok(Err(error)) => {
                 round.failed(&order.channel, &error.to_string());
@@ -242,11 +240,11 @@ impl Desk {
         asked: Vec<(OrderId, Answered)>,
     ) -> Report {
         let now_ms = self.shop.now_ms();
-        let expired: BTreeSet<OrderId> = orders
-            .iter()
-            .filter(|order| order.state == OrderState::Expired)
-            .map(|order| order.id)
-            .collect();
+        let orders: BTreeMap<OrderId, &Order> =
+            orders.iter().map(|order| (order.id, order)).collect();
+        // Every answer below is about one of `orders`, so the look-ups by its number find it.
+        rounds.learn(&orders, &asked, now_ms);
+        let is_expired = |id: &OrderId| orders[id].state == OrderState::Expired;
         let mut report = Report::default();
         for (id, answered) in asked {
             match answered {
@@ -257,11 +255,19 @@ impl Desk {
                         tracing::info!(order = %id, channel = %found.channel, verdict = found.verdict.as_str(), why = found.why, "payment found by asking");
                         report.found.push(found);
                     }
-                    rounds.next(id, now_ms, expired.contains(&id) && !deferred);
+                    rounds.next(id, now_ms, is_expired(&id) && !deferred);
                 }
                 Answered::Unpaid => {
                     report.asked += 1;
-                    rounds.next(id, now_ms, expired.contains(&id));
+                    rounds.next(id, now_ms, is_expired(&id));
+                }
+                Answered::Refused(_) if rounds.believes(&orders[&id].channel) => {
+                    report.asked += 1;
+                    rounds.next(id, now_ms, is_expired(&id));
+                }
+                Answered::Refused(_) => {
+                    report.unanswered += 1;
+                    rounds.next_of_suspected(id, now_ms, is_expired(&id));
                 }
                 Answered::Nothing => {
                     report.unanswered += 1;
@@ -271,21 +277,6 @@ impl Desk {
         }
         report.found.sort_by_key(|found| found.order);
         report
-    }
-}
-
-impl Rounds {
-    fn next(&mut self, id: OrderId, now_ms: i64, done: bool) {
-        if done {
-            self.0.remove(&id);
-            return;
-        }
-        let turn = self.0.entry(id).or_insert(Turn {
-            due_ms: now_ms,
-            wait_ms: WAIT_FIRST_MS,
-        });
-        turn.due_ms = now_ms + turn.wait_ms;
-        turn.wait_ms = (turn.wait_ms * 2).min(WAIT_LONGEST_MS);
     }
 }
 
@@ -301,6 +292,8 @@ fn may_be_paid(order: &Order, now_ms: i64) -> bool {
 enum Answered {
     Paid(Found),
     Unpaid,
+    /// The provider knows nothing of the order, or of us; with its word.
+    Refused(String),
     Nothing,
 }
 
@@ -312,7 +305,6 @@ struct Round(Mutex<BTreeMap<ChannelName, Health>>);
 struct Health {
     failures: u32,
     failure_logged: bool,
-    refusal_logged: bool,
 }
 
 impl Round {
@@ -322,15 +314,6 @@ impl Round {
 
     fn answered(&self, channel: &ChannelName) {
         self.with(channel, |health| health.failures = 0);
-    }
-
-    fn refused(&self, channel: &ChannelName, why: &str) {
-        self.with(channel, |health| {
-            health.failures = 0;
-            if !std::mem::replace(&mut health.refusal_logged, true) {
-                tracing::debug!(%channel, why, "the provider knows nothing of an order");
-            }
-        });
     }
 
     fn failed(&self, channel: &ChannelName, why: &str) {

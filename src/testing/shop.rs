@@ -104,7 +104,7 @@ impl TestShop {
 
     /// Makes a product.
     pub fn add_product(&self, slug: &str, amount: i64) {
-        let price = Some(Money::new(amount, Currency::CNY));
+        let price = Some(Money::new(amount, self.shop.policy().currency));
         let change = ProductChange {
             title: Some(format!("{slug} 充值卡")),
             price,

@@ -33,6 +33,12 @@ pub(super) fn add(context: &Context, add: ChannelAdd) -> Result<Value, CommandEr
             "the gateway is reached without TLS: use its https:// address, or list it in [net] allow_private if it is your own",
         ));
     }
+    let (takes, sells) = (config.currency(), context.shop.policy().currency);
+    if takes != sells {
+        return Err(CommandError::invalid(format!(
+            "the channel takes {takes}, and the shop's prices are in {sells}: no order could be paid there"
+        )));
+    }
     context.shop.add_channel(&channel)?;
     Ok(shown(context, &channel))
 }

@@ -7,8 +7,9 @@ use serde_json::json;
 use super::*;
 use crate::{
     daemon::{Ending, telemetry::Metrics},
+    domain::Currency,
     net::{self, Listener, ServeLimits, Timeouts},
-    testing::TestShop,
+    testing::{TestShop, Till},
 };
 
 struct Desk {
@@ -19,12 +20,15 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
+        Self::over(TestShop::new())
+    }
+
+    fn over(shop: TestShop) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
-        let shop = TestShop::new();
         let context = Context {
             shop: shop.shop.clone(),
             settings: Arc::default(),
@@ -143,6 +147,30 @@ fn a_channels_secret_goes_in_and_never_comes_out() {
     };
     desk.ask(remove.clone(), "").unwrap();
     assert_eq!(desk.ask(remove, "").unwrap_err().code, "unknown");
+}
+
+#[test]
+fn a_channel_that_takes_other_money_than_the_shops_is_not_added() {
+    let mut till = Till::default();
+    till.policy.currency = Currency::parse("USD").unwrap();
+    let desk = Desk::over(TestShop::with(till));
+    let settings = [("gateway", "https://pay.example/"), ("pid", "1")];
+    let add = Command::ChannelAdd(ChannelAdd {
+        name: "second".into(),
+        kind: "epay".into(),
+        settings: settings
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        secrets: BTreeMap::from([(
+            "key".to_owned(),
+            Hidden("4f2b9d1c7e8a4b6f9c3d5e7a1b2c8d90".to_owned()),
+        )]),
+    });
+    let refused = desk.ask(add, "").unwrap_err();
+    assert!(
+        refused.message.contains("takes CNY") && refused.message.contains("in USD"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Uri;
 
 use crate::actions::ChannelSettings;
-use crate::domain::ChannelName;
+use crate::domain::{ChannelName, Currency};
 use crate::pay::epay::{ChannelConfigError, Epay, EpayConfig};
 use crate::pay::{Gateway, Outbound};
 
@@ -39,17 +39,20 @@ enum Unusable {
         "its gateway is reached without TLS: use https://, or list its host:port in [net] allow_private if it is yours"
     )]
     PlainHttp,
+    #[error("it takes {takes}, and the shop's prices are in {sells}: no order could be paid there")]
+    Currency { takes: Currency, sells: Currency },
 }
 
-/// Opens every enabled channel that can be made of its settings.
+/// Opens every enabled channel that can be made of its settings and takes `currency`, that of the shop's prices.
 pub(super) fn build(
     channels: Vec<ChannelSettings>,
+    currency: Currency,
     outbound: &Arc<dyn Outbound>,
     plain_http_allowed: &[(String, u16)],
 ) -> Booths {
     let mut booths = Booths::default();
     for channel in channels {
-        match booth(&channel, outbound, plain_http_allowed) {
+        match booth(&channel, currency, outbound, plain_http_allowed) {
             Ok(booth) => {
                 booths.open.insert(channel.name, Arc::new(booth));
             }
@@ -81,6 +84,7 @@ pub(super) fn title(method: Option<&str>, language_tag: &str) -> &'static str {
 
 fn booth(
     channel: &ChannelSettings,
+    sells: Currency,
     outbound: &Arc<dyn Outbound>,
     plain_http_allowed: &[(String, u16)],
 ) -> Result<Booth, Unusable> {
@@ -93,6 +97,10 @@ fn booth(
     let config = EpayConfig::from_settings(&channel.settings, &channel.secrets)?;
     if config.is_plain_http() && !is_listed(config.gateway(), plain_http_allowed) {
         return Err(Unusable::PlainHttp);
+    }
+    let takes = config.currency();
+    if takes != sells {
+        return Err(Unusable::Currency { takes, sells });
     }
     Ok(Booth {
         method: config.kind().map(str::to_owned),

@@ -15,12 +15,13 @@ mod notice;
 mod tests;
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use http::Uri;
 use tokio::sync::watch;
 
 use self::booths::{Booth, Booths};
+use self::notice::Refusals;
 use super::reconcile::Rounds;
 use super::{Begin, BeginError, NextStep, Outbound, RawNotice};
 use crate::actions::Shop;
@@ -36,6 +37,7 @@ pub struct Desk {
     changed: watch::Receiver<u64>,
     open: RwLock<Open>,
     counter: Option<Arc<dyn NoticeCounter>>,
+    refusals: Mutex<Refusals>,
     pub(super) rounds: tokio::sync::Mutex<Rounds>,
 }
 
@@ -98,6 +100,7 @@ impl Desk {
             changed,
             open: RwLock::default(),
             counter: None,
+            refusals: Mutex::default(),
             rounds: tokio::sync::Mutex::default(),
         };
         desk.reload();
@@ -120,6 +123,7 @@ impl Desk {
                 version: Some(version),
                 booths: Arc::new(booths::build(
                     channels,
+                    self.shop.policy().currency,
                     &self.outbound,
                     &self.plain_http_allowed,
                 )),

@@ -3,6 +3,8 @@
 //! Threats: a forged notice, one of another merchant, channel, order or currency, an unpaid one, a gateway whose key leaked.
 //! Every way to fail answers so that the provider comes again, and none of them tells the sender which check refused it.
 
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -39,6 +41,9 @@ impl Desk {
             }
         };
         log(&name, raw, &decision);
+        if decision.is_of_a_stranger() {
+            self.refusals().count(&name, &decision.why);
+        }
         if let Some(counter) = &self.counter {
             counter.count(
                 if name.is_empty() { "unknown" } else { &name },
@@ -58,6 +63,19 @@ impl Desk {
             });
         }
         answer
+    }
+
+    /// Writes one line for each channel to which notices came without its signature since the last call. To be called once a
+    /// minute: strangers must not fill the log line by line.
+    pub fn log_refusals(&self) {
+        for (channel, refusals) in std::mem::take(&mut self.refusals().0) {
+            let (count, newest) = (refusals.count, refusals.newest);
+            tracing::info!(channel, count, newest, "notices were refused");
+        }
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A notice for a closed channel, or for none of the shop's: all names that strangers invent are one, the empty one.
@@ -165,6 +183,33 @@ impl Desk {
     }
 }
 
+/// Notices without a signature since they were last logged, by channel; empty is all names that are not the shop's.
+#[derive(Default)]
+pub(super) struct Refusals(BTreeMap<String, Refused>);
+
+#[derive(Default)]
+struct Refused {
+    count: u64,
+    /// Why the newest was refused.
+    newest: String,
+}
+
+impl Refusals {
+    fn count(&mut self, channel: &str, why: &str) {
+        let refused = self.0.entry(channel.to_owned()).or_default();
+        refused.count += 1;
+        why.clone_into(&mut refused.newest);
+    }
+
+    #[cfg(test)]
+    pub fn counts(&self) -> Vec<(&str, u64)> {
+        let counts = self.0.iter();
+        counts
+            .map(|(channel, refused)| (channel.as_str(), refused.count))
+            .collect()
+    }
+}
+
 /// What became of one notice.
 struct Decision {
     verdict: Verdict,
@@ -198,6 +243,10 @@ impl Decision {
             authentic: verdict == Verdict::Mismatch,
             ..Self::of(verdict, refusal.to_string(), fields)
         }
+    }
+
+    fn is_of_a_stranger(&self) -> bool {
+        self.verdict == Verdict::Refused && !self.authentic
     }
 
     fn authentic(self) -> Self {
@@ -285,9 +334,15 @@ fn log(channel: &str, raw: &RawNotice<'_>, decision: &Decision) {
     let (fields, verdict, why) = (fields.join(" "), decision.verdict.as_str(), &decision.why);
     let order = decision.order.map(|order| order.to_string());
     let peer = raw.peer;
-    if matches!(
+    if decision.is_of_a_stranger() {
+        tracing::debug!(channel, order, verdict, why, fields, %peer, "notice");
+    } else if matches!(
         decision.verdict,
-        Verdict::Conflict | Verdict::Unconfirmed | Verdict::Mismatch | Verdict::Deferred
+        Verdict::Refused
+            | Verdict::Conflict
+            | Verdict::Unconfirmed
+            | Verdict::Mismatch
+            | Verdict::Deferred
     ) {
         tracing::warn!(channel, order, verdict, why, fields, %peer, "notice");
     } else {

@@ -12,7 +12,7 @@ use crate::pay::{
     Acknowledgement, BoxFuture, Gateway, LogFields, NoticeRefusal, NoticeStatus, QueryAnswer,
     QueryError, Refund, RefundAnswer, RefundError, VerifiedNotice,
 };
-use crate::testing::TestShop;
+use crate::testing::{TestShop, Till};
 
 const SUCCESS: &str = "success";
 const FAIL: &str = "fail";
@@ -438,6 +438,37 @@ async fn an_undecided_notice_of_a_provider_is_not_flushed_by_strangers() {
     );
     assert_eq!(kept[2].order, Some(order.id));
     assert!(kept[2].fields.contains(&("trade_no", "T1".to_owned())));
+}
+
+#[tokio::test]
+async fn a_channel_that_takes_other_money_than_the_shops_stays_closed() {
+    let mut till = Till::default();
+    till.policy.currency = Currency::parse("USD").unwrap();
+    let test = TestDesk::over(TestShop::with(till));
+    assert_eq!(test.desk.open_channels(), []);
+    test.get("main", "").await;
+    assert_eq!(
+        test.last_refusal(),
+        "the channel is closed: it takes CNY, and the shop's prices are in USD: no order could be paid there"
+    );
+}
+
+#[tokio::test]
+async fn refusals_of_strangers_are_one_line_a_minute_for_each_channel() {
+    let test = TestDesk::new();
+    let order = test.order("main").await;
+    for _ in 0..5 {
+        test.get("main", "sign=no").await;
+        test.get("made-up", "").await;
+    }
+    // A signed one has its own line.
+    test.get("weak", &notice(&order, "T1", "19.90")).await;
+    assert_eq!(
+        test.desk.refusals.lock().unwrap().counts(),
+        [("", 5), ("main", 5)]
+    );
+    test.desk.log_refusals();
+    assert_eq!(test.desk.refusals.lock().unwrap().counts(), []);
 }
 
 #[tokio::test]

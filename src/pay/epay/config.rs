@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::Uri;
 
-use crate::domain::money::{Amount, parse_decimal};
+use crate::domain::money::{Amount, Currency, parse_decimal};
 use crate::domain::secret::Secret;
 use crate::pay::sources::{Sources, SourcesError};
 
@@ -114,6 +114,11 @@ impl EpayConfig {
     /// Whether the gateway is reached without TLS; the caller refuses that unless the host is its own (`[net] allow_private`).
     pub fn is_plain_http(&self) -> bool {
         self.gateway.starts_with("http://")
+    }
+
+    /// What the channel takes: the protocol knows yuan alone.
+    pub fn currency(&self) -> Currency {
+        super::CURRENCY
     }
 
     /// The merchant's id at the gateway.

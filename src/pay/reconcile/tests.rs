@@ -134,7 +134,7 @@ async fn a_dead_provider_does_not_hold_the_other_channels_up() {
     test.provider.paid(&last, "T2", "19.90");
     test.inner.clock.advance_ms(60_000);
     test.round(Scope::Timer).await;
-    assert!(test.desk.rounds.lock().await.0.len() >= 8);
+    assert!(test.desk.rounds.lock().await.turns.len() >= 8);
 }
 
 #[tokio::test]
@@ -149,4 +149,77 @@ async fn a_payment_that_is_too_small_is_listed_once_and_delivers_nothing() {
     test.inner.clock.advance_ms(60_000);
     assert_eq!(test.round(Scope::Timer).await.found, []);
     assert_eq!(test.now(&order).state, OrderState::Pending);
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_every_question_is_suspected_and_expired_orders_stay_asked() {
+    let test = TestDesk::new();
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        orders.push(test.order("main").await);
+    }
+    let main = orders[0].channel.clone();
+    test.inner.clock.advance_ms(HOUR_MS);
+    test.inner.shop.expire_due().await.unwrap();
+    // As with a wrong key: every order is refused.
+    let report = test.round(Scope::Start).await;
+    assert_eq!((report.asked, report.unanswered), (0, 3));
+    let warned_at_ms = test.desk.rounds.lock().await.trust[&main].warned_at_ms;
+    assert_eq!(warned_at_ms, Some(test.inner.shop.now_ms()));
+    for wait_ms in [1, 2, 4, 8, 16, 32, 64].map(|minutes| minutes * 60_000) {
+        test.inner.clock.advance_ms(wait_ms - 1);
+        assert_eq!(test.round(Scope::Timer).await.unanswered, 0, "{wait_ms}");
+        test.inner.clock.advance_ms(1);
+        assert_eq!(test.round(Scope::Timer).await.unanswered, 3, "{wait_ms}");
+    }
+    // The key is set right: what was paid is found, and a refusal is believed again.
+    test.provider.paid(&orders[1], "T1", "19.90");
+    let report = {
+        test.inner.clock.advance_ms(128 * 60_000);
+        test.round(Scope::Timer).await
+    };
+    assert_eq!((report.asked, report.found.len()), (3, 1));
+    assert_eq!(test.now(&orders[1]).state, OrderState::Delivered);
+    assert_eq!(test.asked_after(12 * HOUR_MS).await, 0);
+    assert!(test.desk.rounds.lock().await.turns.is_empty());
+}
+
+#[tokio::test]
+async fn orders_of_a_suspected_provider_are_given_up_a_day_after_their_expiry() {
+    let test = TestDesk::new();
+    test.order("main").await;
+    test.inner.clock.advance_ms(HOUR_MS);
+    test.inner.shop.expire_due().await.unwrap();
+    assert_eq!(test.round(Scope::Start).await.unanswered, 1);
+    test.inner.clock.advance_ms(24 * HOUR_MS);
+    assert_eq!(test.round(Scope::Timer).await.unanswered, 0);
+    assert!(test.desk.rounds.lock().await.turns.is_empty());
+}
+
+#[tokio::test]
+async fn a_provider_that_speaks_of_one_order_is_believed_about_the_others() {
+    let test = TestDesk::new();
+    let spoken = test.order("main").await;
+    for _ in 0..5 {
+        test.order("main").await;
+    }
+    test.provider.unpaid(&spoken);
+    let report = test.round(Scope::Start).await;
+    assert_eq!((report.asked, report.unanswered), (6, 0));
+    let rounds = test.desk.rounds.lock().await;
+    assert_eq!(rounds.trust[&spoken.channel].warned_at_ms, None);
+}
+
+#[tokio::test]
+async fn at_start_pending_orders_are_asked_about_before_expired_ones() {
+    let test = TestDesk::new();
+    test.order("main").await;
+    test.inner.clock.advance_ms(HOUR_MS);
+    test.inner.shop.expire_due().await.unwrap();
+    let pending = test.order("main").await;
+    test.round(Scope::Start).await;
+    assert_eq!(
+        test.provider.asked.lock().unwrap()[0],
+        pending.id.to_string()
+    );
 }
