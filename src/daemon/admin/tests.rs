@@ -268,7 +268,7 @@ fn the_socket_gives_the_same_json_as_the_files() {
         .await
     });
     let through = |command: &Command, body: &str| {
-        let body = Box::new(Cursor::new(body.as_bytes().to_vec()));
+        let body = body.as_bytes().to_vec();
         send(&socket, command, body)
     };
     let unknown = Command::ProductShow {
@@ -307,11 +307,7 @@ fn the_socket_gives_the_same_json_as_the_files() {
 }
 
 /// The command line's side, as far as this room may know it.
-fn send(
-    socket: &Path,
-    command: &Command,
-    body: Box<Cursor<Vec<u8>>>,
-) -> Result<Value, CommandError> {
+fn send(socket: &Path, command: &Command, body: Vec<u8>) -> Result<Value, CommandError> {
     use http_body_util::{BodyExt, Full};
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -319,7 +315,7 @@ fn send(
         .unwrap();
     let mut sent = serde_json::to_vec(command).unwrap();
     sent.push(b'\n');
-    sent.extend(body.into_inner());
+    sent.extend(body);
     let request =
         http::Request::post(socket::COMMAND_PATH).body(Full::new(bytes::Bytes::from(sent)));
     let answer = runtime.block_on(async {
