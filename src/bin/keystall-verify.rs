@@ -1,6 +1,7 @@
 //! The auditor's tool: checks exports and receipts offline. No network code in its dependency tree.
 
 use clap::{Args, Parser, Subcommand};
+use keystall::ledger::entry::{Body, Entry, hash_line};
 use keystall::ledger::note::{Checkpoint, Vkey};
 use keystall::ledger::receipt::{Receipt, ReceiptFault};
 use keystall::ledger::verify::{self, KnownFile, Request};
@@ -142,9 +143,8 @@ fn receipt(args: &ReceiptArgs) -> Result<(Exit, String), Failure> {
             what: format!("{}: {error}", path.display()),
         })?);
     }
-    let outcome = Receipt::parse(&file)
-        .map_err(ReceiptFault::from)
-        .and_then(|receipt| receipt.verify(&args.vkey, &known));
+    let parsed = Receipt::parse(&file).map_err(ReceiptFault::from);
+    let outcome = parsed.and_then(|receipt| Ok((receipt.verify(&args.vkey, &known)?, receipt)));
     let pinned: Vec<_> = args.vkey.iter().map(Vkey::to_string).collect();
     let exit = outcome
         .as_ref()
@@ -157,7 +157,12 @@ fn receipt(args: &ReceiptArgs) -> Result<(Exit, String), Failure> {
         text.push_str(&format!("pinned      {vkey}\n"));
     }
     match outcome {
-        Ok(proven) => {
+        Ok((proven, receipt)) => {
+            let bought = bought(&receipt);
+            for (name, value) in &bought {
+                text.push_str(&format!("{name:<12}{value}\n"));
+                report[*name] = json!(value);
+            }
             let (seq, keys, opens) = (proven.seq, proven.keys, proven.opens);
             let sizes: Vec<_> = proven.checkpoints.iter().map(|note| note.size).collect();
             text.push_str(&format!(
@@ -181,6 +186,35 @@ fn receipt(args: &ReceiptArgs) -> Result<(Exit, String), Failure> {
         text
     };
     Ok((exit, with_end(text)))
+}
+
+/// What the proven `sale` says, for people: names of the ledger page and their values.
+fn bought(receipt: &Receipt) -> Vec<(&'static str, String)> {
+    let Ok(Entry {
+        t_ms,
+        body: Body::Sale(sale),
+        ..
+    }) = Entry::parse(receipt.entry.as_bytes())
+    else {
+        // Verified before: the entry is a sale.
+        return Vec::new();
+    };
+    let time = jiff::Timestamp::from_millisecond(t_ms)
+        .map_or_else(|_| t_ms.to_string(), |time| time.to_string());
+    let slots = receipt
+        .keys
+        .iter()
+        .map(|key| format!("{}:{}", key.batch, key.index))
+        .collect::<Vec<_>>();
+    vec![
+        ("order", sale.order.to_owned()),
+        ("sku", sale.sku.to_owned()),
+        ("qty", sale.qty.to_string()),
+        ("amount", format!("{} {} (minor units)", sale.amt, sale.cur)),
+        ("time", time),
+        ("slots", slots.join(",")),
+        ("entry", hash_line(receipt.entry.as_bytes()).to_string()),
+    ]
 }
 
 /// Reads a file of at most the size of a receipt; one byte more, so that a longer one is noticed.

@@ -74,7 +74,7 @@ impl Channel {
                 let value = session.ask(Command::ChannelTest { name })?;
                 let said = print::safe(&print::text(&value, "said"));
                 let text = format!(
-                    "the provider answers; of an order that does not exist it says: {said}\n"
+                    "the provider answers; of an order that does not exist it says: {said}\nif that speaks of the merchant, the key or a signature, pid or key are wrong; a real order of 0.01 is the proof\n"
                 );
                 Ok(Done::new(value, text))
             }

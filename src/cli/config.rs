@@ -1,7 +1,7 @@
 //! `keystall config`.
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Done, Failure, print, session::Place};
 use crate::config;
@@ -29,9 +29,10 @@ impl Config {
                 Ok(Done::new(json!({"ok": true, "file": file}), text))
             }
             Self::Show => {
-                let text = place.settings()?.redacted();
-                let value = as_json(&text)?;
-                Ok(Done::new(value, text))
+                let settings = place.settings()?;
+                let value = settings.redacted_data();
+                let value = value.map_err(|error| Failure::new("internal", error))?;
+                Ok(Done::new(value, settings.redacted()))
             }
             Self::Example => {
                 let text = config::example();
@@ -39,11 +40,4 @@ impl Config {
             }
         }
     }
-}
-
-fn as_json(toml: &str) -> Result<Value, Failure> {
-    let table: toml::Table = toml
-        .parse()
-        .map_err(|error| Failure::new("internal", error))?;
-    serde_json::to_value(table).map_err(|error| Failure::new("internal", error))
 }

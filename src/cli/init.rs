@@ -59,6 +59,11 @@ impl Init {
             );
             return Err(Failure::new("exists", message));
         }
+        if self.currency == "RMB" {
+            let message =
+                "the code of the Chinese yuan is CNY: --currency CNY; it cannot be changed later";
+            return Err(Failure::new("currency", message));
+        }
         let first = First {
             host: given(self.host, "host", "Host name")?,
             title: given(self.title, "title", "The shop's name")?,
@@ -105,12 +110,11 @@ impl First {
     }
 
     fn toml(&self) -> String {
-        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
         format!(
             "# Keystall's settings. `keystall config example` shows all with their defaults.\n\n[shop]\nhost = {}\ntitle = {}\ncurrency = {}\n",
-            quoted(&self.host),
-            quoted(&self.title),
-            quoted(&self.currency)
+            config::quoted(&self.host),
+            config::quoted(&self.title),
+            config::quoted(&self.currency)
         )
     }
 }

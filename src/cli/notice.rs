@@ -31,15 +31,11 @@ fn listed(value: &Value) -> String {
     let headings = ["RECEIVED", "CHANNEL", "ORDER", "VERDICT", "WHY"];
     let kept = print::rows(value, "kept", &names);
     let mut out = print::table(&headings, &kept, "no notice was kept yet");
-    let names = ["received_at", "channel", "verdict", "why"];
+    let names = ["received_at", "channel", "order", "verdict", "why"];
     let refused = print::rows(value, "refused", &names);
     if !refused.is_empty() {
-        out.push_str("\nrefused, of nobody we know:\n");
-        out.push_str(&print::table(
-            &["RECEIVED", "CHANNEL", "VERDICT", "WHY"],
-            &refused,
-            "",
-        ));
+        out.push_str("\nrefused before they could be held against an order:\n");
+        out.push_str(&print::table(&headings, &refused, ""));
     }
     out
 }

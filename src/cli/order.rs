@@ -53,7 +53,7 @@ pub(super) enum Order {
 pub(super) struct Decide {
     /// The order's number
     order: String,
-    /// Why; kept with the order
+    /// Why; kept with the order and shown to its buyer
     #[arg(long)]
     reason: Option<String>,
 }

@@ -4,10 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{Done, Failure, session::Place};
-use crate::{
-    daemon::{self, telemetry},
-    web::view::Mode,
-};
+use crate::daemon::{self, Mode, telemetry};
 
 #[derive(Debug, Args)]
 #[command(

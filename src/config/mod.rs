@@ -96,7 +96,22 @@ pub fn example() -> &'static str {
     include_str!("../../assets/config.example.toml")
 }
 
+/// A text as a TOML value.
+pub fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
 impl Settings {
+    /// The settings as data, every secret as `"[redacted]"`.
+    ///
+    /// # Errors
+    /// [`toml::de::Error`] never for settings that were read.
+    pub fn redacted_data(&self) -> Result<serde_json::Value, impl std::fmt::Display> {
+        self.redacted()
+            .parse::<toml::Table>()
+            .map(|table| serde_json::json!(table))
+    }
+
     /// The settings as TOML, every secret as `"[redacted]"`.
     pub fn redacted(&self) -> String {
         let mut out = String::new();

@@ -66,7 +66,7 @@ impl NoticeCounter for Notices {
 ///
 /// # Errors
 /// When TLS cannot be set up.
-pub(super) fn client(settings: &Settings) -> Result<Client, rustls::Error> {
+pub(super) fn client(settings: &Settings) -> Result<Client, crate::net::TlsSetup> {
     Client::new(ClientPolicy {
         allow_private: allowed(settings),
         ..ClientPolicy::default()

@@ -18,6 +18,7 @@ mod signals;
 mod systemd;
 pub mod telemetry;
 
+pub use crate::web::view::Mode;
 pub use clock::SystemClock;
 pub use open::{admin_socket, open_shop, options, policy};
 pub use serve::{Plan, ServeError, Served, serve};

@@ -6,7 +6,7 @@ use super::SystemClock;
 use crate::{
     actions::{Policy, Shop, ShopError},
     config::Settings,
-    store::Options,
+    store::{Observe, Options},
     vault::SystemEntropy,
 };
 
@@ -15,12 +15,24 @@ use crate::{
 /// # Errors
 /// [`ShopError`]; a folder without a shop is left as it was.
 pub fn open_shop(dir: &Path, settings: &Settings) -> Result<Shop, ShopError> {
-    Shop::open(
-        dir,
-        policy(settings),
-        options(settings),
-        Arc::new(SystemEntropy),
-    )
+    open_observed(dir, settings, None)
+}
+
+/// The same; `observe` hears of each commit.
+///
+/// # Errors
+/// [`ShopError`].
+pub(super) fn open_observed(
+    dir: &Path,
+    settings: &Settings,
+    observe: Option<Observe>,
+) -> Result<Shop, ShopError> {
+    let options = options(settings);
+    let options = move |path: &Path| Options {
+        observe: observe.clone(),
+        ..options(path)
+    };
+    Shop::open(dir, policy(settings), options, Arc::new(SystemEntropy))
 }
 
 /// What the use cases need of the settings.

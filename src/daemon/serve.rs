@@ -7,12 +7,13 @@ use tokio::runtime::Handle;
 use super::{
     admin::{self, Context},
     front,
-    open::{admin_socket, open_shop},
+    open::{admin_socket, open_observed},
     schedule,
     signals::{self, Ending},
     systemd,
     telemetry::Metrics,
 };
+use crate::store::Observe;
 use crate::{
     actions::{Shop, ShopError},
     config::{Settings, TlsMode},
@@ -39,7 +40,7 @@ pub enum ServeError {
     Acme,
     /// The way out to payment providers.
     #[error("the outbound client: {0}")]
-    Outbound(rustls::Error),
+    Outbound(crate::net::TlsSetup),
     /// The shop's address.
     #[error(transparent)]
     Desk(#[from] DeskConfigError),
@@ -86,7 +87,8 @@ pub struct Plan {
 /// [`ServeError`]; a folder without a shop is left as it was.
 pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
     let mut settings = plan.settings;
-    let shop = open(dir, &settings).await?;
+    let metrics = Arc::new(Metrics::new());
+    let shop = open(dir, &settings, metrics.clone()).await?;
     let tls = certificate(dir, &settings)?;
     let socket = Listener::unix(&admin_socket(dir, &settings)).await?;
     let mut listeners = Vec::new();
@@ -103,7 +105,6 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         settings.shop.port = first.port();
     }
     let settings = Arc::new(settings);
-    let metrics = Arc::new(Metrics::new());
     let ending = signals::listen(Some(tls))?;
     let at: Vec<String> = listeners
         .iter()
@@ -198,9 +199,18 @@ fn webhook(settings: &Settings) -> Result<Option<WebhookConfig>, ServeError> {
     }
 }
 
-async fn open(dir: &Path, settings: &Settings) -> Result<Arc<Shop>, ServeError> {
+async fn open(
+    dir: &Path,
+    settings: &Settings,
+    metrics: Arc<Metrics>,
+) -> Result<Arc<Shop>, ServeError> {
     let (dir, settings) = (dir.to_owned(), settings.clone());
-    let opened = tokio::task::spawn_blocking(move || open_shop(&dir, &settings)).await;
+    let observe: Observe = Arc::new(move |closures, took| {
+        metrics.batch_size.observe(closures as f64);
+        metrics.sale_commit_seconds.observe(took.as_secs_f64());
+    });
+    let opened =
+        tokio::task::spawn_blocking(move || open_observed(&dir, &settings, Some(observe))).await;
     match opened {
         Ok(shop) => Ok(Arc::new(shop?)),
         Err(error) => Err(ServeError::System(std::io::Error::other(error))),

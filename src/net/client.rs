@@ -30,6 +30,9 @@ use super::{guard, tls};
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
+/// Why the outbound client's TLS cannot be set up.
+pub type TlsSetup = rustls::Error;
+
 /// What a [`Client`] may do.
 #[derive(Clone, Debug)]
 pub struct ClientPolicy {
@@ -130,8 +133,8 @@ impl Client {
     /// A client that looks hosts up through the system and trusts the certificate authorities of Mozilla's list.
     ///
     /// # Errors
-    /// [`rustls::Error`] when TLS cannot be set up.
-    pub fn new(policy: ClientPolicy) -> Result<Self, rustls::Error> {
+    /// [`TlsSetup`] when TLS cannot be set up.
+    pub fn new(policy: ClientPolicy) -> Result<Self, TlsSetup> {
         let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         Self::with(policy, Arc::new(SystemResolver), roots)
     }
@@ -139,8 +142,8 @@ impl Client {
     /// A client that trusts the certificates of the PEM file `certificates` and no others: for a party that has its own.
     ///
     /// # Errors
-    /// [`rustls::Error`] when TLS cannot be set up, or the file holds no certificate.
-    pub fn trusting(policy: ClientPolicy, certificates: &[u8]) -> Result<Self, rustls::Error> {
+    /// [`TlsSetup`] when TLS cannot be set up, or the file holds no certificate.
+    pub fn trusting(policy: ClientPolicy, certificates: &[u8]) -> Result<Self, TlsSetup> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(certificates) {
             let unreadable = |_| rustls::Error::General("no certificate in PEM form".to_owned());

@@ -22,7 +22,7 @@ pub mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use client::{Answer, Client, ClientPolicy, OutboundError};
+pub use client::{Answer, Client, ClientPolicy, OutboundError, TlsSetup};
 pub use client_address::client_address;
 pub use listen::{ListenError, Listener, Local};
 pub use serve::{ServeLimits, Timeouts, serve};

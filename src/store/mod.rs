@@ -24,7 +24,7 @@ mod writer;
 pub use codec::{CodecError, decode_sealed, encode_sealed};
 pub use fault::{Fault, WriteError};
 pub use head::Head;
-pub use open::{OpenError, Options, SCHEMA, Storage, create_file};
+pub use open::{Observe, OpenError, Options, SCHEMA, Storage, create_file};
 pub use records::{
     Batch, Channel, DeliveredKey, DeliveryContent, EntryRow, Held, OrderPrivate, SlotRow, Staging,
 };

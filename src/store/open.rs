@@ -20,6 +20,9 @@ pub const SCHEMA: u32 = 1;
 pub type Storage =
     Arc<dyn Fn(&mut Builder, bool) -> Result<Database, redb::DatabaseError> + Send + Sync>;
 
+/// Hears of commits, on the writer's thread: it must be quick.
+pub type Observe = Arc<dyn Fn(usize, Duration) + Send + Sync>;
+
 /// How a store is opened.
 #[derive(Clone)]
 pub struct Options {
@@ -33,6 +36,8 @@ pub struct Options {
     pub queue_max: usize,
     /// Pause between attempts to reopen the database after a disk error.
     pub reopen_pause: Duration,
+    /// Told of each commit: the closures that it carried, and how long it took from the first of them to the disk.
+    pub observe: Option<Observe>,
     /// The time of each batch.
     pub clock: Arc<dyn Clock>,
 }
@@ -47,9 +52,7 @@ pub enum OpenError {
     #[error("{0} exists already")]
     Exists(PathBuf),
     /// Another process has it open.
-    #[error(
-        "the shop is open in another process: stop it, or use the command while its daemon runs"
-    )]
+    #[error("the shop is open in another process: its daemon, or a command that is still at work")]
     InUse,
     /// Data of a newer version.
     #[error(
@@ -84,6 +87,7 @@ impl Options {
             group_max: 512,
             queue_max: 8_192,
             reopen_pause: Duration::from_millis(100),
+            observe: None,
             clock,
         }
     }

@@ -26,6 +26,7 @@ fn options(storage: Storage) -> Options {
         group_max: 16,
         queue_max: 64,
         reopen_pause: std::time::Duration::from_millis(5),
+        observe: None,
         clock: Arc::new(Frozen),
     }
 }

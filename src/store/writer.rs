@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
 
 use redb::Database;
 use tokio::sync::{mpsc, oneshot};
@@ -337,8 +338,15 @@ impl Writer {
     }
 
     fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let begun = Instant::now();
         match self.commit(&mut jobs) {
-            Batch::Committed { head, orders } => self.release(head, &orders, &mut jobs),
+            Batch::Committed { head, orders } => {
+                let took = begun.elapsed();
+                self.release(head, &orders, &mut jobs);
+                if let Some(observe) = &self.options.observe {
+                    observe(jobs.len(), took);
+                }
+            }
             Batch::Nothing => jobs.iter_mut().for_each(|job| job.answer(None)),
             Batch::Failed(fault) => self.recover(&fault, jobs),
         }

@@ -81,7 +81,10 @@ pub enum ImportError {
         report: Box<ImportReport>,
     },
     /// No key that is new.
-    #[error("no new key in {} read; nothing was imported", report.read)]
+    #[error(
+        "no new key in {} read ({} known here before, {} in another product, {} twice in the file); nothing was imported",
+        report.read, report.duplicate_in_pool, report.duplicate_elsewhere, report.duplicate_in_file
+    )]
     NothingNew {
         /// What was found.
         report: Box<ImportReport>,

@@ -81,7 +81,7 @@ pub enum DemoError {
     Serve(#[from] ServeError),
     /// The cashier's way to the shop.
     #[error("the cashier cannot reach the shop: {0}")]
-    Tls(rustls::Error),
+    Tls(crate::net::TlsSetup),
     /// What was to be told could not be.
     #[error("{0}")]
     Announce(io::Error),

@@ -25,12 +25,13 @@ pub(super) fn check(text: &str, line: u64) -> Result<Secret, DecodeError> {
     Ok(Secret::from(key))
 }
 
-/// A key for previews: its first two and last two characters, fewer of a short one, never more than a third of it. How long
+/// A key for previews: its first two and last four characters, fewer of a short one, never more than a third of it. How long
 /// it is does not show.
 pub fn mask(key: &Secret) -> String {
     let characters: Vec<char> = key.expose_str().unwrap_or("").chars().collect();
-    let shown = (characters.len() / 3).min(4);
-    let (head, tail) = (shown.div_ceil(2), shown / 2);
+    let shown = (characters.len() / 3).min(6);
+    let head = shown.div_ceil(2).min(2);
+    let tail = shown - head;
     let mut out: String = characters[..head].iter().collect();
     out.push('…');
     out.extend(&characters[characters.len() - tail..]);
@@ -61,7 +62,7 @@ mod tests {
             ("abcdef", "a…f"),
             ("abcdefghi", "ab…i"),
             ("abcdefghijkl", "ab…kl"),
-            ("STEAM-1234-5678-9ABC", "ST…BC"),
+            ("STEAM-1234-5678-9ABC", "ST…9ABC"),
             ("卡密卡密卡密", "卡…密"),
         ];
         for (key, masked) in cases {
