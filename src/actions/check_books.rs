@@ -45,7 +45,7 @@ impl Shop {
     /// Looks at every order, slot and entry. Takes seconds in a large shop.
     ///
     /// # Errors
-    /// [`Fault`] when the store cannot be read; what does not add up is in [`Books::wrong`].
+    /// [`Fault`] when the store cannot be read; what does not add up is in `Books::wrong`.
     pub fn check_books(&self) -> Result<Books, Fault> {
         let snapshot = self.store.read()?;
         let mut books = Books::default();

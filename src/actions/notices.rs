@@ -36,7 +36,7 @@ pub struct RefusedNotice {
     pub raw: Vec<u8>,
 }
 
-/// The rings: one for each channel and kind (authentic or not), at most [`RINGS_MAX`] of them.
+/// The rings: one for each channel and kind (authentic or not), at most `RINGS_MAX` of them.
 ///
 /// Bound: 16 rings of 1,000 notices of 4 KiB are 64 MiB, and about a KiB of summary with each.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! Telling the merchant: what was promised in the outbox is delivered here, at least once, after the commit that promised it.
 //!
-//! Owns the worker ([`Worker`]) and the form of the shop's own webhooks ([`webhook`], Standard Webhooks).
+//! Owns the worker ([`Worker`]) and the form of the shop's own webhooks (`webhook`, Standard Webhooks).
 //!
 //! Threats: a receiver that is down, slow or hostile (time, size and addresses are bounded by the one outbound client, redirects
 //! are failures), a forged call to the receiver (signature with a time), a repetition (the same id in every attempt).

@@ -98,7 +98,7 @@ pub(super) fn set_cookie(response: &mut Response, name: &str, content: &str, max
 }
 
 impl IntoResponse for Problem {
-    /// An empty answer that carries the problem; [`told`] gives it its words, which depend on the visitor.
+    /// An empty answer that carries the problem; `told` gives it its words, which depend on the visitor.
     fn into_response(self) -> Response {
         // Every problem has a status of HTTP.
         let status =

@@ -373,7 +373,7 @@ class State:
     def on_open(self, e, _):
         key = parse_vkey(e["vkey"])
         need("prior" not in e, TAMPERED, "generation 0 has none before it")
-        need(key[0] == e["origin"], TAMPERED, "the log key has another name")
+        need(key[0] == e["origin"], MALFORMED, "the log key has another name")
         self.origin, self.root_key, self.keys, self.trusted = e["origin"], parse_vkey(e["root_vkey"]), [(0, key)], key in self.pinned
 
     def on_stock(self, e, _):
