@@ -24,9 +24,18 @@ impl Config {
         match self {
             Self::Check => {
                 place.settings()?;
-                let file = config::file(&place.dir).display().to_string();
-                let text = format!("{} is good\n", print::safe(&file));
-                Ok(Done::new(json!({"ok": true, "file": file}), text))
+                let path = config::file(&place.dir);
+                let (there, file) = (path.exists(), path.display().to_string());
+                let shown = print::safe(&file);
+                let text = if there {
+                    format!("{shown} is good\n")
+                } else {
+                    format!("there is no {shown}; the defaults and the environment are good\n")
+                };
+                Ok(Done::new(
+                    json!({"ok": true, "file": file, "exists": there}),
+                    text,
+                ))
             }
             Self::Show => {
                 let settings = place.settings()?;

@@ -158,6 +158,17 @@ fn imported(value: &Value) -> String {
             print::safe(&preview.join("  "))
         ));
     }
+    match print::list(value, "columns") {
+        [] => {}
+        [one] => out.push_str(&format!("taken from column {one} of the table\n")),
+        several => {
+            let names: Vec<String> = several.iter().map(Value::to_string).collect();
+            out.push_str(&format!(
+                "taken from columns {} of the table, joined by ----\n",
+                names.join(" and ")
+            ));
+        }
+    }
     let verb = if value["dry_run"] == true {
         "would be imported (dry run: nothing was)"
     } else {

@@ -58,6 +58,8 @@ pub struct ImportReport {
     pub bad: u64,
     /// How the file was encoded.
     pub encoding: Option<String>,
+    /// Columns that the keys were taken from, counted from 1; two were joined by `----`. Empty for plain lines.
+    pub columns: Vec<usize>,
     /// Number of the batch, once it is stock.
     pub batch: Option<u32>,
 }
@@ -132,6 +134,7 @@ impl Shop {
         }
         progress(reader.bytes_read(), import.report.read);
         import.report.encoding = reader.encoding().map(str::to_owned);
+        import.report.columns = reader.columns();
         let ended = outcome.and_then(|()| import.end());
         if ended.is_err() {
             self.clear_staging()

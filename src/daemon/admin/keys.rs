@@ -159,6 +159,7 @@ fn shown(report: &ImportReport, import: &KeyImport) -> Value {
         "bad": report.bad,
         "bad_lines": report.bad_lines.iter().map(|(line, why)| json!({"line": line, "why": why})).collect::<Vec<_>>(),
         "encoding": report.encoding,
+        "columns": report.columns,
         "batch": report.batch,
     })
 }

@@ -216,6 +216,14 @@ impl<R: Read> KeyReader<R> {
         self.text.encoding()
     }
 
+    /// Columns of a table that the keys are taken from, counted from 1; two are joined by `----`. None for plain lines.
+    pub fn columns(&self) -> Vec<usize> {
+        match &self.layout {
+            Some(Layout::Table(table)) => table.columns(),
+            _ => Vec::new(),
+        }
+    }
+
     fn next_key(&mut self) -> Result<Option<KeyLine>, DecodeError> {
         while self.next_line()? {
             let line = self.lines_read;

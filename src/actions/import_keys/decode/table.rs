@@ -20,6 +20,14 @@ enum Pick {
 }
 
 impl Table {
+    /// Columns that the keys are taken from, counted from 1: one, or a number's and its password's, joined by `----`.
+    pub fn columns(&self) -> Vec<usize> {
+        match self.pick {
+            Pick::One(at) => vec![at + 1],
+            Pick::Joined(number, password) => vec![number + 1, password + 1],
+        }
+    }
+
     /// The key of a row; `None` if all its cells are blank.
     pub fn key(&self, row: &str, line: u64) -> Result<Option<Secret>, DecodeError> {
         let cells = cells(row, self.delimiter).ok_or(DecodeError::Quote { line })?;

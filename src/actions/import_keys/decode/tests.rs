@@ -356,3 +356,15 @@ fn an_unreadable_file_says_so() {
     );
     assert!(reader.next().is_none());
 }
+
+#[test]
+fn the_columns_that_keys_are_taken_from_are_told() {
+    let of = |file: &str| {
+        let mut reader = KeyReader::new(file.as_bytes(), Options::default());
+        while reader.next().is_some() {}
+        reader.columns()
+    };
+    assert_eq!(of("卡号,密码\n1,a\n"), [1, 2]);
+    assert_eq!(of("price,key\n9.90,K-1\n"), [2]);
+    assert_eq!(of("K-1\nK-2\n"), [0_usize; 0]);
+}
