@@ -38,15 +38,27 @@ struct Tried {
 }
 
 #[derive(Clone, Copy)]
+struct Pace {
+    burst: i64,
+    every_ms: i64,
+}
+
+#[derive(Clone, Copy)]
 struct Tries {
     count: u32,
     last_ms: i64,
 }
 
-/// Look-ups of one line at once.
-const LINE_BURST: i64 = 10;
-/// After them, one as often.
-const LINE_EVERY_MS: i64 = 6_000;
+/// Look-ups of one line: ten at once, then one in six seconds.
+const REMOTE: Pace = Pace {
+    burst: 10,
+    every_ms: 6_000,
+};
+/// Those of this machine itself, which stands for many: each number still has its own delay.
+const LOOPBACK: Pace = Pace {
+    burst: 500,
+    every_ms: 100,
+};
 /// Tries at one number without a delay: a buyer mistypes.
 const FREE_TRIES: u32 = 4;
 /// The first delay; each further one is twice as long.
@@ -109,7 +121,9 @@ impl Lookups {
     /// Milliseconds after which it may be tried again.
     pub(super) fn admit(&self, line: IpAddr, number: &str, now_ms: i64) -> Result<(), i64> {
         let mut tried = locked(&self.0);
-        tried.admit_line(AddressPrefix::of(line), now_ms)?;
+        let loopback = line.to_canonical().is_loopback();
+        let pace = if loopback { LOOPBACK } else { REMOTE };
+        tried.admit_line(AddressPrefix::of(line), pace, now_ms)?;
         tried.admit_number(name(number), now_ms)
     }
 
@@ -122,10 +136,10 @@ impl Lookups {
 impl Tried {
     /// A bucket as one time (generic cell rate algorithm): each look-up moves it on, and it may lie no further ahead than the
     /// whole bucket lasts.
-    fn admit_line(&mut self, line: AddressPrefix, now_ms: i64) -> Result<(), i64> {
+    fn admit_line(&mut self, line: AddressPrefix, pace: Pace, now_ms: i64) -> Result<(), i64> {
         let whole = self.whole_at_ms.get(&line).copied().unwrap_or(now_ms);
-        let moved = whole.max(now_ms) + LINE_EVERY_MS;
-        let early_ms = moved - now_ms - LINE_BURST * LINE_EVERY_MS;
+        let moved = whole.max(now_ms) + pace.every_ms;
+        let early_ms = moved - now_ms - pace.burst * pace.every_ms;
         if early_ms > 0 {
             return Err(early_ms);
         }
