@@ -166,6 +166,18 @@ impl OrderState {
 }
 
 impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 8] = [
+        Self::Late,
+        Self::Short,
+        Self::Over,
+        Self::NoStock,
+        Self::Review,
+        Self::ProviderDisagrees,
+        Self::Surplus,
+        Self::ByHand,
+    ];
+
     /// Its word in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {

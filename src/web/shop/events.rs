@@ -27,7 +27,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::order::{order_of, standing};
+use super::order::order_of;
 use crate::{
     actions::Shop,
     domain::{AddressPrefix, OrderId},
@@ -136,7 +136,7 @@ impl Stream {
 fn mark_of(web: &Shared, order: OrderId) -> Result<Option<String>, Problem> {
     let order = web.shop.order(order).map_err(|fault| web.fault(fault))?;
     Ok(order.map(|order| {
-        let (state, reason) = standing(&order);
+        let (state, reason) = (order.state, order.reason);
         mark(state, reason)
     }))
 }

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::{
     actions::{OrderView, ReceiptError},
-    domain::{self, Order, OrderId, OrderState, Secret},
+    domain::{Order, OrderId, OrderState, Reason, Secret},
     web::{
         answer::{Answer, NO_STORE, download, json, page},
         state::{Shared, WebState},
-        view::{OrderPage, Problem, Reason, ReceiptLine, SafeHtml, State as Shown},
+        view::{OrderPage, Problem, ReceiptLine, SafeHtml},
         visit::{Segment, Visit},
     },
 };
@@ -67,33 +67,9 @@ pub(super) fn order_of(web: &Shared, secret: &str) -> Result<OrderId, Problem> {
 pub(super) fn can_pay(web: &Shared, order: &Order) -> bool {
     order.state == OrderState::Pending
         && order.payments.is_empty()
-        && order.reason != Some(domain::Reason::ProviderDisagrees)
+        && order.reason != Some(Reason::ProviderDisagrees)
         && web.shop.now_ms() < order.expires_at_ms
         && web.desk.open_channels().contains(&order.channel)
-}
-
-/// Where an order stands, in the words of the pages.
-pub(super) fn standing(order: &Order) -> (Shown, Option<Reason>) {
-    let state = match order.state {
-        OrderState::Pending => Shown::Pending,
-        OrderState::Paid => Shown::Paid,
-        OrderState::Delivered => Shown::Delivered,
-        OrderState::Expired => Shown::Expired,
-        OrderState::Refunding => Shown::Refunding,
-        OrderState::Refunded => Shown::Refunded,
-        OrderState::Cancelled => Shown::Cancelled,
-    };
-    let reason = order.reason.map(|reason| match reason {
-        domain::Reason::Late => Reason::Late,
-        domain::Reason::Short => Reason::Short,
-        domain::Reason::Over => Reason::Over,
-        domain::Reason::NoStock => Reason::NoStock,
-        domain::Reason::Review => Reason::Review,
-        domain::Reason::ProviderDisagrees => Reason::ProviderDisagrees,
-        domain::Reason::Surplus => Reason::Surplus,
-        domain::Reason::ByHand => Reason::ByHand,
-    });
-    (state, reason)
 }
 
 fn view(web: &Shared, secret: &str) -> Result<OrderView, Problem> {
@@ -112,9 +88,9 @@ fn show_page(web: &Shared, visit: &Visit, secret: &str) -> Answer {
         text,
         ..
     } = view(web, secret)?;
-    let (state, reason) = standing(&order);
+    let (state, reason) = (order.state, order.reason);
     let instructions = match state {
-        Shown::Paid | Shown::Delivered => web.texts.safe_html(&text),
+        OrderState::Paid | OrderState::Delivered => web.texts.safe_html(&text),
         _ => SafeHtml::default(),
     };
     let shown = OrderPage {

@@ -10,6 +10,8 @@ use super::{
     order_texts::{Step, headline, next_step, remarks, steps},
     qr,
 };
+/// Where an order stands, and why: the domain's own words.
+pub use crate::domain::{OrderState as State, Reason};
 use crate::domain::{
     money::{Amount, Money},
     names::{OrderId, Slug},
@@ -79,110 +81,6 @@ pub struct ReceiptLine {
     pub hash: String,
     /// Its place in the ledger, from 0.
     pub seq: u64,
-}
-
-/// Where an order stands; the words are those of the interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Waiting for its payment.
-    Pending,
-    /// Money is here, the goods are not yet.
-    Paid,
-    /// Handed out.
-    Delivered,
-    /// Not paid in time.
-    Expired,
-    /// Money waits to be returned.
-    Refunding,
-    /// Money was returned.
-    Refunded,
-    /// Withdrawn by the merchant.
-    Cancelled,
-}
-
-/// Why an order stands where it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Paid after it expired.
-    Late,
-    /// Less than the price arrived.
-    Short,
-    /// More than the price arrived.
-    Over,
-    /// Paid, and nothing was left.
-    NoStock,
-    /// Waits for a person.
-    Review,
-    /// The notice says paid, the provider asked says no.
-    ProviderDisagrees,
-    /// A second payment arrived.
-    Surplus,
-    /// Decided by the merchant by hand.
-    ByHand,
-}
-
-impl State {
-    /// All states, in the order of an order's life.
-    pub const ALL: [Self; 7] = [
-        Self::Pending,
-        Self::Paid,
-        Self::Delivered,
-        Self::Expired,
-        Self::Refunding,
-        Self::Refunded,
-        Self::Cancelled,
-    ];
-
-    /// The interface's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Paid => "paid",
-            Self::Delivered => "delivered",
-            Self::Expired => "expired",
-            Self::Refunding => "refunding",
-            Self::Refunded => "refunded",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The state of that word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
-    }
-}
-
-impl Reason {
-    /// All reasons.
-    pub const ALL: [Self; 8] = [
-        Self::Late,
-        Self::Short,
-        Self::Over,
-        Self::NoStock,
-        Self::Review,
-        Self::ProviderDisagrees,
-        Self::Surplus,
-        Self::ByHand,
-    ];
-
-    /// The interface's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Late => "late",
-            Self::Short => "short",
-            Self::Over => "over",
-            Self::NoStock => "no_stock",
-            Self::Review => "review",
-            Self::ProviderDisagrees => "provider_disagrees",
-            Self::Surplus => "surplus",
-            Self::ByHand => "by_hand",
-        }
-    }
-
-    /// The reason of that word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
-    }
 }
 
 /// The data of one server-sent event of `/o/SECRET/events`: `pending`, or `paid no_stock`. The page
