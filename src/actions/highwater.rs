@@ -1,9 +1,8 @@
 //! `ledger.highwater`: the highest signed state, beside the database, so that a database put back from an older copy is noticed
 //! before it signs a second history (ledger.md, section 10). The file is the signed checkpoint itself.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,6 +12,7 @@ use super::chain::{Chain, LedgerNodes};
 use crate::ledger::note::{Checkpoint, SignedBy, Vkey};
 use crate::ledger::tree;
 use crate::store::Snapshot;
+use crate::vault::replace_file;
 
 /// Why the ledger must not be signed.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +81,7 @@ impl Highwater {
 
     /// Writes the first state of a new shop.
     pub(super) fn write_first(dir: &Path, note: &str) -> Result<(), HighwaterError> {
-        replace(&dir.join(FILE), note)
+        replace_file(&dir.join(FILE), note)
             .map_err(|error| HighwaterError::Unreadable(error.to_string()))
     }
 
@@ -154,7 +154,7 @@ impl Highwater {
             // A panic there was reported where it happened.
             let _ = thread.join();
         }
-        if let Err(error) = replace(&self.path, note) {
+        if let Err(error) = replace_file(&self.path, note) {
             tracing::error!(%error, "ledger.highwater could not be written");
         }
     }
@@ -180,7 +180,7 @@ fn keep(path: &Path, shared: &(Mutex<Pending>, Condvar)) {
         }
         let note = state.note.take().unwrap_or_default();
         drop(state);
-        let failed = replace(path, &note);
+        let failed = replace_file(path, &note);
         let mut state = pending.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = failed {
             tracing::error!(%error, "ledger.highwater could not be written; it is tried again");
@@ -189,19 +189,4 @@ fn keep(path: &Path, shared: &(Mutex<Pending>, Condvar)) {
         let waited = changed.wait_timeout_while(state, PAUSE, |state| !state.stop);
         drop(waited);
     }
-}
-
-/// Write beside, fsync, rename, fsync of the folder.
-fn replace(path: &Path, note: &str) -> io::Result<()> {
-    let beside = path.with_extension("highwater.new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(note.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }

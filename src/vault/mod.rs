@@ -9,6 +9,7 @@
 mod entropy;
 mod months;
 mod password;
+mod replace;
 mod root;
 mod seal;
 mod token;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub use entropy::SystemEntropy;
 pub use months::{MonthError, MonthKeys};
 pub use password::{PasswordHash, hash_password, verify_password};
+pub use replace::replace_file;
 pub use root::{RootKey, RootKeyError};
 pub use seal::{Aad, DataKey, SealError};
 pub use token::LINK_TEXT_LEN;

@@ -4,12 +4,12 @@
 //! whole: written beside, fsynced, renamed, folder fsynced.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::replace::replace_file;
 use super::seal::{Aad, DataKey};
 use crate::domain::{Entropy, seams::random};
 
@@ -129,17 +129,7 @@ impl MonthKeys {
         for (month, key) in keys {
             text.push_str(&format!("{month} {}\n", hex::encode(&key.sealed)));
         }
-        let beside = self.path.with_extension("keys.new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, &self.path)?;
-        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        replace_file(&self.path, &text)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, MonthKey>> {
