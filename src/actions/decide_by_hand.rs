@@ -175,7 +175,7 @@ fn settle_short_payments(order: &mut Order) {
     for payment in order
         .payments
         .iter_mut()
-        .filter(|payment| payment.outcome == Short)
+        .filter(|payment| payment.outcome == Short && payment.returned < payment.amount)
     {
         // What was sent back does not pay any more.
         let accepted = (payment.amount - payment.returned).min(missing);

@@ -41,10 +41,11 @@ impl Shop {
                     for id in ids {
                         match self.expire(vec![id]).await {
                             Ok(count) => expired += count,
-                            Err(error) => {
+                            Err(error @ (Fault::Invariant(_) | Fault::Record { .. })) => {
                                 tracing::error!(order = %id, %error, "an order cannot expire: look at it with `keystall doctor`");
                                 broken.push(id);
                             }
+                            Err(fault) => return Err(fault),
                         }
                     }
                 }
@@ -64,7 +65,7 @@ impl Shop {
                         .order(*id)?
                         .ok_or(Fault::Invariant("an open order is there"))?;
                     if before.state != OrderState::Pending || before.expires_at_ms > tx.now_ms() {
-                        continue;
+                        return Err(Fault::Invariant("an order due to expire is pending").into());
                     }
                     stock::release(tx, before.id, &before.product, &before.slots)?;
                     let short = !before.payments.is_empty();

@@ -243,6 +243,48 @@ async fn a_payment_heard_of_after_a_delivery_by_hand_is_that_orders_own() {
 }
 
 #[tokio::test]
+async fn a_small_payment_does_not_pass_for_that_of_an_order_delivered_by_hand() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 2);
+    let order = shop.order("steam").await;
+    shop.shop
+        .deliver_by_hand(order.id, "seen at the provider")
+        .unwrap();
+    let mut small = shop.claim(&order, "T1");
+    small.amount = 1;
+    assert_eq!(
+        shop.shop.settle(small).await.unwrap().verdict,
+        Verdict::Surplus
+    );
+    assert_eq!(
+        shop.shop
+            .settle(shop.claim(&order, "T2"))
+            .await
+            .unwrap()
+            .verdict,
+        Verdict::Settled
+    );
+    assert_eq!(shop.shop.order(order.id).unwrap().unwrap().owed(), 1);
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn money_that_was_sent_back_pays_nothing_when_the_order_is_given_out_after_all() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 1);
+    let order = shop.order("steam").await;
+    let mut short = shop.claim(&order, "T1");
+    short.amount = 1_000;
+    shop.shop.settle(short).await.unwrap();
+    shop.clock.advance_ms(31 * MINUTE_MS);
+    shop.shop.expire_due().await.unwrap();
+    shop.shop.returned_by_hand(order.id, "sent back").unwrap();
+    let delivered = shop.shop.deliver_by_hand(order.id, "paid in cash").unwrap();
+    assert_eq!((delivered.accepted(), delivered.owed()), (1_990, 0));
+    assert_right(&shop);
+}
+
+#[tokio::test]
 async fn a_conflict_that_comes_again_raises_one_alarm() {
     let shop = TestShop::new();
     shop.stock("steam", "KEY", 3);

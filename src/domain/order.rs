@@ -230,10 +230,16 @@ impl Order {
             }
             PaymentOutcome::Surplus | PaymentOutcome::Short => 0,
         };
-        if self.payments.is_empty() {
-            self.total.amount
-        } else {
+        let paying = |payment: &&Payment| {
+            matches!(
+                payment.outcome,
+                PaymentOutcome::Settled { .. } | PaymentOutcome::Queued { .. }
+            )
+        };
+        if self.payments.iter().any(|payment| paying(&payment)) {
             self.payments.iter().map(part).sum()
+        } else {
+            self.total.amount
         }
     }
 

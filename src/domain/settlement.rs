@@ -37,10 +37,8 @@ pub fn decide(order: &Order, facts: Circumstances) -> Settlement {
         },
         OrderState::Pending | OrderState::Expired => pay(order, facts, surplus),
         // Delivered by hand before its payment was heard of: this is that payment.
-        OrderState::Delivered if !is_paid(order) => Settlement {
-            outcome: PaymentOutcome::Settled {
-                surplus: surplus.max(0),
-            },
+        OrderState::Delivered if surplus >= 0 && !is_paid(order) => Settlement {
+            outcome: PaymentOutcome::Settled { surplus },
             state: OrderState::Delivered,
             reason: order.reason,
         },

@@ -321,6 +321,7 @@ impl Writer {
 
     /// The next closure. While read-only there is none: whoever waits is refused, and the database is tried again and again.
     fn next(&mut self, inbox: &mut mpsc::Receiver<Box<dyn Job>>) -> Option<Box<dyn Job>> {
+        let mut attempts = 0;
         while self.readonly.load(Ordering::Acquire) {
             match inbox.try_recv() {
                 Ok(mut job) => {
@@ -329,7 +330,9 @@ impl Writer {
                 }
                 Err(mpsc::error::TryRecvError::Disconnected) => return None,
                 Err(mpsc::error::TryRecvError::Empty) => {
-                    std::thread::sleep(self.options.reopen_pause);
+                    // Slower and slower, up to fifty times the pause: each failure is a line in a log on the same disk, perhaps.
+                    attempts = (attempts + 1).min(50);
+                    std::thread::sleep(self.options.reopen_pause * attempts);
                     self.reopen(1);
                 }
             }

@@ -137,7 +137,14 @@ impl Tried {
     /// A bucket as one time (generic cell rate algorithm): each look-up moves it on, and it may lie no further ahead than the
     /// whole bucket lasts.
     fn admit_line(&mut self, line: AddressPrefix, pace: Pace, now_ms: i64) -> Result<(), i64> {
-        let whole = self.whole_at_ms.get(&line).copied().unwrap_or(now_ms);
+        // A clock that was put back must not shut anybody out: no bucket is emptier than empty.
+        let latest_ms = now_ms + pace.burst * pace.every_ms;
+        let whole = self
+            .whole_at_ms
+            .get(&line)
+            .copied()
+            .unwrap_or(now_ms)
+            .min(latest_ms);
         let moved = whole.max(now_ms) + pace.every_ms;
         let early_ms = moved - now_ms - pace.burst * pace.every_ms;
         if early_ms > 0 {
@@ -154,7 +161,11 @@ impl Tried {
 
     fn admit_number(&mut self, name: [u8; 16], now_ms: i64) -> Result<(), i64> {
         let fresh = |tries: &Tries| now_ms - tries.last_ms < NUMBER_KEPT_MS;
-        let before = self.numbers.get(&name).copied().filter(fresh);
+        let before = self.numbers.get(&name).copied().map(|tries| Tries {
+            last_ms: tries.last_ms.min(now_ms),
+            ..tries
+        });
+        let before = before.filter(fresh);
         let count = before.map_or(0, |tries| tries.count);
         if let Some(tries) = before {
             let early_ms = tries.last_ms + delay_ms(count) - now_ms;
