@@ -70,6 +70,47 @@ async fn the_same_notice_a_hundred_times_sells_one_key() {
     assert_right(&shop);
 }
 
+/// S13, as far as it concerns epay V1, whose notices carry no time: an old notice is a repetition, whenever it comes.
+#[tokio::test]
+async fn s13_a_notice_of_yesterday_replayed_changes_nothing() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 3);
+    let order = shop.order("steam").await;
+    shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    let (before, size) = (
+        shop.shop.order(order.id).unwrap(),
+        shop.shop.chain().latest().size,
+    );
+    shop.clock.advance_ms(24 * 60 * MINUTE_MS);
+    let again = shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    assert_eq!((again.verdict, again.accepted), (Verdict::Repeat, true));
+    assert_eq!(
+        (
+            shop.shop.order(order.id).unwrap(),
+            shop.shop.chain().latest().size
+        ),
+        (before, size)
+    );
+    assert_right(&shop);
+}
+
+/// S13: yesterday's notice of an order that was never settled is not delivered unseen after the late window.
+#[tokio::test]
+async fn s13_a_first_notice_that_comes_after_a_day_waits_for_a_person() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 3);
+    let order = shop.order("steam").await;
+    shop.clock.advance_ms(25 * 60 * MINUTE_MS);
+    shop.shop.expire_due().await.unwrap();
+    let queued = shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    assert_eq!((queued.verdict, queued.accepted), (Verdict::Queued, true));
+    assert_eq!(
+        state_of(&shop, &order),
+        (OrderState::Paid, Some(Reason::Review))
+    );
+    assert_right(&shop);
+}
+
 #[tokio::test]
 async fn one_transaction_never_pays_two_orders() {
     let shop = TestShop::new();
