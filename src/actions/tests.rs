@@ -582,6 +582,10 @@ async fn an_import_with_one_bad_line_leaves_nothing_behind() {
             .import_keys(&request, file.as_bytes(), |_, _| ())
             .is_err()
     );
+    let snapshot = shop.shop.store().read().unwrap();
+    let first = crate::domain::SlotRef { batch: 0, index: 0 };
+    assert!(snapshot.staging().unwrap().is_none() && snapshot.slot(first).unwrap().is_none());
+    drop(snapshot);
     shop.stock("steam", "KEY", 2_500);
     assert_eq!(shop.shop.stock(&request.product).unwrap().available, 2_500);
 }
@@ -607,4 +611,21 @@ async fn the_export_of_a_days_sales_is_whole() {
         .unwrap();
     std::fs::write(folder.join("README.txt"), exported.readme).unwrap();
     assert_eq!(exported.size, 32);
+    let vkeys = vec![crate::ledger::note::Vkey::parse(&shop.shop.chain().vkey()).unwrap()];
+    let request = crate::ledger::verify::Request {
+        vkeys,
+        ..Default::default()
+    };
+    let report = crate::ledger::verify::ledger(&folder, &request);
+    assert_eq!(report.exit, crate::ledger::Exit::Proven, "{report}");
+    // One checkpoint for each UTC hour that has entries: a sale every twenty minutes, thirty times, from a full hour on.
+    let marks = std::fs::read_to_string(folder.join("gen-0/marks.ndjson")).unwrap();
+    let sizes: Vec<_> = marks
+        .lines()
+        .filter_map(|line| line.rsplit_once(':')?.1.strip_suffix('}'))
+        .collect();
+    assert_eq!(
+        sizes,
+        ["5", "8", "11", "14", "17", "20", "23", "26", "29", "32"]
+    );
 }
