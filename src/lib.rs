@@ -12,6 +12,7 @@
 //! | `vault` | secrets: the root key, sealed rows, order links, passwords; knows bytes, never orders |
 //! | `store` | the redb file, its records, the one writer; the only room that knows redb and bincode |
 //! | `actions` | the use cases, one file per verb; the only room where store, ledger and vault meet |
+//! | `words` | languages and their texts, money and times as people read them, merchants' Markdown made safe |
 //! | `net` | sockets, TLS, the accept loop, the one outbound client |
 //! | `pay` | payment channels: one folder per provider, and the desk where every notice is decided by one rule |
 //! | `notify` | the outbox worker |
@@ -62,3 +63,5 @@ pub mod testing;
 pub mod vault;
 #[cfg(feature = "daemon")]
 pub mod web;
+#[cfg(feature = "daemon")]
+pub mod words;

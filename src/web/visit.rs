@@ -7,11 +7,12 @@ use http::{HeaderMap, Uri, header, request::Parts};
 
 use super::{
     state::{Shared, WebState},
-    view::{Language, Problem, i18n},
+    view::{Language, Problem},
 };
 use crate::{
     domain::seams::random,
     net::{Peer, client_address},
+    words::language,
 };
 
 /// One request's circumstances.
@@ -47,7 +48,7 @@ impl Visit {
         let by_proxy =
             near.is_some_and(|near| trusted.iter().any(|network| network.contains(near)));
         let own_tls = matches!(peer, Some(Peer::Remote { tls: true, .. }));
-        let asked = query(uri, i18n::PARAMETER);
+        let asked = query(uri, language::PARAMETER);
         let text = |name| {
             headers
                 .get(name)
@@ -62,7 +63,7 @@ impl Visit {
             secure: own_tls || (by_proxy && forwarded_https(headers)),
             language: Language::negotiate(
                 asked.as_deref(),
-                cookie(headers, i18n::COOKIE),
+                cookie(headers, language::COOKIE),
                 text(header::ACCEPT_LANGUAGE),
                 web.settings.language,
             ),

@@ -6,9 +6,9 @@ use http::{HeaderName, HeaderValue, header};
 use crate::web::{
     answer::{NO_STORE, set_cookie},
     state::Shared,
-    view::i18n,
     visit::Visit,
 };
+use crate::words::language;
 
 /// The same on every answer.
 const ALWAYS: [(HeaderName, &str); 5] = [
@@ -64,7 +64,7 @@ pub(super) fn set(web: &Shared, visit: &Visit, reads: bool, response: &mut Respo
         .as_bytes()
         .starts_with(b"public");
     if let Some(language) = visit.chosen.filter(|_| reads && own) {
-        set_cookie(response, i18n::COOKIE, language.tag(), LANGUAGE_KEPT_S);
+        set_cookie(response, language::COOKIE, language.tag(), LANGUAGE_KEPT_S);
     }
 }
 

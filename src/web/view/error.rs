@@ -5,7 +5,7 @@ use askama::Template;
 use super::{
     Frame, RenderError,
     frame::Chrome,
-    i18n::{Language, id},
+    language::{Language, id},
 };
 
 /// The answer to a request that was refused or failed.

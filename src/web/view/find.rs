@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, RenderError, frame::Chrome, i18n::Language};
+use super::{Frame, RenderError, frame::Chrome, language::Language};
 use crate::limits;
 
 /// `GET /find`, and the answer 422 to a `POST /find` that found nothing.

@@ -4,14 +4,14 @@ use jiff::tz::TimeZone;
 
 use super::{
     format::plain,
-    i18n::{Language, id},
+    language::{Language, id},
 };
 use crate::web::assets;
 
 /// What a handler knows of the shop and the visitor, given to every page.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// The visitor's language. A handler sets the cookie [`super::i18n::COOKIE`] on `?lang=TAG`.
+    /// The visitor's language. A handler sets the cookie [`crate::words::language::COOKIE`] on `?lang=TAG`.
     pub language: Language,
     /// The shop's title, in that language.
     pub shop_title: String,

@@ -6,7 +6,7 @@ use super::{
     Frame, RenderError, SafeHtml,
     format::{self, Time, plain},
     frame::Chrome,
-    i18n::Language,
+    language::Language,
     order_texts::{Step, headline, next_step, remarks, steps},
     qr,
 };

@@ -1,7 +1,7 @@
 //! What an order's page says in each state: where it stands, what happens next, what is special.
 
 use super::{
-    i18n::id,
+    language::id,
     order::{OrderPage, Reason, State},
 };
 

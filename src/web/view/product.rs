@@ -7,7 +7,7 @@ use super::{
     Delivery, Frame, RenderError, SafeHtml, Stock,
     format::{self, Time, plain},
     frame::Chrome,
-    i18n::{Language, id},
+    language::{Language, id},
 };
 use crate::{
     domain::{

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, RenderError, format::plain, frame::Chrome, i18n::Language};
+use super::{Frame, RenderError, format::plain, frame::Chrome, language::Language};
 
 /// `GET /verify`.
 pub struct VerifyPage {

@@ -6,7 +6,7 @@ use super::{
     Frame, RenderError,
     format::{self, plain},
     frame::Chrome,
-    i18n::{Language, id},
+    language::{Language, id},
 };
 use crate::domain::{money::Money, names::Slug};
 

@@ -108,7 +108,7 @@ impl Message {
 }
 
 /// Marks a text as a message id, for the test that looks for every use of every message.
-pub(super) const fn id(text: &'static str) -> &'static str {
+pub(crate) const fn id(text: &'static str) -> &'static str {
     text
 }
 
@@ -151,7 +151,7 @@ impl Locale {
 
 #[derive(rust_embed::Embed)]
 #[folder = "assets/locales/"]
-pub(super) struct Files;
+struct Files;
 
 /// The languages by tag. Never empty: the files are part of the program, and `en` is put in if its
 /// folder were gone, so [`english_at`] always points at one.
@@ -301,5 +301,13 @@ mod tests {
     fn each_language_names_itself() {
         let names: Vec<String> = Language::all().map(|language| language.name()).collect();
         assert_eq!(names, ["English", "中文"]);
+    }
+
+    #[test]
+    fn no_file_of_texts_has_a_fault() {
+        for file in Files::iter() {
+            let text = String::from_utf8(Files::get(&file).unwrap().data.into_owned()).unwrap();
+            assert!(FluentResource::try_new(text).is_ok(), "{file}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::i18n::{Language, id};
+use super::language::{Language, id};
 use crate::domain::money::Money;
 
 /// An instant, for `<time datetime="{machine}">{shown}</time>`.
