@@ -44,11 +44,15 @@ pub(in crate::web) async fn code(
     visit: Visit,
     Segment(secret): Segment,
 ) -> Answer {
-    let order = order(&web, &secret)?;
-    if !can_pay(&web, &order) {
-        return Err(Problem::NotFound);
-    }
-    let given = web.desk.code(&order, visit.address).await;
+    let payable = || {
+        let order = order(&web, &secret)?;
+        Some(order)
+            .filter(|order| can_pay(&web, order))
+            .ok_or(Problem::NotFound)
+    };
+    let given = web.desk.code(&payable()?, visit.address).await;
+    // The provider may have taken seconds, and the payment may have come meanwhile.
+    payable()?;
     let drawn = given.and_then(|code| qr::svg(code.as_str()));
     let link = || format!("{}/o/{secret}/pay", web.settings.base_url);
     let Some(drawn) = drawn.or_else(|| qr::svg(&link())) else {
