@@ -404,3 +404,20 @@ fn finds(language: Language, text: &str) -> Vec<Named> {
         ("inbox empty".into(), empty.render()),
     ]
 }
+
+/// Writes every page as a file, for eyes and for tools that read pages: `target/pages/TAG/NAME.html`.
+#[test]
+#[ignore = "writes files; run by hand with PAGES_DIR=target/pages"]
+fn sample_pages_are_written_to_be_looked_at() {
+    let Some(folder) = std::env::var_os("PAGES_DIR") else {
+        return;
+    };
+    for language in Language::all() {
+        let folder = std::path::Path::new(&folder).join(language.tag());
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, html) in pages(language, "Steam 20") {
+            let name = name.replace([' ', '{', '}', '(', ')', ':'], "_");
+            std::fs::write(folder.join(format!("{name}.html")), html).unwrap();
+        }
+    }
+}

@@ -211,6 +211,23 @@ mod tests {
     }
 
     #[test]
+    fn the_surfaces_are_those_of_the_tokens() {
+        let tokens = include_str!("../../../assets/static/tokens.css");
+        let (light, dark) = tokens.split_once("prefers-color-scheme: dark").unwrap();
+        let value = |of: &str, name: &str| {
+            let at = of.split_once(&format!("--{name}: ")).unwrap().1;
+            Rgb::parse(&at[..7]).unwrap()
+        };
+        for (tokens, scheme) in [(light, LIGHT), (dark, DARK)] {
+            assert_eq!(value(tokens, "ground"), scheme.ground);
+            assert_eq!(value(tokens, "sheet"), scheme.sheet);
+            assert_eq!(value(tokens, "on-accent"), scheme.on_accent);
+            let own = scheme.fit(value(tokens, "accent"));
+            assert_eq!(value(tokens, "accent-soft"), own.soft);
+        }
+    }
+
+    #[test]
     fn contrast_is_that_of_the_standard() {
         let grey = Rgb::parse("#767676").unwrap();
         let found = contrast(grey, Rgb::new(255, 255, 255));
