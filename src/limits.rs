@@ -68,3 +68,5 @@ pub const PICTURE_SIDE_MAX: u32 = 16_384;
 pub const PICTURE_SIDES_RATIO_MAX: u32 = 5;
 /// Longest search in the window; what is longer is cut.
 pub const SEARCH_BYTES_MAX: usize = 100;
+/// Longest notice of the shop, Markdown: it stands above every product.
+pub const NOTICE_TEXT_BYTES_MAX: usize = 4 * 1024;

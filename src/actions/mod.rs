@@ -57,6 +57,6 @@ pub use pictures::{PictureError, RenderedPicture, render_logo, render_picture};
 pub use questions::{QuestionsError, read_questions, write_questions};
 pub use receipt::ReceiptError;
 pub use settle::{Claim, SettleError, Settled};
-pub use stock::StockView;
+pub use stock::{StockView, stock_of};
 pub use unread::Stage;
 pub use view_order::OrderView;
