@@ -17,6 +17,9 @@ mod delivery_times;
 mod expire;
 mod export_ledger;
 mod find_order;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod goods_tests;
 mod highwater;
 pub mod import_keys;
 mod letter;
