@@ -17,6 +17,7 @@ mod export_ledger;
 mod find_order;
 mod highwater;
 pub mod import_keys;
+mod inbox;
 mod letter;
 mod list_orders;
 mod manage_keys;
@@ -29,8 +30,10 @@ mod stock;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod tickets;
 mod unread;
 mod view_order;
+mod wishes;
 
 pub use add_product::{ProductChange, ProductError};
 pub use chain::{Chain, Latest};
@@ -41,6 +44,7 @@ pub use decide_by_hand::HandError;
 pub use export_ledger::{ExportError, Exported};
 pub use find_order::FindError;
 pub use highwater::HighwaterError;
+pub use inbox::{Inbox, InboxError, InboxOrder};
 pub use letter::{INBOX_LINK_MS, Letter};
 pub use list_orders::OrderFilter;
 pub use manage_keys::{KeyError, ListedKey};
@@ -50,5 +54,7 @@ pub use outbox::PendingEffect;
 pub use receipt::ReceiptError;
 pub use settle::{Claim, SettleError, Settled};
 pub use stock::StockView;
-pub use unread::Stage;
+pub use tickets::Ticket;
+pub use unread::{Stage, UnreadOrder};
 pub use view_order::OrderView;
+pub use wishes::WishError;

@@ -115,6 +115,8 @@ pub trait Rows {
     fn told(&self, order: OrderId, max: usize) -> Result<Vec<Told>, Fault>;
     /// Sealed wishes for a product, with their contacts' fingerprints.
     fn wishes(&self, product: &Slug, max: usize) -> Result<Vec<([u8; 16], Vec<u8>)>, Fault>;
+    /// Products that somebody waits for, by slug.
+    fn wished(&self) -> Result<Vec<Slug>, Fault>;
     /// Whether a contact waits for a product.
     fn has_wish(&self, product: &Slug, contact: &[u8; 16]) -> Result<bool, Fault>;
     /// A category.
@@ -464,6 +466,24 @@ macro_rules! rows {
                             .map_err(Fault::from)
                     })
                     .collect()
+            }
+
+            fn wished(&self) -> Result<Vec<Slug>, Fault> {
+                use std::ops::Bound::{Excluded, Unbounded};
+                let table = $table!(self, wishes, WISHES);
+                let mut wished: Vec<Slug> = Vec::new();
+                loop {
+                    let last = wished.last().map_or("", Slug::as_str);
+                    let from = Excluded((last, &[255; 16]));
+                    let mut behind = table.range::<(&str, &[u8; 16])>((from, Unbounded))?;
+                    let Some((key, _)) = behind.next().transpose()? else {
+                        return Ok(wished);
+                    };
+                    // A slug is at least one character, so each step goes on.
+                    let slug = Slug::parse(key.value().0)
+                        .map_err(|_| Fault::Invariant("a wish names a product"))?;
+                    wished.push(slug);
+                }
             }
 
             fn has_wish(&self, product: &Slug, contact: &[u8; 16]) -> Result<bool, Fault> {

@@ -86,6 +86,7 @@ fn parse(
             channel,
             address: visit.address,
             language: visit.language.tag().to_owned(),
+            ticket: None,
         }),
         (quantity, contact, password, channel) => {
             let errors = [quantity.err(), contact.err(), password.err(), channel.err()];
