@@ -133,6 +133,10 @@ impl Shared {
             mode: settings.mode,
             support: settings.support.clone(),
             terms: settings.terms.clone(),
+            notice: None,
+            logo: None,
+            theme: None,
+            icp: None,
             zone: settings.zone.clone(),
         }
     }

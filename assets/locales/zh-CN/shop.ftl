@@ -12,6 +12,7 @@ skip = 跳到正文
 nav-label = 导航
 nav-find = 查询订单
 nav-verify = 核验凭证
+notice-label = 店铺公告
 support = 联系客服：
 terms = 服务条款
 zone-line = 页面时间：{ $zone }
@@ -21,33 +22,70 @@ banner-test = 测试模式：付款不是真的，不会发出真实商品。
 # 橱窗
 window-heading = 全部商品
 window-empty = 暂时没有在售商品，请稍后再来。
+window-found = 搜索：{ $query }
+search-label = 搜索商品
+search-submit = 搜索
+search-empty = 没有找到相关商品。换个更短的词，或换种写法试试。
+search-back = 查看全部商品
+categories-label = 商品分类
+category-all = 全部
+category-empty = 该分类下暂时没有在售商品。
 stock-plenty = 库存充足
 stock-last = 仅剩 { $count } 件
 stock-reserved = 余货已被预留
 stock-sold-out = 已售罄
-stock-free-again = 若预留的订单未付款，最早恢复可售：
+stock-held-heading = 余货都已被预留
+stock-free-again-in = 最早恢复可售，还有
+stock-free-again-now = 随时可能恢复可售，请刷新本页。
+stock-free-again-hint = 其他买家已下单、尚未付款。若他们不付款，就可以再次购买。
+stock-sold-out-heading = 已售罄
+stock-no-date = 补货时间暂时未知。
 delivery-instant = 付款后自动发货，通常几秒
+delivery-measured = 自动发货，通常付款后 { $time }内到手（近 { $count } 笔实测）
 delivery-by-hand = 付款后人工发货
+
+duration-seconds = { $count } 秒
+duration-minutes = { $count } 分钟
+duration-hours = { $count } 小时
+duration-days = { $count } 天
 
 # 商品页
 product-about = 商品说明
-product-closed = 现在无法下单。
+scope = 适用：
+questions-heading = 常见问题
+questions-jump = 购买前有疑问？先看常见问题
+ask-heading = 还有疑问？
+ask-support = 联系店铺：
 other-products = 看看其他商品
 no-channel = 本店暂时无法收款，请稍后再来。
 form-heading = 下单
 field-quantity = 数量
 field-contact = 邮箱或手机号
-field-contact-hint = 用于接收订单消息，请填写本人常用的。
+field-contact-hint = 订单有问题时，店铺用它联系您。
+field-contact-mailed = 填邮箱可收到订单链接和凭证。
+field-mail = 邮箱
+second-summary = 同时通知另一个地址
+field-second = 备用邮箱或手机号（选填）
+field-second-hint = 以防前一个联系不上。
 field-password = 查询密码（选填）
 field-password-hint = 设置后，可凭订单号和此密码找回订单。请勿使用其他网站的密码。
 field-channel = 付款方式
 form-submit = 提交订单
 form-hold = 提交后为您预留 { $minutes } 分钟，超时未付自动取消，不收任何费用。
 
+# 到货通知
+wish-heading = 到货通知我
+wish-hint = 恢复可售时发一封邮件，不发其他内容；不代表预留。
+wish-submit = 通知我
+wish-taken = 已登记。恢复可售时会给您发一封邮件。
+
 # 下单被拒的原因
 errors-heading = 订单尚未提交，请看以下问题
 error-contact-empty = 请填写邮箱或手机号。
 error-contact-form = 这不像邮箱或手机号，请检查，例如 name@example.com 或 13800138000。
+error-second-form = 备用联系方式须是另一个邮箱或手机号，请检查，或留空。
+error-mail-needed = 请填写邮箱，例如 name@example.com：结果用邮件告知。
+error-wishes-full = 等待这件商品的人已经太多，请过些时候再来看看。
 error-quantity-form = 数量请填 1 或更大的整数。
 error-quantity-too-many = 每单最多 { $max } 件，请减少数量。
 error-stock-left = 目前只剩 { $left } 件，请减少数量。
@@ -115,6 +153,9 @@ pay-heading = 应付金额
 pay-before = 请在此时间前付款：
 pay-left = 剩余
 pay-button = 前往{ $channel }付款
+pay-qr = { $channel }付款二维码
+pay-scan = 请用{ $channel }的 App 扫码付款
+pay-same-phone = 就在这部手机上付款？请点按钮。
 pay-after = 付款后请回到本页。即使关闭了页面，也可以用下面的链接随时打开。
 keys-heading = 您的卡密（{ $count } 件）
 keys-download = 下载全部卡密
@@ -122,6 +163,7 @@ keys-until = 卡密可在本页查看至：
 keys-gone = 卡密已过保存期，不再显示。如有需要请联系客服。
 copy = 复制
 copied = 已复制
+copy-by-hand = 已选中，请手动复制
 receipt-heading = 购买凭证
 receipt-proves = 凭证证明：这笔销售已写入本店的账本，之后无法悄悄修改或删除。
 receipt-position = 账本序号
@@ -131,6 +173,7 @@ receipt-check = 如何核验
 details-heading = 订单详情
 detail-number = 订单号
 detail-product = 商品
+detail-scope = 适用
 detail-total = 应付
 detail-received = 已收到
 detail-missing = 还差
@@ -141,16 +184,46 @@ detail-paid = 付款时间
 detail-delivered = 发货时间
 keep-heading = 保存此链接
 keep-hint = 凭此链接可随时打开订单和卡密。任何拿到链接的人都能看到，请勿转发。
+keep-mailed = 如果 { $contact } 是邮箱，链接也会发到那里。
+keep-other-device = 在其他设备上打开
 keep-qr = 本订单链接的二维码
+messages-heading = 发给您的消息
+messages-hint = 没有收到？请看看垃圾邮件；消息里的内容本页都有。
+message-delivered = 邮件：订单已发货
+message-reminder = 邮件：提醒您订单已可提货
+message-queued = 邮件：已付款，等待补货
+message-refund = 邮件：退款通知
+help-heading = 订单遇到问题？
+help-contact = 联系店铺：
+help-mailed = 邮件里已填好订单号、商品和状态。
+help-note = 请附上这段文字：
+help-never-link = 客服只需要订单号，请勿把本页链接发给任何人。
+help-mail-subject = 订单 { $number }
+help-mail-body = 遇到的问题：
 
 # 查询订单
 find-heading = 查询订单
+find-by-number = 凭订单号和查询密码
 find-hint = 请输入订单号和下单时设置的查询密码。
 find-order = 订单号
 find-password = 查询密码
 find-submit = 查询
 find-failed = 没有找到订单：订单号或查询密码不正确。请核对后再试。
-find-lost = 没有设置查询密码？请使用下单后保存的订单链接，或联系客服。
+find-by-mail = 通过邮箱
+find-by-mail-hint = 输入下单时填写的邮箱，我们把查看全部订单的链接发到那里。
+find-by-mail-submit = 发送链接
+find-sent-heading = 请查收邮件
+find-sent = 如果该邮箱有订单，含链接的邮件已在路上，可能需要几分钟；也请看看垃圾邮件。
+find-back = 返回查询
+find-lost = 都不行？请使用下单后保存的订单链接，或联系客服。
+
+# 我的订单
+inbox-heading = 我的订单
+inbox-empty = 该联系方式没有订单。
+inbox-unread = 新消息
+inbox-more = 更早的订单
+inbox-until = 本页有效期至
+inbox-private = 。任何拿到链接的人都能看到这些订单，请勿转发。
 
 # 出错
 problem-home = 返回首页
@@ -177,6 +250,9 @@ problem-read-only = 暂停下单
 problem-read-only-next = 本店正在维护，稍后恢复。如果您已付款，恢复后会自动处理，请不要重复付款。
 problem-provider-down = 暂时无法连接支付平台
 problem-provider-down-next = 还没有扣款。请过一会儿回到订单页再点付款，或换一种付款方式重新下单。
+problem-link-old = 链接已失效
+problem-link-old-next = 为了您的安全，邮件中的链接只在一段时间内有效。请重新获取。
+problem-ask-link = 重新获取链接
 
 # 核验
 verify-heading = 核验凭证

@@ -11,7 +11,7 @@ use crate::{
     web::{
         answer::{Answer, FRESH, page},
         state::{Shared, WebState},
-        view::{ChannelOption, FieldError, Language, Problem, ProductPage, Typed},
+        view::{ChannelOption, FieldError, Language, Problem, ProductPage, SafeHtml, Typed, Wish},
         visit::{Segment, Visit},
     },
 };
@@ -75,15 +75,25 @@ pub(super) fn form_page(
         frame: web.frame(language),
         slug: product.slug.clone(),
         title: window::title(product, language).to_owned(),
+        picture: None,
+        scope: None,
         price: product.price,
         stock: window::stock(stock.available, stock.reserved, free_again),
+        restock_hint: None,
         delivery: window::delivery(product.kind),
         text: web.texts.safe_html(&product.text),
+        instructions: SafeHtml::default(),
+        questions: Vec::new(),
+        support: None,
+        now_ms: shop.now_ms(),
         quantity_max,
         hold_minutes: u32::try_from(hold_ms / MINUTE_MS).unwrap_or(u32::MAX),
         channels: channels.collect(),
+        ticket: String::new(),
+        tells_by_mail: false,
         typed,
         errors,
+        wish: Wish::Unavailable,
     })
 }
 

@@ -24,6 +24,9 @@ pub(in crate::web) async fn show(State(web): State<WebState>, visit: Visit) -> A
         FRESH,
         WindowPage {
             frame: web.frame(visit.language),
+            categories: Vec::new(),
+            category: None,
+            query: String::new(),
             products,
         }
         .render(),
@@ -47,6 +50,8 @@ fn products(web: &Shared, language: Language) -> Result<Vec<ProductLine>, Fault>
             price: product.price,
             stock: stock(available, reserved, free_again_at_ms),
             delivery: delivery(product.kind),
+            picture: None,
+            scope: None,
             slug: product.slug,
         })
     };
