@@ -101,6 +101,12 @@ pub trait Rows {
         before: Option<OrderId>,
         max: usize,
     ) -> Result<Vec<OrderId>, Fault>;
+    /// Contacts' fingerprints with their orders, behind `after`.
+    fn contact_orders(
+        &self,
+        after: Option<([u8; 16], OrderId)>,
+        max: usize,
+    ) -> Result<Vec<([u8; 16], OrderId)>, Fault>;
     /// Orders delivered after `after` and until `until_ms` whose page was not opened since, oldest first, with their stage.
     #[allow(clippy::type_complexity)]
     fn unread_orders(
@@ -410,6 +416,26 @@ macro_rules! rows {
                     .take(max)
                     .map(|row| {
                         row.map(|(key, _)| OrderId(key.value().1))
+                            .map_err(Fault::from)
+                    })
+                    .collect()
+            }
+
+            fn contact_orders(
+                &self,
+                after: Option<([u8; 16], OrderId)>,
+                max: usize,
+            ) -> Result<Vec<([u8; 16], OrderId)>, Fault> {
+                use std::ops::Bound::{Excluded, Unbounded};
+                let table = $table!(self, contacts, CONTACTS);
+                let from = after
+                    .as_ref()
+                    .map_or(Unbounded, |(contact, id)| Excluded((contact, id.0)));
+                let range = table.range::<(&[u8; 16], u64)>((from, Unbounded))?;
+                range
+                    .take(max)
+                    .map(|row| {
+                        row.map(|(key, _)| (*key.value().0, OrderId(key.value().1)))
                             .map_err(Fault::from)
                     })
                     .collect()
