@@ -161,9 +161,13 @@ fn load_from(
 ) -> Result<Settings, ConfigError> {
     let mut problems = Vec::new();
     let mut settings = source::read(file, dir, env, &mut problems)?;
-    for path in [&mut settings.tls.cert, &mut settings.tls.key]
-        .into_iter()
-        .flatten()
+    for path in [
+        &mut settings.tls.cert,
+        &mut settings.tls.key,
+        &mut settings.mail.ca_file,
+    ]
+    .into_iter()
+    .flatten()
     {
         *path = dir.join(&*path);
     }

@@ -8,6 +8,7 @@
 //! It never sends a key, a contact or a payment's raw data, never decides about an order, and never forgets a promise: one that
 //! cannot be kept stays in the outbox for a person.
 
+pub mod mail;
 mod webhook;
 mod worker;
 
