@@ -69,6 +69,13 @@ impl Shop {
             title_en: None,
             price,
             text: String::new(),
+            instructions: String::new(),
+            scope: None,
+            questions: Vec::new(),
+            support: None,
+            category: None,
+            position: 0,
+            picture: None,
             visible: true,
             created_at_ms: self.clock.now_ms(),
         };

@@ -17,6 +17,7 @@ mod export_ledger;
 mod find_order;
 mod highwater;
 pub mod import_keys;
+mod letter;
 mod list_orders;
 mod manage_keys;
 mod notices;
@@ -28,6 +29,7 @@ mod stock;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod unread;
 mod view_order;
 
 pub use add_product::{ProductChange, ProductError};
@@ -39,6 +41,7 @@ pub use decide_by_hand::HandError;
 pub use export_ledger::{ExportError, Exported};
 pub use find_order::FindError;
 pub use highwater::HighwaterError;
+pub use letter::{INBOX_LINK_MS, Letter};
 pub use list_orders::OrderFilter;
 pub use manage_keys::{KeyError, ListedKey};
 pub use notices::{RefusedNotice, RefusedNotices};
@@ -47,4 +50,5 @@ pub use outbox::PendingEffect;
 pub use receipt::ReceiptError;
 pub use settle::{Claim, SettleError, Settled};
 pub use stock::StockView;
+pub use unread::Stage;
 pub use view_order::OrderView;

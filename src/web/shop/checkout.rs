@@ -81,6 +81,7 @@ fn parse(
             product: product.slug.clone(),
             quantity,
             contact,
+            second: None,
             password,
             channel,
             address: visit.address,
