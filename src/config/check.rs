@@ -221,7 +221,10 @@ fn is_mail_address(text: &str) -> bool {
 }
 
 fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn webhook(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {

@@ -48,7 +48,9 @@ pub enum ComposeError {
     #[error(transparent)]
     Message(#[from] MessageError),
     /// The text.
-    #[error("the text of \"{0}\" cannot be used: `keystall notify template reset` takes the shop's own")]
+    #[error(
+        "the text of \"{0}\" cannot be used: `keystall notify template reset` takes the shop's own"
+    )]
     Text(&'static str),
 }
 
@@ -216,7 +218,11 @@ fn letter_written(
         values.set(Placeholder::Product, english.as_str());
     }
     if policy.keys && kind.is_to_buyer() {
-        let keys: Vec<&str> = letter.keys.iter().filter_map(|key| key.expose_str()).collect();
+        let keys: Vec<&str> = letter
+            .keys
+            .iter()
+            .filter_map(|key| key.expose_str())
+            .collect();
         values.set(Placeholder::Keys, keys.join("\n"));
     }
     written(policy, shop, kind, language, &values)
@@ -227,12 +233,13 @@ fn is_past(kind: EffectKind, letter: &Letter) -> bool {
     let state = letter.order.as_ref().map(|order| order.state);
     match kind {
         EffectKind::OrderQueued => state != Some(OrderState::Paid),
-        EffectKind::OrderReminder | EffectKind::OrderUnread => {
-            state != Some(OrderState::Delivered)
-        }
+        EffectKind::OrderReminder | EffectKind::OrderUnread => state != Some(OrderState::Delivered),
         EffectKind::RefundDue => letter.order.as_ref().is_none_or(|order| order.owed() == 0),
         EffectKind::InboxLink => letter.path.is_none(),
-        EffectKind::BackInStock => letter.product.as_ref().is_none_or(|product| !product.visible),
+        EffectKind::BackInStock => letter
+            .product
+            .as_ref()
+            .is_none_or(|product| !product.visible),
         _ => false,
     }
 }
@@ -247,7 +254,10 @@ fn receipt(letter: Letter) -> Option<Attached> {
 
 /// Where answers go: to who helps with the product, else to who helps in the shop, where that is a mail address.
 fn reply_to<'a>(policy: &'a MailPolicy, letter: &'a Letter) -> Option<&'a str> {
-    let product = letter.product.as_ref().and_then(|product| product.support.as_deref());
+    let product = letter
+        .product
+        .as_ref()
+        .and_then(|product| product.support.as_deref());
     let known = [product, policy.support.as_deref()];
     let mut known = known.into_iter().flatten().map(str::trim);
     known.find(|text| address(text).is_ok())

@@ -152,8 +152,7 @@ impl MailKind {
                 Channel,
             ],
             Self::Queued => &[
-                Order, Product, Quantity, Amount, Link, Shop, Scope, Support, Time, Channel,
-                Reason,
+                Order, Product, Quantity, Amount, Link, Shop, Scope, Support, Time, Channel, Reason,
             ],
             Self::RefundDue => &[
                 Order, Product, Quantity, Amount, Link, Shop, Support, Time, Channel, Reason,

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use lettre::Address;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Body, Mailbox, Message, MultiPart, SinglePart};
-use lettre::Address;
 
 use super::written::Written;
 use crate::words::format::plain;
@@ -66,6 +66,8 @@ pub enum MessageError {
 
 /// Longest name of a sender, in characters.
 const NAME_CHARS_MAX: usize = 80;
+/// Longest subject, in characters: a word that cannot be folded must fit into a line.
+const SUBJECT_CHARS_MAX: usize = 200;
 
 impl Sender {
     /// A sender; `name` becomes one harmless line, `reply_to` is left out where it is no mail address.
@@ -100,7 +102,7 @@ impl Draft<'_> {
         let mut builder = Message::builder()
             .from(Mailbox::new(name, self.from.address.clone()))
             .to(Mailbox::new(None, to))
-            .subject(header_line(&self.written.subject, usize::MAX))
+            .subject(header_line(&self.written.subject, SUBJECT_CHARS_MAX))
             .date(time(self.at_ms))
             .message_id(Some(format!("<{}>", header_line(self.id, usize::MAX))))
             .raw_header(HeaderValue::new(automatic, "auto-generated".to_owned()));
@@ -129,7 +131,9 @@ impl Draft<'_> {
 pub(super) fn address(text: &str) -> Result<Address, MessageError> {
     const ADDRESS_BYTES_MAX: usize = 254;
     let strange = |c: char| {
-        c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\\' | ',' | ';' | '(' | ')' | ':')
+        c.is_control()
+            || c.is_whitespace()
+            || matches!(c, '<' | '>' | '"' | '\\' | ',' | ';' | '(' | ')' | ':')
     };
     let (user, host) = text.rsplit_once('@').ok_or(MessageError::Address)?;
     if text.len() > ADDRESS_BYTES_MAX || text.chars().any(strange) || user.contains('@') {
@@ -311,7 +315,13 @@ mod tests {
     #[test]
     fn the_wire_form_check_can_fail() {
         assert!(is_wire_form(b"a\r\n\r\nb\r\n"));
-        for bytes in [&b"a\nb\r\n"[..], b"a\rb\r\n", b"a\r\nb", b"a\0\r\n", &[b'a'; 1_200]] {
+        for bytes in [
+            &b"a\nb\r\n"[..],
+            b"a\rb\r\n",
+            b"a\r\nb",
+            b"a\0\r\n",
+            &[b'a'; 1_200],
+        ] {
             assert!(!is_wire_form(bytes));
         }
     }

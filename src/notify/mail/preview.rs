@@ -86,7 +86,11 @@ fn samples(policy: &MailPolicy, kind: MailKind, language: Language, now_ms: i64)
     if policy.support.is_none() {
         values.set(Placeholder::Support, "help@example.com");
     }
-    if let Some(order) = sample_order(kind, in_words("Steam card 50", "Steam 充值卡 50 元"), now_ms) {
+    if let Some(order) = sample_order(
+        kind,
+        in_words("Steam card 50", "Steam 充值卡 50 元"),
+        now_ms,
+    ) {
         of_order(&mut values, kind, language, &order);
         values.set(Placeholder::Amount, format::money(order.total, language));
     }

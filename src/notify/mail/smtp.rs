@@ -211,7 +211,10 @@ impl Smtp {
         self.log_in(connection, steps).await?;
         let mut options = Vec::new();
         if !is_ascii(&mail.envelope) {
-            if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            if !connection
+                .server_info()
+                .supports_feature(Extension::SmtpUtfEight)
+            {
                 let said = "the mail server takes no addresses with letters beyond ASCII";
                 return Err(Refusal::Never(said.to_owned()));
             }
@@ -222,7 +225,9 @@ impl Smtp {
         let answer = answer.map_err(|error| refused(Stage::Sender, &error, mail))?;
         told(steps, "sender", line(&answer));
         for recipient in mail.envelope.to() {
-            let answer = connection.command(Rcpt::new(recipient.clone(), vec![])).await;
+            let answer = connection
+                .command(Rcpt::new(recipient.clone(), vec![]))
+                .await;
             let answer = answer.map_err(|error| refused(Stage::Recipient, &error, mail))?;
             told(steps, "recipient", line(&answer));
         }
@@ -246,7 +251,11 @@ impl Smtp {
         let password = password.expose_str().unwrap_or_default().to_owned();
         let credentials = Credentials::new(user.clone(), password);
         let mechanisms = [Mechanism::Plain, Mechanism::Login];
-        if connection.server_info().get_auth_mechanism(&mechanisms).is_none() {
+        if connection
+            .server_info()
+            .get_auth_mechanism(&mechanisms)
+            .is_none()
+        {
             let said = "the mail server offers no login by PLAIN or LOGIN: remove [mail] user, or ask its operator";
             return Err(Refusal::Settings(said.to_owned()));
         }
@@ -256,15 +265,22 @@ impl Smtp {
             Some(code @ 500..) => Refusal::Settings(format!(
                 "the mail server refuses the login ({code}): check [mail] user and password"
             )),
-            Some(code) => Refusal::Unreachable(format!("the mail server takes no login now ({code})")),
+            Some(code) => {
+                Refusal::Unreachable(format!("the mail server takes no login now ({code})"))
+            }
             None => Refusal::Unreachable("the connection broke during the login".to_owned()),
         })?;
-        told(steps, "login", format!("{} accepted", u16::from(answer.code())));
+        told(
+            steps,
+            "login",
+            format!("{} accepted", u16::from(answer.code())),
+        );
         Ok(())
     }
 
     fn encryption(&self, least: TlsVersion) -> Result<TlsParameters, SmtpError> {
-        let mut builder = TlsParameters::builder(self.config.host.clone()).set_min_tls_version(least);
+        let mut builder =
+            TlsParameters::builder(self.config.host.clone()).set_min_tls_version(least);
         if let Some(pem) = &self.config.ca_pem {
             builder = builder.add_root_certificate(Certificate::from_pem(pem)?);
         }
@@ -329,7 +345,9 @@ fn verdict(stage: Stage, code: u16, said: &str) -> Refusal {
     match (code, stage) {
         (421, _) => Refusal::Unreachable(said),
         (..=499, _) => Refusal::Later(said),
-        (_, Stage::Sender) => Refusal::Settings(format!("{said} (about the sender: check [mail] from and user)")),
+        (_, Stage::Sender) => Refusal::Settings(format!(
+            "{said} (about the sender: check [mail] from and user)"
+        )),
         (_, Stage::Recipient) if policy => Refusal::Settings(said),
         (_, Stage::Recipient) => Refusal::Never(format!("{said} (about the recipient's address)")),
         (_, Stage::Message) => Refusal::Never(format!("{said} (about the mail itself)")),
@@ -377,7 +395,8 @@ fn scrubbed(said: &str, mail: &Built) -> String {
             said = said.replace(address.user(), "…");
         }
     }
-    let apart = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '"' | '\'' | ',' | ';');
+    let apart =
+        |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '"' | '\'' | ',' | ';');
     let mut out = String::with_capacity(said.len());
     for piece in said.split_inclusive(apart) {
         let word = piece.trim_end_matches(apart);
@@ -410,7 +429,12 @@ mod tests {
             (Stage::Recipient, 550, "5.1.1 no such user", "never"),
             (Stage::Recipient, 550, "User unknown", "never"),
             (Stage::Recipient, 552, "5.2.2 mailbox full", "never"),
-            (Stage::Recipient, 554, "5.7.1 relay access denied", "settings"),
+            (
+                Stage::Recipient,
+                554,
+                "5.7.1 relay access denied",
+                "settings",
+            ),
             (Stage::Recipient, 530, "Authentication required", "settings"),
             (Stage::Recipient, 450, "4.2.1 greylisted", "later"),
             (Stage::Sender, 553, "5.7.1 not owned by user", "settings"),
@@ -457,8 +481,15 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let refusal = Smtp::new(config(port)).unwrap().send(&mail()).await.unwrap_err();
-        assert!(matches!(&refusal, Refusal::Unreachable(said) if said.contains("no connection")), "{refusal:?}");
+        let refusal = Smtp::new(config(port))
+            .unwrap()
+            .send(&mail())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&refusal, Refusal::Unreachable(said) if said.contains("no connection")),
+            "{refusal:?}"
+        );
     }
 
     #[tokio::test]

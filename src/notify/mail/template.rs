@@ -286,11 +286,7 @@ mod tests {
             "{order}",
             "{product} x {quantity}\n\n{link}",
         );
-        let chinese = Template::parse(
-            MailKind::Delivered,
-            "{订单号}",
-            "{商品} x {数量}\n\n{链接}",
-        );
+        let chinese = Template::parse(MailKind::Delivered, "{订单号}", "{商品} x {数量}\n\n{链接}");
         assert_eq!(english.unwrap(), chinese.unwrap());
     }
 

@@ -55,7 +55,11 @@ mod tests {
     #[test]
     fn no_file_of_a_mail_belongs_to_no_kind() {
         for language in Language::all() {
-            let folder = format!("{}/assets/locales/{}/mail", env!("CARGO_MANIFEST_DIR"), language.tag());
+            let folder = format!(
+                "{}/assets/locales/{}/mail",
+                env!("CARGO_MANIFEST_DIR"),
+                language.tag()
+            );
             for entry in std::fs::read_dir(folder).unwrap() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
                 let kind = name.strip_suffix(".txt").map(MailKind::parse);
@@ -69,7 +73,11 @@ mod tests {
         for kind in MailKind::ALL {
             let found = placeholders(kind, Language::english());
             assert!(!kind.is_to_buyer() || found.contains("link"), "{kind:?}");
-            assert!(["order", "shop", "product"].iter().any(|name| found.contains(name)));
+            assert!(
+                ["order", "shop", "product"]
+                    .iter()
+                    .any(|name| found.contains(name))
+            );
         }
     }
 }

@@ -69,7 +69,10 @@ impl Values {
 /// Writes a mail: fills `template` in once, so that a value with braces stays as it is.
 pub fn write(template: &Template, values: &Values, frame: &Frame<'_>) -> Written {
     let subject: String = filled(&template.subject, values);
-    let mut subject: String = plain(&subject).split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut subject: String = plain(&subject)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     if subject.chars().count() > SUBJECT_CHARS_MAX {
         subject = subject.chars().take(SUBJECT_CHARS_MAX - 1).collect();
         subject.push('…');
@@ -338,7 +341,10 @@ mod tests {
 
     #[test]
     fn nothing_is_loaded_from_anywhere() {
-        let set = [(Placeholder::Instructions, "![x](https://evil.example/a.png) ok")];
+        let set = [(
+            Placeholder::Instructions,
+            "![x](https://evil.example/a.png) ok",
+        )];
         let html = written("s", "{instructions}", &set).html;
         for forbidden in ["<img", "src=", "url(", "@import", "<link", "<script"] {
             assert!(!html.contains(forbidden), "{forbidden}");
@@ -350,15 +356,26 @@ mod tests {
         let set = [(Placeholder::Order, "X1")];
         let body = "Order {order}\nScope: {scope}\nHelp: {support} ({order})\n\n{instructions}\n{keys}\n{link}\nBye";
         let mail = written("s", body, &set);
-        assert!(mail.text.starts_with("Order X1\nHelp:  (X1)\n\nBye\n\n-- \n"), "{}", mail.text);
+        assert!(
+            mail.text
+                .starts_with("Order X1\nHelp:  (X1)\n\nBye\n\n-- \n"),
+            "{}",
+            mail.text
+        );
     }
 
     #[test]
     fn a_button_has_its_link_in_full_beside_it() {
         let set = [(Placeholder::Link, "https://shop.example/o/abc?a=1&b=2")];
         let mail = written("s", "[Look]({link})\n\n{link}", &set);
-        assert!(mail.text.contains("Look\nhttps://shop.example/o/abc?a=1&b=2\n"));
-        assert!(mail.html.contains("href=\"https://shop.example/o/abc?a=1&#38;b=2\""));
+        assert!(
+            mail.text
+                .contains("Look\nhttps://shop.example/o/abc?a=1&b=2\n")
+        );
+        assert!(
+            mail.html
+                .contains("href=\"https://shop.example/o/abc?a=1&#38;b=2\"")
+        );
         assert_eq!(mail.html.matches("class=\"button\"").count(), 2);
     }
 
