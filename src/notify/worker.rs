@@ -46,6 +46,17 @@ pub enum Outcome {
     GivenUp,
 }
 
+impl Outcome {
+    /// Its word in numbers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
 /// Told of every attempt.
 pub type Observe = Arc<dyn Fn(Via, Outcome) + Send + Sync>;
 
@@ -404,3 +415,7 @@ impl WebhookSender for Client {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod mail_tests;

@@ -13,6 +13,7 @@ pub mod doctor;
 mod error;
 mod keys;
 mod ledger;
+mod notify;
 mod orders;
 mod outbox;
 mod products;
@@ -28,6 +29,7 @@ pub use command::{
     ChannelAdd, Command, Decision, Frame, Gone, Hidden, KeyImport, ProductAdd, ProductSet, Progress,
 };
 pub use error::CommandError;
+pub use notify::Notify;
 
 use crate::{actions::Shop, config::Settings};
 
@@ -91,6 +93,7 @@ pub fn execute(
         LedgerVkey => Ok(ledger::vkey(context)),
         LedgerCheckpoint => Ok(ledger::checkpoint(context)),
         NoticeList { max } => orders::notices(context, max),
+        Notify(command) => notify::run(context, command),
         OutboxList => outbox::list(context),
         OutboxRetry => outbox::retry(context),
         Doctor => doctor::examine(context),

@@ -25,6 +25,8 @@ pub struct Metrics {
     pub outbox_pending: Gauge,
     /// Messages in the outbox that were given up and wait for a person.
     pub outbox_dead: Gauge,
+    /// Attempts to tell somebody, by way and what came of it.
+    pub messages: Family<MessageOutcome, Counter>,
     /// Requests answered, by route and status.
     pub http_requests: Family<RouteStatus, Counter>,
     /// Entries in the ledger.
@@ -47,6 +49,15 @@ pub struct ChannelVerdict {
     pub channel: String,
     /// An outcome of security.md, section 1, as `settled`.
     pub verdict: &'static str,
+}
+
+/// Labels of an attempt to tell somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct MessageOutcome {
+    /// `webhook`, `merchant_mail` or `buyer_mail`.
+    pub via: &'static str,
+    /// `kept`, `failed` or `given_up`.
+    pub outcome: &'static str,
 }
 
 /// Labels of an answered request.
@@ -73,6 +84,7 @@ impl Metrics {
             batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             outbox_pending: Gauge::default(),
             outbox_dead: Gauge::default(),
+            messages: Family::default(),
             http_requests: Family::default(),
             ledger_size: Gauge::default(),
             readonly: Gauge::default(),
@@ -93,6 +105,13 @@ impl Metrics {
                 channel: channel.to_owned(),
                 verdict,
             })
+            .inc();
+    }
+
+    /// Counts an attempt to tell somebody.
+    pub fn message(&self, via: &'static str, outcome: &'static str) {
+        self.messages
+            .get_or_create(&MessageOutcome { via, outcome })
             .inc();
     }
 
@@ -145,6 +164,11 @@ impl Metrics {
             self.outbox_pending.clone(),
         );
         registry.register("outbox_dead", "Messages given up", self.outbox_dead.clone());
+        registry.register(
+            "messages",
+            "Attempts to tell somebody",
+            self.messages.clone(),
+        );
         registry.register(
             "http_requests",
             "Requests answered",
