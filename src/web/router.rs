@@ -20,6 +20,7 @@ pub fn router(state: WebState) -> Router {
         )
         .route("/o/{tail}", get(shop::order::show))
         .route("/o/{secret}/pay", get(shop::pay::begin))
+        .route("/o/{secret}/pay.svg", get(shop::pay::code))
         .route("/o/{secret}/events", get(shop::events::listen))
         .route("/o/{secret}/receipt", get(shop::order::receipt))
         .route("/o/{secret}/keys.txt", get(shop::order::keys))
