@@ -110,8 +110,8 @@ impl Draft<'_> {
             builder = builder.reply_to(Mailbox::new(None, reply_to.clone()));
         }
         let forms = MultiPart::alternative()
-            .singlepart(SinglePart::plain(self.written.text.clone()))
-            .singlepart(SinglePart::html(self.written.html.clone()));
+            .singlepart(SinglePart::plain(harmless(&self.written.text)))
+            .singlepart(SinglePart::html(harmless(&self.written.html)));
         let whole = match self.attached {
             None => forms,
             Some(file) => MultiPart::mixed()
@@ -143,9 +143,23 @@ pub(super) fn address(text: &str) -> Result<Address, MessageError> {
     Address::new(user, host).map_err(|_| MessageError::Address)
 }
 
+/// A text whose only control characters are those between lines and words; the library ends lines with CRLF.
+fn harmless(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
 fn attachment(file: Attached) -> Result<SinglePart, MessageError> {
-    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-    let name: String = file.name.chars().filter(|c| harmless(*c)).collect();
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let name: String = file.name.chars().filter(|c| known(*c)).collect();
     let kind = ContentType::parse("text/plain; charset=utf-8").map_err(form)?;
     // Base64 keeps every byte: a receipt is checked by its bytes.
     let body = Body::new_with_encoding(file.bytes, ContentTransferEncoding::Base64)
