@@ -80,13 +80,21 @@ fn a_shop_that_cannot_mail_promises_no_messages() {
         ..find(EN(), "x")
     };
     assert!(!find.render().unwrap().contains("/find/contact"));
-    let order = OrderPage {
-        tells_by_mail: false,
-        messages: vec![],
-        ..order(EN(), "x", State::Delivered, None)
-    };
-    let html = order.render().unwrap();
-    assert!(!html.contains("is sent there too") && !html.contains("Messages sent"));
+    for (contact, tells, said) in [
+        ("l…@example.com", true, true),
+        ("l…@example.com", false, false),
+        ("…8000", true, false),
+    ] {
+        let page = OrderPage {
+            contact: contact.to_owned(),
+            tells_by_mail: tells,
+            messages: vec![],
+            ..order(EN(), "x", State::Delivered, None)
+        };
+        let html = page.render().unwrap();
+        assert_eq!(html.contains("go to l…@example.com"), said, "{contact}");
+        assert!(!html.contains("Messages sent"));
+    }
 }
 
 #[test]
