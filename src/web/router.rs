@@ -6,7 +6,9 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{brand, callback, files, health, ledger, middleware, shop, state::WebState, view::Problem};
+use super::{
+    brand, callback, files, health, ledger, middleware, shop, state::WebState, view::Problem,
+};
 
 /// The shop as a tower service. Requests carry their [`crate::net::Peer`] in their extensions.
 ///

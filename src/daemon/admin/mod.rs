@@ -26,7 +26,8 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 pub use command::{
-    CategoryAdd, CategorySet, ChannelAdd, Command, Decision, Frame, Gone, Hidden, KeyImport, ProductAdd, ProductSet, Progress,
+    CategoryAdd, CategorySet, ChannelAdd, Command, Decision, Frame, Gone, Hidden, KeyImport,
+    ProductAdd, ProductSet, Progress,
 };
 pub use error::CommandError;
 
