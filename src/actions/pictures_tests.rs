@@ -1,6 +1,8 @@
 //! Uploads, good and hostile.
 #![allow(clippy::unwrap_used)]
 
+use image::{RgbImage, RgbaImage};
+
 use super::*;
 
 fn gradient(width: u32, height: u32) -> RgbImage {
