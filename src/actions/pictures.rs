@@ -208,6 +208,9 @@ fn decode(upload: &[u8]) -> Result<Decoded, PictureError> {
         return Err(PictureError::Bytes);
     }
     let format = format(upload)?;
+    if format == ImageFormat::Jpeg && !is_whole_jpeg(upload) {
+        return Err(PictureError::Damaged("it ends too early".to_owned()));
+    }
     let mut reader = ImageReader::with_format(Cursor::new(upload), format);
     let mut bounds = Limits::default();
     bounds.max_image_width = Some(limits::PICTURE_SIDE_MAX);
@@ -245,6 +248,27 @@ fn looks_like_svg(upload: &[u8]) -> bool {
     let head = &upload[..upload.len().min(4_096)];
     let text = head.to_ascii_lowercase();
     text.windows(4).any(|window| window == b"<svg")
+}
+
+/// Whether a JPEG's end is there (ITU-T T.81, annex B): its decoder would show what is missing as grey.
+fn is_whole_jpeg(upload: &[u8]) -> bool {
+    const END_OF_IMAGE: u8 = 0xd9;
+    let mut rest = upload.get(2..).unwrap_or_default();
+    loop {
+        // Within a scan, 0xff is followed by 0 or by a restart marker; anything else begins a segment.
+        let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff | 0xd0..=0xd7);
+        let Some(at) = rest.windows(2).position(is_marker) else {
+            return false;
+        };
+        if rest[at + 1] == END_OF_IMAGE {
+            return true;
+        }
+        let length = match rest.get(at + 2..at + 4) {
+            Some(length) => usize::from(u16::from_be_bytes([length[0], length[1]])),
+            None => return false,
+        };
+        rest = rest.get(at + 2 + length.max(2)..).unwrap_or_default();
+    }
 }
 
 fn averaged(image: DynamicImage, orientation: Orientation) -> DynamicImage {
