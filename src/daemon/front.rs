@@ -10,7 +10,7 @@ use crate::{
     config::{self, Settings},
     domain::{ChannelName, Order, OrderId, Verdict},
     net::{Client, ClientPolicy},
-    pay::{Acknowledgement, BoxFuture, Desk, NoticeCounter, RawNotice},
+    pay::{Acknowledgement, BoxFuture, Desk, NoticeCounter, PayCode, RawNotice},
     web::{
         Observer, PaymentDesk, PaymentUnavailable, WebSettings,
         brand::Brand,
@@ -34,6 +34,10 @@ impl PaymentDesk for Counter {
             let begun = self.0.begin(order, client).await;
             begun.map_err(|error| PaymentUnavailable(error.to_string()))
         })
+    }
+
+    fn code<'a>(&'a self, order: &'a Order, client: IpAddr) -> BoxFuture<'a, Option<PayCode>> {
+        Box::pin(self.0.code(order, client))
     }
 
     fn notice<'a>(

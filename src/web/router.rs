@@ -22,12 +22,16 @@ pub fn router(state: WebState) -> Router {
         )
         .route("/c/{slug}", get(shop::category::show))
         .route("/pic/{file}", get(shop::picture::show))
+        .route("/p/{slug}/wish", post(shop::wish::wish))
         .route("/o/{tail}", get(shop::order::show))
         .route("/o/{secret}/pay", get(shop::pay::begin))
+        .route("/o/{secret}/pay.svg", get(shop::pay::code))
         .route("/o/{secret}/events", get(shop::events::listen))
         .route("/o/{secret}/receipt", get(shop::order::receipt))
         .route("/o/{secret}/keys.txt", get(shop::order::keys))
         .route("/find", get(shop::find::form).post(shop::find::find))
+        .route("/find/contact", post(shop::find::mail_link))
+        .route("/inbox/{secret}", get(shop::inbox::show))
         .route(
             middleware::NOTIFY,
             get(callback::notice).merge(post(callback::notice)),

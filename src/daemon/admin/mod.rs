@@ -87,6 +87,7 @@ pub fn execute(
             owed,
             max,
         } => orders::list(context, state.as_deref(), since.as_deref(), owed, max),
+        OrderUnread { max } => orders::unread(context, max),
         OrderShow { order } => orders::show(context, &order),
         OrderDecide {
             order,

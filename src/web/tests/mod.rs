@@ -4,6 +4,7 @@
 mod goods;
 mod orders;
 mod pages;
+mod pay_code;
 mod refusals;
 mod shares;
 
@@ -26,7 +27,7 @@ use crate::{
     domain::{ChannelName, Order, OrderId, address::Cidr},
     limits,
     net::Peer,
-    pay::{Acknowledgement, BoxFuture, RawNotice},
+    pay::{Acknowledgement, BoxFuture, PayCode, RawNotice},
     testing::{TestShop, Till},
 };
 
@@ -36,6 +37,7 @@ struct FakeDesk {
     down: AtomicBool,
     notice_bytes: AtomicUsize,
     clients: Mutex<Vec<IpAddr>>,
+    code: Mutex<Option<PayCode>>,
 }
 
 impl PaymentDesk for FakeDesk {
@@ -54,6 +56,12 @@ impl PaymentDesk for FakeDesk {
                 Ok(url)
             }
         })
+    }
+
+    fn code<'a>(&'a self, _: &'a Order, client: IpAddr) -> BoxFuture<'a, Option<PayCode>> {
+        self.clients.lock().unwrap().push(client);
+        let code = self.code.lock().unwrap().clone();
+        Box::pin(async move { code })
     }
 
     fn notice<'a>(
