@@ -24,6 +24,9 @@ mod manage_keys;
 mod notices;
 mod open_shop;
 mod outbox;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod people_tests;
 mod receipt;
 mod settle;
 mod stock;

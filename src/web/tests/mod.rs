@@ -4,6 +4,7 @@
 mod orders;
 mod pages;
 mod pay_code;
+mod people;
 mod refusals;
 mod shares;
 
