@@ -46,6 +46,9 @@ delivery-measured = { $count ->
    *[other] Delivered automatically, typically within { $time } of payment (last { $count } sales)
 }
 delivery-by-hand = Delivered by hand after payment
+delivery-word-instant = Delivered at once
+delivery-word-measured = Typically within { $time }
+delivery-word-by-hand = Delivered by hand
 
 duration-seconds = { $count ->
     [one] 1 second
@@ -77,7 +80,7 @@ form-heading = Order
 field-quantity = Quantity
 field-contact = Mail address or phone number
 field-contact-hint = The shop reaches you there if something is wrong with the order.
-field-contact-mailed = A mail address gets the order’s link and receipt.
+field-contact-mailed = A mail address gets the order's link and receipt.
 field-mail = Mail address
 second-summary = Also tell me at another address
 field-second = Second mail address or phone number (optional)
@@ -251,7 +254,7 @@ find-by-mail-submit = Send me a link
 find-sent-heading = Please look at your mails
 find-sent = If there are orders for this address, a mail with a link is on its way. It can take a few minutes; look in the spam folder too.
 find-back = Back to the search
-find-lost = Nothing fits? Use the order’s link that you kept, or contact support.
+find-lost = Nothing fits? Use the order's link that you kept, or contact support.
 
 # The inbox
 inbox-heading = Your orders

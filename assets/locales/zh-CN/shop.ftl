@@ -43,6 +43,9 @@ stock-no-date = 补货时间暂时未知。
 delivery-instant = 付款后自动发货，通常几秒
 delivery-measured = 自动发货，通常付款后 { $time }内到手（近 { $count } 笔实测）
 delivery-by-hand = 付款后人工发货
+delivery-word-instant = 自动发货
+delivery-word-measured = 自动发货，约 { $time }
+delivery-word-by-hand = 人工发货
 
 duration-seconds = { $count } 秒
 duration-minutes = { $count } 分钟

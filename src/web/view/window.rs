@@ -105,6 +105,7 @@ impl WindowPage {
             category: self.category.as_deref().map(plain),
             query: plain(&self.query),
             query_max: QUERY_CHARS_MAX,
+            pictured: self.products.iter().any(|line| line.picture.is_some()),
             products: self
                 .products
                 .iter()
@@ -154,6 +155,18 @@ impl Delivery {
         }
     }
 
+    /// The same in a few words, for a card.
+    fn word(&self, t: Language) -> String {
+        match *self {
+            Self::Instant => t.text(id("delivery-word-instant")),
+            Self::Measured { typical_ms, .. } => t
+                .with(id("delivery-word-measured"))
+                .str("time", duration(typical_ms, t))
+                .to_string(),
+            Self::ByHand => t.text(id("delivery-word-by-hand")),
+        }
+    }
+
     /// The CSS class of its mark.
     pub(super) fn class(&self) -> &'static str {
         match self {
@@ -187,6 +200,7 @@ struct Shown {
     category: Option<String>,
     query: String,
     query_max: u32,
+    pictured: bool,
     products: Vec<Card>,
 }
 
@@ -227,7 +241,7 @@ impl Card {
             price: format::money(product.price, t),
             stock: product.stock.text(t),
             stock_class: product.stock.class(),
-            delivery: product.delivery.text(t),
+            delivery: product.delivery.word(t),
             delivery_class: product.delivery.class(),
             picture: product.picture.clone(),
             tile: Tile::of(&product.slug, &product.title),
