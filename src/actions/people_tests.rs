@@ -173,10 +173,16 @@ async fn an_order_that_nobody_opened_is_told_again_after_five_minutes_and_listed
     assert_eq!(shop.shop.remind_unread().await.unwrap(), 1);
     assert_eq!(shop.shop.remind_unread().await.unwrap(), 0);
     assert!(promised(&shop.shop, EffectKind::OrderUnread) == [(Via::MerchantMail, id)]);
+    let told = letters(&shop.shop, EffectKind::OrderReminder);
+    assert!(shop.shop.letter(&told[0]).unwrap().is_some());
     let listed = shop.shop.unread_orders(10).unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].contact, "b…@example.com");
     shop.shop.order_opened(&order).unwrap();
+    assert!(
+        shop.shop.letter(&told[0]).unwrap().is_none(),
+        "nothing to remind of"
+    );
     assert_eq!(shop.shop.flush_opened().await.unwrap(), 1);
     assert_eq!(shop.shop.unread_count().unwrap(), 0);
     assert!(shop.shop.unread_orders(10).unwrap().is_empty());

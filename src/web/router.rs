@@ -6,7 +6,9 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{callback, files, health, ledger, middleware, shop, state::WebState, view::Problem};
+use super::{
+    brand, callback, files, health, ledger, middleware, shop, state::WebState, view::Problem,
+};
 
 /// The shop as a tower service. Requests carry their [`crate::net::Peer`] in their extensions.
 ///
@@ -19,6 +21,8 @@ pub fn router(state: WebState) -> Router {
             get(shop::product::show).post(shop::checkout::order),
         )
         .route("/p/{slug}/wish", post(shop::wish::wish))
+        .route("/c/{slug}", get(shop::category::show))
+        .route("/pic/{file}", get(shop::picture::show))
         .route("/o/{tail}", get(shop::order::show))
         .route("/o/{secret}/pay", get(shop::pay::begin))
         .route("/o/{secret}/pay.svg", get(shop::pay::code))
@@ -37,6 +41,8 @@ pub fn router(state: WebState) -> Router {
         .route("/verify", get(ledger::verify))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route(brand::TERMS_PATH, get(shop::terms::show))
+        .route("/brand/{file}", get(brand::file))
         .route("/static/{name}", get(files::asset))
         .route("/favicon.ico", get(files::icon))
         .route("/robots.txt", get(files::robots))
