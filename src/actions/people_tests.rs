@@ -1,10 +1,12 @@
 //! Stories of buyers and visitors: a form sent twice, an order that nobody opened, a lost link, goods that come back.
 
+use std::convert::Infallible;
+
 use super::{CheckoutRequest, InboxError, Policy, Shop, Ticket, WishError};
 use crate::domain::{
     Contact, EffectKind, Order, OrderId, OrderState, Secret, Slug, Tell, Via, effect::Effect,
 };
-use crate::store::Rows;
+use crate::store::{Rows, WriteError};
 use crate::testing::{TestShop, Till};
 
 const MINUTE_MS: i64 = 60_000;
@@ -574,4 +576,22 @@ async fn what_was_delivered_is_the_only_thing_that_can_be_unread() {
     assert_eq!(shop.shop.flush_opened().await.unwrap(), 0);
     assert!(order.state == OrderState::Pending);
     assert_right(&shop);
+}
+
+#[tokio::test]
+async fn the_books_name_a_contact_without_its_order_and_an_unread_order_of_another_time() {
+    let shop = mailing();
+    let order = delivered(&shop, shop.request("steam", 1, 1)).await;
+    assert_right(&shop);
+    let write = shop
+        .shop
+        .store()
+        .write(move |tx| -> Result<(), WriteError<Infallible>> {
+            tx.put_contact(&[7; 16], OrderId(7), true)?;
+            Ok(tx.put_unread(1, order.id, Some(0))?)
+        });
+    assert!(write.answer().await.is_ok());
+    let wrong = shop.shop.check_books().unwrap().wrong;
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert!(wrong[0].contains("not there") && wrong[1].contains("not delivered then"));
 }
