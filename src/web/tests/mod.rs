@@ -5,6 +5,7 @@ mod goods;
 mod orders;
 mod pages;
 mod pay_code;
+mod people;
 mod refusals;
 mod shares;
 
