@@ -80,6 +80,13 @@ pub struct Category {
 /// Widths in pixels in which a picture is stored, those above its own left out but the smallest.
 pub const PICTURE_WIDTHS: [u32; 3] = [240, 480, 960];
 
+impl Product {
+    /// By what products stand in the window: position, then title, then slug.
+    pub fn display_order(&self) -> (i32, &str, &str) {
+        (self.position, &self.title, self.slug.as_str())
+    }
+}
+
 impl ProductKind {
     /// Its word in the ledger and on the command line.
     pub fn as_str(self) -> &'static str {

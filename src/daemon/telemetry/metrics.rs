@@ -27,6 +27,8 @@ pub struct Metrics {
     pub outbox_dead: Gauge,
     /// Attempts to tell somebody, by way and what came of it.
     pub messages: Family<MessageOutcome, Counter>,
+    /// Delivered orders that their buyers, told twice, have not opened.
+    pub orders_unread: Gauge,
     /// Requests answered, by route and status.
     pub http_requests: Family<RouteStatus, Counter>,
     /// Entries in the ledger.
@@ -85,6 +87,7 @@ impl Metrics {
             outbox_pending: Gauge::default(),
             outbox_dead: Gauge::default(),
             messages: Family::default(),
+            orders_unread: Gauge::default(),
             http_requests: Family::default(),
             ledger_size: Gauge::default(),
             readonly: Gauge::default(),
@@ -164,6 +167,8 @@ impl Metrics {
             self.outbox_pending.clone(),
         );
         registry.register("outbox_dead", "Messages given up", self.outbox_dead.clone());
+        let help = "Delivered orders that their buyers, told twice, have not opened";
+        registry.register("orders_unread", help, self.orders_unread.clone());
         registry.register(
             "messages",
             "Attempts to tell somebody",
@@ -226,6 +231,7 @@ mod tests {
             "keystall_writer_queue 0",
             "keystall_outbox_pending 0",
             "keystall_outbox_dead 0",
+            "keystall_orders_unread 0",
             "keystall_ledger_size 7",
             "keystall_readonly 1",
             "# EOF",

@@ -252,6 +252,7 @@ fn settings() -> WebSettings {
         title: "测试店".into(),
         support: None,
         terms: None,
+        brand: super::brand::Brand::default(),
         zone: jiff::tz::TimeZone::UTC,
         mode: view::Mode::Live,
         language: view::Language::parse("zh-CN").unwrap(),
