@@ -78,14 +78,15 @@ class Mail:
 
 class Server:
     """SMTP with STARTTLS and auth. `refuse[stage]` is a list of answers to give next, or one function of the address;
-    stages are MAIL, RCPT and DATA. `hold` keeps the answer to DATA back while it is set; the mail is taken before."""
+    stages are MAIL, RCPT and DATA. `hold` keeps the answer to DATA back while it is set; the mail is taken before. `hold_quit` does so for QUIT."""
 
     def __init__(self, authority=None, user=None, password=None, port=None, wrapped=False):
         load_aiosmtpd()
         import ssl
         from aiosmtpd.controller import Controller
         from aiosmtpd.smtp import AuthResult, SMTP
-        self.port, self.mails, self.refuse, self.hold, self.tried = port or free_port(), [], {}, threading.Event(), 0
+        self.port, self.mails, self.refuse, self.tried = port or free_port(), [], {}, 0
+        self.hold, self.hold_quit = threading.Event(), threading.Event()
         server, context = self, None
         if authority:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -122,6 +123,11 @@ class Server:
                     await asyncio.sleep(0.02)
                 return "250 taken as 1"
 
+            async def handle_QUIT(self, _smtp, _session, _envelope):
+                while server.hold_quit.is_set():
+                    await asyncio.sleep(0.02)
+                return "221 Bye"
+
         class Wrapped(Controller):
             def factory(self):
                 return SMTP(self.handler, **self.SMTP_kwargs)
@@ -154,7 +160,7 @@ class Server:
             time.sleep(0.03)
 
     def close(self):
-        self.hold.clear()
+        self.hold.clear(), self.hold_quit.clear()
         if self.controller:
             self.controller.stop(no_assert=True)
         self.controller = None

@@ -98,6 +98,17 @@ class Mail(Story):
         self.until("the outbox empties", lambda: not self.effects(shop))
         self.assertEqual(len(server.mails), 2)
 
+    def test_a_server_that_never_says_goodbye_is_believed_what_it_said_before(self):
+        server = self.open_server()
+        server.hold_quit.set()
+        server.refuse["RCPT"] = lambda address: "550 5.1.1 no such user" if address.startswith("gone") else None
+        shop, gateway = self.open_mail_shop(server.port, MAIL__MERCHANT="", MAIL__TIMEOUT="3s")
+        Buyer(shop).buy(gateway, contact=BUYER)
+        Buyer(shop).buy(gateway, contact="gone@buyer.test")
+        self.until("one is kept, one given up", lambda: [e["dead"] for e in self.effects(shop)] == [True])
+        self.assertEqual(len(server.mails), 1)
+        self.assertIn("550", self.effects(shop)[0]["last_error"])
+
     def test_r14_a_server_that_is_down_and_comes_back_gets_every_mail_once(self):
         port = free_port()
         shop, gateway = self.open_mail_shop(port)
