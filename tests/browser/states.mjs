@@ -1,0 +1,41 @@
+// Every state of the order's page, and every other page: one line each below, or in states.py for an order.
+import { LOOKS, READERS, Visitor, look, named } from "./lib/visit.mjs";
+
+/** Pages that are only opened. `later` ones may not be there yet and are left out with a word until they are. */
+const PAGES = [
+  { name: "window", path: "/" },
+  { name: "product-card", path: "/p/card" },
+  { name: "product-wide", path: "/p/wide" },
+  { name: "product-sold-out", path: "/p/soldout" },
+  { name: "find", path: "/find" },
+  { name: "verify", path: "/verify" },
+  { name: "search", path: "/?q=card" },
+  { name: "search-nothing", path: "/?q=zzzz" },
+  { name: "wish", path: "/p/soldout/wish", later: true },
+  { name: "find-contact", path: "/find/contact", later: true },
+  { name: "terms", path: "/terms", later: true },
+];
+
+export function states(browser, stage, report) {
+  return READERS.flatMap((reader) => [...stage.orders.map((order) => ({ ...order, name: `order-${order.name}` })), ...PAGES]
+    .map((place) => () => visit(browser, stage, report, reader, place)));
+}
+
+async function visit(browser, stage, report, reader, { name, path, later }) {
+  const visitor = await Visitor.open(browser, { ...reader, origins: [stage.origin] });
+  try {
+    const answer = await visitor.page.goto(stage.origin + path);
+    if (later && [404, 405].includes(answer.status())) return report.skip(`${name} ${named(reader)}`, "there is no such page yet");
+    await report.story(`${name} ${named(reader)}`, async () => {
+      const problems = answer.status() === 200 ? [] : [`answered ${answer.status()}`];
+      return problems.concat(await look(visitor, name, { looks: LOOKS, axe: sparing(reader), picture: sparing(reader) }));
+    });
+  } finally {
+    await visitor.close();
+  }
+}
+
+/** Without scripts a page is nearly the same: two looks of six are enough for what takes long. */
+export function sparing({ js }) {
+  return ({ width, scheme }) => js || (width === 360 && scheme === "light") || (width === 1280 && scheme === "dark");
+}
