@@ -55,7 +55,7 @@ class Stage:
         shop.add_product("many", "0.01", 60, title="批量卡", title_en="Many at once")
         shop.add_product("scarce", PRICE, 1, title="只剩一张", title_en="The last one")
         shop.add_product("soldout", PRICE, 0, title="售罄商品", title_en="Sold out")
-        shop.add_product("wide", "999999.99", 3, title="超长标题" * 20, title_en="Unbreakable" * 12)
+        shop.add_product("wide", "999999.99", 0, title="超长标题" * 20, title_en="Unbreakable" * 12)
         shop.import_keys("wide", ["W" * 400 + "-1", "<b>&amp;\u6d4b" + "x" * 300])
         shop.add_channel(self.gateway)
         shop.add_channel(self.gateway, "weak", "--set", "weak=true")

@@ -34,21 +34,21 @@ export function named({ language, js, width, scheme }) {
   return [language === "en" ? "en" : "zh", js ? "js" : "nojs", width, scheme].filter((part) => part !== undefined).join("-");
 }
 
-/** A visitor with a browser profile of its own. `origins` are the only ones that may be asked. */
+/** A visitor with a browser profile of its own. `origins` are the only ones that may be asked; what pages of `unheard` ones log is theirs. */
 export class Visitor {
-  static async open(browser, { language = "en", js = true, width = 360, scheme = "light", origins = [], headers = {}, init } = {}) {
+  static async open(browser, { language = "en", js = true, width = 360, scheme = "light", origins = [], unheard = [], headers = {}, init } = {}) {
     const context = await browser.newContext({
       locale: language === "en" ? "en-GB" : language, ignoreHTTPSErrors: true, extraHTTPHeaders: headers,
       viewport: { width, height: 800 }, colorScheme: scheme, reducedMotion: "reduce",
     });
     if (init) await context.addInitScript(init);
-    const visitor = new Visitor(context, { language, js, width, scheme }, origins);
+    const visitor = new Visitor(context, { language, js, width, scheme }, origins, unheard);
     visitor.page = await visitor.tab();
     return visitor;
   }
 
-  constructor(context, look, origins) {
-    Object.assign(this, { context, look, origins, problems: [], expected: new Set() });
+  constructor(context, look, origins, unheard = []) {
+    Object.assign(this, { context, look, origins, unheard, problems: [], expected: new Set() });
     context.setDefaultTimeout(15_000);
     context.on("request", (request) => this.asked(request.url()));
     context.on("response", (answer) => {
@@ -80,7 +80,8 @@ export class Visitor {
 
   logged(message) {
     const failed = /^Failed to load resource/.test(message.text());
-    if (this.forgiving || (failed && this.expected.has(message.location().url))) return;
+    const from = URL.canParse(message.location().url) ? new URL(message.location().url).origin : "";
+    if (this.forgiving || this.unheard.includes(from) || (failed && this.expected.has(message.location().url))) return;
     this.problems.push(`console: ${message.text()} (${message.location().url})`);
   }
 
