@@ -40,3 +40,33 @@ pub const NOTE_BYTES_MAX: usize = 500;
 pub const PAYMENTS_PER_ORDER_MAX: usize = 32;
 /// Largest stored record, for the decoder: an order of 500 keys of 16 KiB.
 pub const RECORD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Longest Markdown text on how a product is used: it goes into each mail of a delivery too.
+pub const INSTRUCTIONS_BYTES_MAX: usize = 16 * 1024;
+/// Longest scope of a product: a few words beside its price.
+pub const SCOPE_BYTES_MAX: usize = 120;
+/// Longest support contact.
+pub const SUPPORT_BYTES_MAX: usize = 256;
+/// Most questions answered on a product's page: more are not read.
+pub const QUESTIONS_MAX: usize = 30;
+/// Longest question.
+pub const QUESTION_BYTES_MAX: usize = 256;
+/// Longest answer, Markdown.
+pub const ANSWER_BYTES_MAX: usize = 4 * 1024;
+/// Longest file of questions and answers.
+pub const QUESTIONS_BYTES_MAX: usize = 32 * 1024;
+/// Most categories: they are tabs of one row or two.
+pub const CATEGORIES_MAX: usize = 100;
+/// Farthest place in the order of display, either way.
+pub const POSITION_MAX: i32 = 1_000_000;
+/// Largest upload of a picture (security.md, section 3).
+pub const PICTURE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Most pixels of an upload: a phone's photograph fits, and its 160 MB while it is decoded.
+pub const PICTURE_PIXELS_MAX: u64 = 40_000_000;
+/// Longest side of an upload in pixels.
+pub const PICTURE_SIDE_MAX: u32 = 16_384;
+/// How many times longer one side of a picture may be than the other: a stripe has no useful small form.
+pub const PICTURE_SIDES_RATIO_MAX: u32 = 5;
+/// Longest search in the window; what is longer is cut.
+pub const SEARCH_BYTES_MAX: usize = 100;
+/// Longest notice of the shop, Markdown: it stands above every product.
+pub const NOTICE_TEXT_BYTES_MAX: usize = 4 * 1024;

@@ -64,6 +64,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("rcgen", &["net"]),
     ("md5", &["pay", "cashier"]),
     ("csv", &["actions"]),
+    ("image", &["actions"]),
     ("encoding_rs", &["actions"]),
     ("toml", &["config"]),
     ("prometheus_client", &["daemon"]),

@@ -1,31 +1,35 @@
-// The order's page: it fetches itself anew when an event brings another state, counts the time left
-// down, and copies keys. Without this script the page is complete; it is then reloaded by hand.
+// The order's page keeps itself up to date: it listens to the shop, and asks by itself where listening
+// fails or is held back on the way. Without this script the page is complete; it is then reloaded.
 "use strict";
 
 (function () {
-  // A failed fetch, and a stream that the browser gave up, are tried again after this; the second half is
-  // chance, so that pages which lost the shop together do not come back together.
-  const RETRY_MS = 15000;
+  const ASK_MS = 5000; // while a payment is waited for
+  const ASK_HIDDEN_MS = 30000; // in a tab that nobody looks at
+  const ASK_LIVE_MS = 60000; // while the stream speaks: only in case it lies
+  const ASK_ERROR_MS_MAX = 60000;
+  const WAITING = ["pending", "paid", "refunding"];
 
   let busy = false;
   let again = false;
-  let waiting = false;
+  let failures = 0;
+  let timer = 0;
+  let source = null;
+  let heard = false;
 
-  function article() {
-    return document.getElementById("order");
+  const article = () => document.getElementById("order");
+  const waits = () => WAITING.includes(article().dataset.mark.split(" ")[0]);
+  // Pages that lost the shop together do not come back together.
+  const spread = (ms) => ms * (0.85 + Math.random() * 0.3);
+
+  function pause() {
+    if (failures > 0) return Math.min(ASK_MS * 2 ** (failures - 1), ASK_ERROR_MS_MAX);
+    if (document.hidden) return ASK_HIDDEN_MS;
+    return heard ? ASK_LIVE_MS : ASK_MS;
   }
 
-  function soon() {
-    return RETRY_MS * (1 + Math.random() / 2);
-  }
-
-  function later() {
-    if (waiting) return;
-    waiting = true;
-    setTimeout(function () {
-      waiting = false;
-      refresh();
-    }, soon());
+  function plan() {
+    clearTimeout(timer);
+    if (waits() || failures > 0) timer = setTimeout(refresh, spread(pause()));
   }
 
   async function refresh() {
@@ -44,86 +48,82 @@
         location.reload();
         return;
       }
+      failures = 0;
       show(fresh, page.title);
     } catch {
       // The page stays as it is: what it shows is still the buyer's.
-      later();
+      failures += 1;
     } finally {
       busy = false;
     }
     if (again) {
       again = false;
       refresh();
+    } else {
+      plan();
     }
   }
 
   function said(order) {
-    const texts = order.querySelectorAll("h1, .lead, .notice, .pay .button");
+    const texts = order.querySelectorAll("h1, .lead, .note, .pay .button, .messages li");
     return order.dataset.mark + Array.from(texts, (text) => "\n" + text.textContent).join("");
   }
 
-  // A page that says nothing new stays, with the reader's place in it.
+  // A page that says nothing new stays, with the reader's place in it; what is new may move once.
   function show(fresh, title) {
-    if (said(fresh) === said(article())) return;
-    article().replaceWith(document.adoptNode(fresh));
+    const old = article();
+    if (said(fresh) === said(old)) return;
+    const done = old.querySelectorAll(".steps .done").length;
+    fresh.querySelectorAll(".steps .done").forEach((step, at) => { if (at >= done) step.classList.add("now"); });
+    const goods = fresh.querySelector(".goods-here");
+    if (goods && !old.querySelector(".goods-here")) goods.classList.add("now");
+    const open = Array.from(old.querySelectorAll("details"), (details) => details.open);
+    old.replaceWith(document.adoptNode(fresh));
+    if (old.dataset.mark === fresh.dataset.mark) {
+      fresh.querySelectorAll("details").forEach((details, at) => { details.open = Boolean(open[at]); });
+    }
     document.title = title;
     document.getElementById("announce").textContent = document.getElementById("headline").textContent;
-    prepare();
   }
 
   function listen() {
-    const source = new EventSource(article().dataset.events);
+    if (source) source.close();
+    heard = false;
+    if (!window.EventSource) return;
+    source = new EventSource(article().dataset.events);
+    // The first event comes at once; a stream that stays silent is held back by something between.
     source.onmessage = function (event) {
+      heard = true;
       if (event.data !== article().dataset.mark) refresh();
+      else plan();
     };
     source.onerror = function () {
-      // Connecting again by itself, unless the answer was an error, as from a shop that is busy.
-      if (source.readyState !== EventSource.CLOSED) return;
-      setTimeout(function () {
-        refresh();
-        listen();
-      }, soon());
+      heard = false;
+      plan();
+      // It connects again by itself, unless the answer was an error, as from a shop that is busy.
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, spread(ASK_ERROR_MS_MAX / 4));
     };
   }
 
-  function count(place) {
-    const end = performance.now() + Number(place.dataset.leftMs);
-    const timer = setInterval(function () {
-      const left = Math.max(0, Math.floor((end - performance.now()) / 1000));
-      const two = (n) => String(n).padStart(2, "0");
-      const hours = Math.floor(left / 3600);
-      const rest = two(Math.floor(left / 60) % 60) + ":" + two(left % 60);
-      place.textContent = hours > 0 ? hours + ":" + rest : rest;
-      if (left === 0 && place.isConnected) later();
-      if (left === 0 || !place.isConnected) clearInterval(timer);
-    }, 1000);
+  // Back in front of the reader, or back in the network: what happened meanwhile is asked for at once.
+  function wake() {
+    if (document.hidden) return plan();
+    failures = 0;
+    refresh();
+    if (!source || source.readyState === EventSource.CLOSED) listen();
   }
 
-  function copy(button) {
-    const code = document.getElementById(button.dataset.copy);
-    const before = button.textContent;
-    navigator.clipboard.writeText(code.textContent).then(
-      function () {
-        button.textContent = button.dataset.done;
-        document.getElementById("announce").textContent = button.dataset.done;
-        setTimeout(() => { button.textContent = before; }, 2000);
-      },
-      function () {
-        // Refused (some browsers inside apps do): the text is selected, to be copied by hand.
-        getSelection().selectAllChildren(code);
-      },
-    );
-  }
+  document.addEventListener("visibilitychange", wake);
+  document.addEventListener("lapsed", () => setTimeout(refresh, spread(1500)));
+  addEventListener("online", wake);
+  addEventListener("offline", () => { heard = false; });
+  addEventListener("pageshow", function (event) {
+    if (!event.persisted) return;
+    listen();
+    wake();
+  });
+  addEventListener("pagehide", () => { if (source) source.close(); });
 
-  function prepare() {
-    document.querySelectorAll("[data-left-ms]").forEach(count);
-    if (!navigator.clipboard) return;
-    document.querySelectorAll("button.copy").forEach(function (button) {
-      button.hidden = false;
-      button.addEventListener("click", () => copy(button));
-    });
-  }
-
-  prepare();
   listen();
+  plan();
 })();

@@ -1,9 +1,10 @@
 //! The merchant's goods: made, changed, shown, hidden.
 
 use super::open_shop::Shop;
-use crate::domain::{Currency, Money, Pool, Product, ProductKind, Slug};
+use super::pictures::{self, RenderedPicture};
+use crate::domain::{Currency, Money, Pool, Product, ProductKind, Question, Slug};
 use crate::limits;
-use crate::store::{Fault, Rows, WriteError};
+use crate::store::{Fault, Rows, Tx, WriteError};
 
 /// What is to change; what is none stays.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,20 @@ pub struct ProductChange {
     pub price: Option<Money>,
     /// Markdown.
     pub text: Option<String>,
+    /// Markdown on how it is used.
+    pub instructions: Option<String>,
+    /// Where it can be used; empty takes it away.
+    pub scope: Option<String>,
+    /// What buyers ask, by [`super::read_questions`]; all of them at once.
+    pub questions: Option<Vec<Question>>,
+    /// Who helps with it; empty leaves it to the shop's own contact.
+    pub support: Option<String>,
+    /// The category that it stands in, or none.
+    pub category: Option<Option<Slug>>,
+    /// Order of display.
+    pub position: Option<i32>,
+    /// Its picture, or none.
+    pub picture: Option<Option<RenderedPicture>>,
     /// Whether buyers see it.
     pub visible: Option<bool>,
 }
@@ -47,6 +62,30 @@ pub enum ProductError {
         limits::PRODUCT_TEXT_BYTES_MAX
     )]
     Text,
+    /// Too long.
+    #[error(
+        "a product's instructions have at most {} bytes",
+        limits::INSTRUCTIONS_BYTES_MAX
+    )]
+    Instructions,
+    /// Too long, or of more than one line.
+    #[error(
+        "a scope is a few words in one line, at most {} bytes",
+        limits::SCOPE_BYTES_MAX
+    )]
+    Scope,
+    /// Too long, or of more than one line.
+    #[error(
+        "a support contact is one line of at most {} bytes",
+        limits::SUPPORT_BYTES_MAX
+    )]
+    Support,
+    /// No such category.
+    #[error("there is no category {0}: make it with `keystall category add`")]
+    Category(Slug),
+    /// Out of range.
+    #[error("a position is between -{max} and {max}", max = limits::POSITION_MAX)]
+    Position,
     /// Too many products.
     #[error("a shop has at most {} products", limits::PRODUCTS_MAX)]
     TooMany,
@@ -69,9 +108,17 @@ impl Shop {
             title_en: None,
             price,
             text: String::new(),
+            instructions: String::new(),
+            scope: None,
+            questions: Vec::new(),
+            support: None,
+            category: None,
+            position: 0,
+            picture: None,
             visible: true,
             created_at_ms: self.clock.now_ms(),
         };
+        let picture = change.picture.clone().flatten();
         let product = changed(bare, change, self.policy.currency)?;
         let (_, wrapped_key) = self.vault.new_pool_key(slug.as_str().as_bytes());
         let pool = Pool {
@@ -92,6 +139,10 @@ impl Shop {
             }
             if tx.products()?.len() >= limits::PRODUCTS_MAX {
                 return Err(WriteError::Refused(ProductError::TooMany));
+            }
+            category_exists(tx, &product)?;
+            if let Some(picture) = &picture {
+                pictures::put(tx, picture)?;
             }
             tx.put_product(&product)?;
             tx.put_pool(&pool)?;
@@ -115,8 +166,16 @@ impl Shop {
             let before = tx
                 .product(&slug)?
                 .ok_or_else(|| WriteError::Refused(ProductError::Unknown(slug.clone())))?;
+            let shown = before.picture;
             let product = changed(before, change.clone(), currency).map_err(WriteError::Refused)?;
+            category_exists(tx, &product)?;
+            if let Some(Some(picture)) = &change.picture {
+                pictures::put(tx, picture)?;
+            }
             tx.put_product(&product)?;
+            if let Some(shown) = shown.filter(|shown| product.picture != Some(*shown)) {
+                pictures::remove_unused(tx, &shown.id)?;
+            }
             Ok(product)
         });
         write.wait().map_err(refusal)
@@ -139,44 +198,82 @@ impl Shop {
     }
 }
 
+/// Whether a text can be a title of a product or of a category.
+pub(super) fn title_fits(title: &str) -> bool {
+    !title.trim().is_empty() && line_fits(title, limits::TITLE_BYTES_MAX)
+}
+
+fn line_fits(text: &str, bytes_max: usize) -> bool {
+    text.len() <= bytes_max && !text.chars().any(char::is_control)
+}
+
+fn category_exists(tx: &Tx<'_>, product: &Product) -> Result<(), WriteError<ProductError>> {
+    match &product.category {
+        Some(slug) if tx.category(slug)?.is_none() => {
+            Err(WriteError::Refused(ProductError::Category(slug.clone())))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn changed(
     mut product: Product,
     change: ProductChange,
     currency: Currency,
 ) -> Result<Product, ProductError> {
-    if let Some(title) = change.title {
-        product.title = title;
+    fn put<T>(place: &mut T, new: Option<T>) {
+        if let Some(new) = new {
+            *place = new;
+        }
     }
-    if let Some(title) = change.title_en {
-        product.title_en = Some(title).filter(|title| !title.is_empty());
-    }
-    if let Some(price) = change.price {
-        product.price = price;
-    }
-    if let Some(text) = change.text {
-        product.text = text;
-    }
-    if let Some(visible) = change.visible {
-        product.visible = visible;
-    }
-    let title_fits = |title: &str| {
-        !title.trim().is_empty()
-            && title.len() <= limits::TITLE_BYTES_MAX
-            && !title.chars().any(char::is_control)
-    };
-    if !title_fits(&product.title) || !product.title_en.as_deref().is_none_or(title_fits) {
-        return Err(ProductError::Title);
-    }
-    if product.price.amount <= 0 || product.price.amount > limits::AMOUNT_MAX {
-        return Err(ProductError::Price);
-    }
-    if product.price.currency != currency {
-        return Err(ProductError::Currency);
-    }
-    if product.text.len() > limits::PRODUCT_TEXT_BYTES_MAX {
-        return Err(ProductError::Text);
-    }
+    let unless_empty = |text: String| Some(text).filter(|text| !text.trim().is_empty());
+    put(&mut product.title, change.title);
+    put(&mut product.title_en, change.title_en.map(unless_empty));
+    put(&mut product.price, change.price);
+    put(&mut product.text, change.text);
+    put(&mut product.instructions, change.instructions);
+    put(&mut product.scope, change.scope.map(unless_empty));
+    put(&mut product.questions, change.questions);
+    put(&mut product.support, change.support.map(unless_empty));
+    put(&mut product.category, change.category);
+    put(&mut product.position, change.position);
+    put(&mut product.visible, change.visible);
+    let pictured = change
+        .picture
+        .map(|picture| picture.map(|rendered| rendered.picture));
+    put(&mut product.picture, pictured);
+    check(&product, currency)?;
     Ok(product)
+}
+
+fn check(product: &Product, currency: Currency) -> Result<(), ProductError> {
+    let refuse_unless = |fits: bool, error| if fits { Ok(()) } else { Err(error) };
+    let titles = [Some(&product.title), product.title_en.as_ref()];
+    let titles_fit = titles.into_iter().flatten().all(|title| title_fits(title));
+    refuse_unless(titles_fit, ProductError::Title)?;
+    let amounts = 1..=limits::AMOUNT_MAX;
+    refuse_unless(amounts.contains(&product.price.amount), ProductError::Price)?;
+    refuse_unless(product.price.currency == currency, ProductError::Currency)?;
+    refuse_unless(
+        product.text.len() <= limits::PRODUCT_TEXT_BYTES_MAX,
+        ProductError::Text,
+    )?;
+    refuse_unless(
+        product.instructions.len() <= limits::INSTRUCTIONS_BYTES_MAX,
+        ProductError::Instructions,
+    )?;
+    let scope = product.scope.as_deref().unwrap_or_default();
+    refuse_unless(
+        line_fits(scope, limits::SCOPE_BYTES_MAX),
+        ProductError::Scope,
+    )?;
+    let support = product.support.as_deref().unwrap_or_default();
+    refuse_unless(
+        line_fits(support, limits::SUPPORT_BYTES_MAX),
+        ProductError::Support,
+    )?;
+    let positions = -limits::POSITION_MAX..=limits::POSITION_MAX;
+    refuse_unless(positions.contains(&product.position), ProductError::Position)
 }
 
 fn refusal(error: WriteError<ProductError>) -> ProductError {

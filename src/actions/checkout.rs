@@ -22,6 +22,8 @@ pub struct CheckoutRequest {
     pub quantity: u32,
     /// Where the buyer is reached.
     pub contact: Contact,
+    /// A second way to reach the buyer.
+    pub second: Option<Contact>,
     /// To find the order again.
     pub password: Option<Secret>,
     /// Where it will be paid.
@@ -123,6 +125,7 @@ impl Shop {
         };
         let private = OrderPrivate {
             contact: request.contact.expose().to_owned(),
+            second: request.second.map(|second| second.expose().to_owned()),
             password: password.map(|hash| (hash.salt, hash.hash)),
             language: request.language,
             transactions: Vec::new(),
@@ -227,6 +230,7 @@ impl Draft {
         };
         tx.put_pool(&pool)?;
         tx.put_order(&order, None)?;
+        tx.put_contact(&self.holder.contact, order.id, true)?;
         Ok(order)
     }
 

@@ -3,7 +3,7 @@
 
 use super::deliver::{Counter, open_private};
 use super::open_shop::Shop;
-use super::stock;
+use super::{outbox, stock};
 use crate::domain::{EffectKind, Order, OrderId, OrderState, Reason};
 use crate::limits;
 use crate::store::{Rows, Tx, WriteError};
@@ -47,16 +47,12 @@ impl Shop {
     /// # Errors
     /// [`HandError`].
     pub fn deliver_by_hand(&self, id: OrderId, note: &str) -> Result<Order, HandError> {
-        let (vault, chain, tell_merchant) = (
-            self.vault.clone(),
-            self.chain.clone(),
-            self.policy.tell_merchant,
-        );
+        let (vault, chain, tell) = (self.vault.clone(), self.chain.clone(), self.policy.tell);
         self.decide(id, note, move |tx, order| {
             let counter = Counter {
                 vault: &vault,
                 chain: &chain,
-                tell_merchant,
+                tell,
             };
             let open = matches!(
                 order.state,
@@ -84,7 +80,7 @@ impl Shop {
     /// # Errors
     /// [`HandError`].
     pub fn cancel_by_hand(&self, id: OrderId, note: &str) -> Result<Order, HandError> {
-        let tell_merchant = self.policy.tell_merchant;
+        let tell = self.policy.tell;
         self.decide(id, note, move |tx, order| {
             match order.state {
                 OrderState::Pending => stock::release(tx, order.id, &order.product, &order.slots)?,
@@ -106,8 +102,8 @@ impl Shop {
             if order.state == OrderState::Refunding && order.owed() == 0 {
                 order.state = OrderState::Refunded;
             }
-            if tell_merchant && order.owed() > 0 {
-                tx.promise(EffectKind::RefundDue, order.id)?;
+            if order.owed() > 0 {
+                outbox::tell_both(tx, tell, EffectKind::RefundDue, order.id)?;
             }
             Ok(())
         })

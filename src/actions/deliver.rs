@@ -2,8 +2,11 @@
 
 use super::chain::Chain;
 use super::open_shop::Shop;
-use super::stock;
-use crate::domain::{EffectKind, Order, OrderId, OrderState, Pool, Reason, SlotRef, seams::random};
+use super::unread::Stage;
+use super::{outbox, stock};
+use crate::domain::{
+    EffectKind, Order, OrderId, OrderState, Pool, Reason, SlotRef, Tell, Via, seams::random,
+};
 use crate::ledger::commitment::{self, Field};
 use crate::ledger::entry::{Body, Kind, Sale, SlotList, split_slots};
 use crate::store::{
@@ -16,7 +19,7 @@ use crate::vault::{DataKey, Vault};
 pub(super) struct Counter<'a> {
     pub vault: &'a Vault,
     pub chain: &'a Chain,
-    pub tell_merchant: bool,
+    pub tell: Tell,
 }
 
 /// Bytes of the salt before a stored key.
@@ -63,8 +66,12 @@ impl Counter<'_> {
         order.slots = slots;
         order.state = OrderState::Delivered;
         order.delivered_at_ms = Some(tx.now_ms());
-        if self.tell_merchant {
-            tx.promise(EffectKind::OrderDelivered, order.id)?;
+        outbox::tell_merchant(tx, self.tell, EffectKind::OrderDelivered, order.id)?;
+        if self.tell.buyer_mail {
+            if private.reaches_by_mail() {
+                tx.promise(EffectKind::OrderDelivered, Via::BuyerMail, order.id)?;
+            }
+            tx.put_unread(tx.now_ms(), order.id, Some(Stage::Told as u8))?;
         }
         Ok(())
     }
@@ -259,17 +266,13 @@ impl Shop {
     }
 
     async fn deliver_if_stocked(&self, id: OrderId) -> Result<bool, Fault> {
-        let (vault, chain, tell_merchant) = (
-            self.vault.clone(),
-            self.chain.clone(),
-            self.policy.tell_merchant,
-        );
+        let (vault, chain, tell) = (self.vault.clone(), self.chain.clone(), self.policy.tell);
         let write = self.store.write(
             move |tx| -> Result<bool, WriteError<std::convert::Infallible>> {
                 let counter = Counter {
                     vault: &vault,
                     chain: &chain,
-                    tell_merchant,
+                    tell,
                 };
                 let Some(before) = tx.order(id)? else {
                     return Ok(false);

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::open_shop::{Shop, unwritten};
-use super::stock;
+use super::{outbox, stock};
 use crate::domain::{EffectKind, Order, OrderId, OrderState, Reason, seams::random};
 use crate::ledger::entry::Body;
 use crate::store::{Fault, Rows, WriteError};
@@ -55,7 +55,7 @@ impl Shop {
     }
 
     async fn expire(&self, ids: Vec<OrderId>) -> Result<u32, Fault> {
-        let tell_merchant = self.policy.tell_merchant;
+        let tell = self.policy.tell;
         let write = self
             .store
             .write(move |tx| -> Result<u32, WriteError<Infallible>> {
@@ -81,8 +81,8 @@ impl Shop {
                         ..before.clone()
                     };
                     tx.put_order(&order, Some(&before))?;
-                    if short && tell_merchant {
-                        tx.promise(EffectKind::RefundDue, order.id)?;
+                    if short {
+                        outbox::tell_both(tx, tell, EffectKind::RefundDue, order.id)?;
                     }
                     expired += 1;
                 }

@@ -6,45 +6,60 @@
 //! Never knows HTTP, a provider's wire format, a page or a configuration file: it takes domain values and gives domain values.
 
 mod add_product;
+mod categories;
 mod chain;
 mod channels;
 mod check_books;
 mod checkout;
 mod decide_by_hand;
 mod deliver;
+mod delivery_times;
 mod expire;
 mod export_ledger;
 mod find_order;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod goods_tests;
 mod highwater;
 pub mod import_keys;
+mod letter;
 mod list_orders;
 mod manage_keys;
 mod notices;
 mod open_shop;
 mod outbox;
+mod pictures;
+mod questions;
 mod receipt;
 mod settle;
 mod stock;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod unread;
 mod view_order;
 
 pub use add_product::{ProductChange, ProductError};
+pub use categories::{CategoryChange, CategoryError, ordered_categories};
 pub use chain::{Chain, Latest};
 pub use channels::{ChannelError, ChannelSettings};
 pub use check_books::{Books, Money as MoneyOfChannel};
 pub use checkout::{CheckoutError, CheckoutRequest};
 pub use decide_by_hand::HandError;
+pub use delivery_times::{DeliveryTime, DeliveryTimes};
 pub use export_ledger::{ExportError, Exported};
 pub use find_order::FindError;
 pub use highwater::HighwaterError;
+pub use letter::{INBOX_LINK_MS, Letter};
 pub use list_orders::OrderFilter;
 pub use manage_keys::{KeyError, ListedKey};
 pub use notices::{RefusedNotice, RefusedNotices};
 pub use open_shop::{Founded, Founding, Policy, Shop, ShopError, month_of};
 pub use outbox::PendingEffect;
+pub use pictures::{PictureError, RenderedPicture, render_logo, render_picture};
+pub use questions::{QuestionsError, read_questions, write_questions};
 pub use receipt::ReceiptError;
 pub use settle::{Claim, SettleError, Settled};
-pub use stock::StockView;
+pub use stock::{StockView, stock_of};
+pub use unread::Stage;
 pub use view_order::OrderView;

@@ -10,8 +10,8 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use super::chain::Chain;
 use super::highwater::{Highwater, HighwaterError};
 use super::notices::RefusedNotices;
-use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, seams::random};
-use crate::store::{Fault, OpenError, Options, Rows, Store, WriteError, create_file};
+use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, Tell, seams::random};
+use crate::store::{Fault, OpenError, Options, Rows, SCHEMA, Store, WriteError, create_file};
 use crate::vault::{MonthError, RootKey, RootKeyError, Vault};
 
 /// What the merchant decided, as far as the use cases need it.
@@ -33,8 +33,10 @@ pub struct Policy {
     pub held_share_percent: u32,
     /// Items in one order at most.
     pub order_quantity_max: u32,
-    /// Whether effects are promised: somebody is there to be told.
-    pub tell_merchant: bool,
+    /// Who can be told: promises are made for them only.
+    pub tell: Tell,
+    /// How long the keys of a delivered order can be read on its page; 0 is without end.
+    pub keys_readable_ms: i64,
 }
 
 /// What a new shop begins with.
@@ -212,6 +214,7 @@ impl Shop {
         };
         let store = Store::open(options, hook)?;
         let snapshot = store.read()?;
+        let older = snapshot.meta("schema")?.as_deref() != Some(SCHEMA.to_le_bytes().as_slice());
         let meta = |name| {
             snapshot
                 .meta(name)?
@@ -247,6 +250,14 @@ impl Shop {
             channels_version: watch::Sender::new(0),
             highwater,
         };
+        if older {
+            let upgraded =
+                shop.store
+                    .write(|tx| -> Result<(), WriteError<std::convert::Infallible>> {
+                        Ok(tx.upgrade()?)
+                    });
+            upgraded.wait().map_err(unwritten)?;
+        }
         shop.clear_staging()?;
         Ok(shop)
     }

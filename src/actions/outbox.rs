@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use super::open_shop::{Shop, unwritten};
-use crate::domain::{Effect, Order, seams::random};
-use crate::store::{Fault, Rows, WriteError};
+use crate::domain::{Effect, EffectKind, Order, OrderId, Tell, Via, seams::random};
+use crate::store::{Fault, Rows, Told, Tx, WriteError};
 
 /// A promise that is due, with the order that it is about.
 #[derive(Clone, Debug)]
@@ -30,7 +30,10 @@ impl Shop {
             .map(|effect| {
                 effect.and_then(|effect| {
                     Ok(PendingEffect {
-                        order: snapshot.order(effect.order)?,
+                        order: match effect.order {
+                            Some(order) => snapshot.order(order)?,
+                            None => None,
+                        },
                         effect,
                     })
                 })
@@ -46,7 +49,7 @@ impl Shop {
         self.store.read()?.effects(max)
     }
 
-    /// A promise was kept.
+    /// A promise was kept. What was told about an order by mail stays on record with it.
     ///
     /// # Errors
     /// [`Fault`].
@@ -55,7 +58,17 @@ impl Shop {
             .store
             .write(move |tx| -> Result<(), WriteError<Infallible>> {
                 match tx.effect(id)? {
-                    Some(effect) => Ok(tx.remove_effect(&effect)?),
+                    Some(effect) => {
+                        if let (Some(order), true) = (effect.order, effect.via != Via::Webhook) {
+                            let told = Told {
+                                kind: effect.kind,
+                                via: effect.via,
+                                at_ms: tx.now_ms(),
+                            };
+                            tx.put_told(order, effect.id, told)?;
+                        }
+                        Ok(tx.remove_effect(&effect)?)
+                    }
                     None => Ok(()),
                 }
             });
@@ -77,6 +90,55 @@ impl Shop {
                 let after = before.clone().failed(tx.now_ms(), &error, jitter);
                 tx.put_effect(&after, Some(&before))?;
                 Ok(after.due_at_ms.is_none())
+            });
+        write.answer().await.map_err(unwritten)
+    }
+
+    /// There was nobody to tell, or nothing any more: the promise goes without a trace.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn effect_needless(&self, id: u64) -> Result<(), Fault> {
+        let write = self
+            .store
+            .write(move |tx| -> Result<(), WriteError<Infallible>> {
+                match tx.effect(id)? {
+                    Some(effect) => Ok(tx.remove_effect(&effect)?),
+                    None => Ok(()),
+                }
+            });
+        write.answer().await.map_err(unwritten)
+    }
+
+    /// The other side will never take it: a dead letter at once.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn effect_given_up(&self, id: u64, error: &str) -> Result<(), Fault> {
+        let error = error.to_owned();
+        let write = self
+            .store
+            .write(move |tx| -> Result<(), WriteError<Infallible>> {
+                match tx.effect(id)? {
+                    Some(before) => {
+                        Ok(tx.put_effect(&before.clone().given_up(&error), Some(&before))?)
+                    }
+                    None => Ok(()),
+                }
+            });
+        write.answer().await.map_err(unwritten)
+    }
+
+    /// Raises the alarm that buyers could not be told.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn raise_not_told(&self, order: OrderId) -> Result<(), Fault> {
+        let tell = self.policy.tell;
+        let write = self
+            .store
+            .write(move |tx| -> Result<(), WriteError<Infallible>> {
+                Ok(tell_merchant(tx, tell, EffectKind::BuyersNotTold, order)?)
             });
         write.answer().await.map_err(unwritten)
     }
@@ -107,4 +169,29 @@ impl Shop {
             });
         write.wait().map_err(unwritten)
     }
+}
+
+/// Promises to tell the merchant in each way that is set up.
+pub(super) fn tell_merchant(
+    tx: &mut Tx<'_>,
+    tell: Tell,
+    kind: EffectKind,
+    order: OrderId,
+) -> Result<(), Fault> {
+    tell.merchant()
+        .try_for_each(|via| tx.promise(kind, via, order))
+}
+
+/// Promises to tell the merchant, and the buyer by mail; one without a mail address is passed over when it is sent.
+pub(super) fn tell_both(
+    tx: &mut Tx<'_>,
+    tell: Tell,
+    kind: EffectKind,
+    order: OrderId,
+) -> Result<(), Fault> {
+    tell_merchant(tx, tell, kind, order)?;
+    if tell.buyer_mail {
+        tx.promise(kind, Via::BuyerMail, order)?;
+    }
+    Ok(())
 }

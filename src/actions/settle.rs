@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::chain::Chain;
 use super::deliver::{Counter, open_private, seal_private};
 use super::open_shop::{Shop, decimal};
+use super::outbox;
 use crate::domain::settlement::{Circumstances, decide};
 use crate::domain::{
     Amount, ChannelName, Currency, EffectKind, Notice, Order, OrderId, OrderState, Payment,
-    PaymentOutcome, Reason, Verdict,
+    PaymentOutcome, Reason, Tell, Verdict,
 };
 use crate::limits;
 use crate::store::{Fault, Rows, Tx, WriteError};
@@ -77,7 +78,7 @@ impl Shop {
         let desk = Cashbook {
             vault: self.vault.clone(),
             chain: self.chain.clone(),
-            tell_merchant: self.policy.tell_merchant,
+            tell: self.policy.tell,
             late_delivery_ms: self.policy.late_delivery_ms,
             fingerprint,
         };
@@ -94,7 +95,7 @@ impl Shop {
 struct Cashbook {
     vault: Arc<Vault>,
     chain: Arc<Chain>,
-    tell_merchant: bool,
+    tell: Tell,
     late_delivery_ms: i64,
     fingerprint: [u8; 16],
 }
@@ -179,9 +180,7 @@ impl Cashbook {
                 ..before.clone()
             };
             tx.put_order(&order, Some(&before))?;
-            if self.tell_merchant {
-                tx.promise(EffectKind::PaymentDisputed, order.id)?;
-            }
+            outbox::tell_merchant(tx, self.tell, EffectKind::PaymentDisputed, order.id)?;
         }
         let why = "the notice says paid, the provider asked says no".to_owned();
         self.keep(
@@ -196,7 +195,7 @@ impl Cashbook {
         let counter = Counter {
             vault: &self.vault,
             chain: &self.chain,
-            tell_merchant: self.tell_merchant,
+            tell: self.tell,
         };
         let stock = counter.has_stock(tx, &before)?;
         let now_ms = tx.now_ms();
@@ -241,8 +240,8 @@ impl Cashbook {
         }
         tx.put_payment(&self.fingerprint, order.id)?;
         tx.put_order(&order, Some(&before))?;
-        if self.tell_merchant && order.owed() > before.owed() {
-            tx.promise(EffectKind::RefundDue, order.id)?;
+        if order.owed() > before.owed() {
+            outbox::tell_both(tx, self.tell, EffectKind::RefundDue, order.id)?;
         }
         self.keep(tx, claim, &order, outcome(decided.outcome, claim, &before))
     }
@@ -259,9 +258,7 @@ impl Cashbook {
                 super::stock::release(tx, order.id, &order.product, &order.slots)?;
                 order.slots.clear();
             }
-            if self.tell_merchant {
-                tx.promise(EffectKind::OrderQueued, order.id)?;
-            }
+            outbox::tell_both(tx, self.tell, EffectKind::OrderQueued, order.id)?;
         }
         order.state = state;
         Ok(())
@@ -299,8 +296,8 @@ impl Cashbook {
                 raw,
             ),
         })?;
-        if self.tell_merchant && decided.verdict == Verdict::Conflict {
-            tx.promise(EffectKind::PaymentConflict, order.id)?;
+        if decided.verdict == Verdict::Conflict {
+            outbox::tell_merchant(tx, self.tell, EffectKind::PaymentConflict, order.id)?;
         }
         Ok(decided)
     }

@@ -111,21 +111,28 @@ impl Shop {
     /// # Errors
     /// [`Fault`].
     pub fn stock(&self, slug: &Slug) -> Result<StockView, Fault> {
-        let snapshot = self.store.read()?;
-        let Some(pool) = snapshot.pool(slug)? else {
-            return Ok(StockView::default());
-        };
-        let free_again_ms = if pool.available == 0 && pool.reserved > 0 {
-            first_release(&snapshot, slug)?
-        } else {
-            None
-        };
-        Ok(StockView {
-            available: pool.available,
-            reserved: pool.reserved,
-            free_again_ms,
-        })
+        stock_of(&self.store.read()?, slug)
     }
+}
+
+/// A product's stock in one state of the store.
+///
+/// # Errors
+/// [`Fault`].
+pub fn stock_of(rows: &impl Rows, slug: &Slug) -> Result<StockView, Fault> {
+    let Some(pool) = rows.pool(slug)? else {
+        return Ok(StockView::default());
+    };
+    let free_again_ms = if pool.available == 0 && pool.reserved > 0 {
+        first_release(rows, slug)?
+    } else {
+        None
+    };
+    Ok(StockView {
+        available: pool.available,
+        reserved: pool.reserved,
+        free_again_ms,
+    })
 }
 
 /// When the first reservation of `slug` ends. Looks at the soonest 200 open orders only: a hint, not a promise.

@@ -59,8 +59,13 @@ async fn create(State(cashier): State<Cashier>, form: Bytes) -> Response {
     if order.paid_at_ms.is_some() {
         return answer(json!({"code": -1, "msg": "该订单已支付"}));
     }
-    let payurl = format!("{}/pay/{}", cashier.config().base_url, order.trade_no);
-    answer(json!({"code": 1, "trade_no": order.trade_no, "payurl": payurl}))
+    // A screen (`pc`, also where nothing is said) shows a code to scan, a phone opens a page: one of both, never both.
+    let kind = match fields.get("device").map_or("", String::as_str) {
+        "" | "pc" => "qrcode",
+        _ => "payurl",
+    };
+    let page = format!("{}/pay/{}", cashier.config().base_url, order.trade_no);
+    answer(json!({"code": 1, "trade_no": order.trade_no, kind: page}))
 }
 
 /// `api.php?act=order`.

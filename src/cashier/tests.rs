@@ -229,21 +229,38 @@ async fn the_query_knows_who_asks_and_what_is_paid() {
 }
 
 #[tokio::test]
-async fn the_server_of_a_shop_gets_an_address_to_show() {
+async fn the_server_of_a_shop_gets_a_code_to_show_and_who_scans_it_pays() {
     let scene = Scene::new(&["success"]);
     let ask = async |form: String| -> Value {
         serde_json::from_str(&scene.ask("POST", "/mapi.php", form).await.2).unwrap()
     };
-    let made = ask(order(&[("clientip", "203.0.113.4")])).await;
-    assert_eq!(made["code"], 1);
-    let payurl = made["payurl"].as_str().unwrap();
-    let path = payurl.strip_prefix("http://127.0.0.1:8444").unwrap();
+    let buyer = ("clientip", "203.0.113.4");
+    let made = ask(order(&[buyer])).await;
+    assert_eq!((&made["code"], made.get("payurl")), (&json!(1), None));
+    let path = made["qrcode"].as_str().unwrap();
+    let path = path.strip_prefix("http://127.0.0.1:8444").unwrap();
+    let (status, _, page) = scene.ask("GET", path, String::new()).await;
+    assert_eq!(status, StatusCode::OK);
+
+    assert_eq!(ask(order(&[buyer, ("device", "pc")])).await, made);
+    let phone = ask(order(&[buyer, ("device", "mobile")])).await;
     assert_eq!(
-        scene.ask("GET", path, String::new()).await.0,
-        StatusCode::OK
+        (&phone["payurl"], phone.get("qrcode")),
+        (&made["qrcode"], None)
     );
-    assert_eq!(ask(order(&[])).await["code"], -1);
-    assert_eq!(ask("pid=1001".into()).await["code"], -1);
+    for refused in [
+        order(&[]),
+        "pid=1001".into(),
+        order(&[buyer]).replace("money=19.90", "money=0.01"),
+        order(&[buyer]).replace("clientip=203", "clientip=202"),
+    ] {
+        assert_eq!(ask(refused).await["code"], -1);
+    }
+
+    let (action, form) = first_form(&page);
+    scene.ask("POST", &action, form).await;
+    assert_eq!(scene.heard().len(), 1);
+    assert_eq!(ask(order(&[buyer])).await["code"], -1, "it is paid");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::daemon::admin::{ChannelAdd, Command};
 pub(super) enum Channel {
     /// Add a way to pay
     #[command(
-        after_help = "Example:\n  keystall channel add alipay --kind epay --set gateway=https://pay.example.com/ --set pid=1001 --set type=alipay --secret key=@epay.key\n\nepay settings: gateway, pid, type, weak, query_above, sources; secret: key"
+        after_help = "Example:\n  keystall channel add alipay --kind epay --set gateway=https://pay.example.com/ --set pid=1001 --set type=alipay --secret key=@epay.key\n\nepay settings: gateway, pid, type, code, weak, query_above, sources; secret: key"
     )]
     Add {
         /// Its name in addresses: 0-9, a-z and -

@@ -23,7 +23,8 @@ impl Config {
     pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
         match self {
             Self::Check => {
-                place.settings()?;
+                let settings = place.settings()?;
+                let (_, problems) = config::branding(&settings.shop);
                 let path = config::file(&place.dir);
                 let (there, file) = (path.exists(), path.display().to_string());
                 let shown = print::safe(&file);
@@ -32,10 +33,7 @@ impl Config {
                 } else {
                     format!("there is no {shown}; the defaults and the environment are good\n")
                 };
-                Ok(Done::new(
-                    json!({"ok": true, "file": file, "exists": there}),
-                    text,
-                ))
+                Ok(checked(text, &file, there, &problems))
             }
             Self::Show => {
                 let settings = place.settings()?;
@@ -48,5 +46,21 @@ impl Config {
                 Ok(Done::new(json!({"example": text}), text))
             }
         }
+    }
+}
+
+/// What the check says. Settings that can be used with files that cannot: the shop opens without these.
+fn checked(text: String, file: &str, there: bool, problems: &[config::Problem]) -> Done {
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let value = json!({"ok": told.is_empty(), "file": file, "exists": there, "problems": told});
+    if told.is_empty() {
+        return Done::new(value, text);
+    }
+    let lines = told.iter().map(|line| print::safe(line) + "\n");
+    let text = "the shop opens, but without this:\n".to_owned() + &lines.collect::<String>();
+    Done {
+        value,
+        text,
+        exit: 1,
     }
 }

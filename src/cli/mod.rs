@@ -5,6 +5,7 @@
 //!
 //! It decides nothing about the shop, takes no secret as an argument, and prints none but the recovery secret of `init`, once.
 
+mod category;
 mod channel;
 mod config;
 mod demo;
@@ -66,6 +67,9 @@ enum Noun {
     /// What is sold
     #[command(subcommand)]
     Product(product::Product),
+    /// Groups of products in the window
+    #[command(subcommand)]
+    Category(category::Category),
     /// The stock of keys
     #[command(subcommand)]
     Key(key::Key),
@@ -158,6 +162,7 @@ fn dispatch(cli: Cli) -> Result<Done, Failure> {
         Noun::Init(init) => init.run(&place),
         Noun::Serve(serve) => serve.run(&place),
         Noun::Product(product) => product.run(&place.session()?),
+        Noun::Category(category) => category.run(&place.session()?),
         Noun::Key(key) => key.run(&place.session()?),
         Noun::Channel(channel) => channel.run(&place.session()?),
         Noun::Order(order) => order.run(&place.session()?),

@@ -22,6 +22,7 @@ pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>) {
         });
     };
     shop(settings, &mut wrong);
+    brand(settings, &mut wrong);
     listen(settings, &mut wrong);
     tls(settings, &mut wrong);
     store_and_limits(settings, &mut wrong);
@@ -88,6 +89,48 @@ fn shop(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
     ] {
         if ttl.duration() < second || ttl.duration() > week {
             wrong(key, "an order is held between 1s and 7d");
+        }
+    }
+}
+
+fn brand(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let shop = &settings.shop;
+    let is_colour = |text: &str| {
+        text.strip_prefix('#').is_some_and(|digits| {
+            digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    };
+    if !shop.colour.as_deref().is_none_or(is_colour) {
+        wrong(
+            "[shop] colour",
+            "a colour is # and six hex digits, as \"#0b6e4f\"",
+        );
+    }
+    if let Some(terms) = &shop.terms
+        && terms.contains("://")
+        && !(terms.starts_with("https://") && !terms.contains(char::is_whitespace))
+    {
+        wrong(
+            "[shop] terms",
+            "a Markdown file or an https:// link is needed",
+        );
+    }
+    let notice = shop.notice.as_deref().unwrap_or_default();
+    if notice.len() > limits::NOTICE_TEXT_BYTES_MAX {
+        let most = limits::NOTICE_TEXT_BYTES_MAX;
+        wrong(
+            "[shop] notice",
+            &format!("at most {most} bytes: say the rest in the terms"),
+        );
+    }
+    let fits = |text: &Option<String>| {
+        let text = text.as_deref().unwrap_or_default();
+        text.len() <= limits::SUPPORT_BYTES_MAX && !text.chars().any(char::is_control)
+    };
+    for (key, text) in [("[shop] support", &shop.support), ("[shop] icp", &shop.icp)] {
+        if !fits(text) {
+            let most = limits::SUPPORT_BYTES_MAX;
+            wrong(key, &format!("at most {most} bytes in one line"));
         }
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! It never opens the shop, a socket or the network, never writes a file, and never shows a secret.
 
+mod branding;
 mod check;
 mod settings;
 mod source;
@@ -15,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use branding::{Branding, branding};
 pub use settings::{Ledger, Limits, Listen, Log, Mail, Net, Settings, Shop, Store, Tls, Webhook};
 pub use values::{AdminAt, HostPort, LogFormat, LogLevel, MailTls, Period, TlsMode};
 
@@ -161,11 +163,16 @@ fn load_from(
 ) -> Result<Settings, ConfigError> {
     let mut problems = Vec::new();
     let mut settings = source::read(file, dir, env, &mut problems)?;
-    for path in [&mut settings.tls.cert, &mut settings.tls.key]
-        .into_iter()
-        .flatten()
-    {
+    let paths = [
+        &mut settings.tls.cert,
+        &mut settings.tls.key,
+        &mut settings.shop.logo,
+    ];
+    for path in paths.into_iter().flatten() {
         *path = dir.join(&*path);
+    }
+    if let Some(file) = branding::terms_file(&settings.shop) {
+        settings.shop.terms = Some(dir.join(file).display().to_string());
     }
     // A default that replaced an unreadable value is not worth a second complaint.
     if problems.is_empty() {

@@ -85,6 +85,20 @@ sections! {
         scarce_order_ttl: Period = Period::minutes(10);
         /// How long after its expiry an order that was paid late is still delivered, where the stock is there.
         late_delivery: Period = Period::minutes(24 * 60);
+        /// How long the keys of a delivered order can be read on its page, in days; 0 = without end.
+        keys_days: u16 = 180;
+        /// What all buyers are told on top of the window and of each product, Markdown.
+        notice: Option<String> = None;
+        /// How buyers reach the merchant: a mail address, an https:// link, a phone number or any words.
+        support: Option<String> = None;
+        /// The terms: a Markdown file, shown at /terms, or an https:// link.
+        terms: Option<String> = None;
+        /// The ICP filing number, shown at the foot of every page.
+        icp: Option<String> = None;
+        /// A picture file shown beside the shop's name.
+        logo: Option<PathBuf> = None;
+        /// The shop's colour, as #0b6e4f; darkened or lightened where it could not be read.
+        colour: Option<String> = None;
     }
     /// Where connections are taken.
     listen: Listen {

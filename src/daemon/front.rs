@@ -7,13 +7,14 @@ use jiff::tz::TimeZone;
 use super::telemetry::Metrics;
 use crate::{
     actions::ChannelSettings,
-    config::Settings,
+    config::{self, Settings},
     domain::{ChannelName, Order, OrderId, Verdict},
     net::{Client, ClientPolicy},
-    pay::{Acknowledgement, BoxFuture, Desk, NoticeCounter, RawNotice},
+    pay::{Acknowledgement, BoxFuture, Desk, NoticeCounter, PayCode, RawNotice},
     web::{
         Observer, PaymentDesk, PaymentUnavailable, WebSettings,
-        view::{Language, Mode},
+        brand::Brand,
+        view::{Language, Mode, Rgb},
     },
 };
 
@@ -33,6 +34,10 @@ impl PaymentDesk for Counter {
             let begun = self.0.begin(order, client).await;
             begun.map_err(|error| PaymentUnavailable(error.to_string()))
         })
+    }
+
+    fn code<'a>(&'a self, order: &'a Order, client: IpAddr) -> BoxFuture<'a, Option<PayCode>> {
+        Box::pin(self.0.code(order, client))
     }
 
     fn notice<'a>(
@@ -98,8 +103,9 @@ pub(super) fn web_settings(
     WebSettings {
         base_url: settings.origin(),
         title: shop.title.clone(),
-        support: None,
-        terms: None,
+        support: shop.support.clone(),
+        terms: shop.terms.clone().filter(|terms| terms.contains("://")),
+        brand: brand(shop),
         // The settings were checked when they were read.
         zone: TimeZone::get(&shop.time_zone).unwrap_or(TimeZone::UTC),
         mode,
@@ -108,6 +114,22 @@ pub(super) fn web_settings(
         https_listens: !settings.listen.https.is_empty(),
         public_checkpoint: settings.ledger.public_checkpoint,
         provider_origins: channels.iter().filter_map(origin).collect(),
+    }
+}
+
+/// How the shop is dressed. A file that cannot be used is told and left out: the shop opens.
+fn brand(shop: &config::Shop) -> Brand {
+    let (files, problems) = config::branding(shop);
+    for problem in problems {
+        tracing::warn!(%problem, "the shop opens without a file of its settings");
+    }
+    Brand {
+        notice: shop.notice.clone(),
+        terms: files.terms,
+        logo: files.logo,
+        // The settings were checked when they were read.
+        colour: shop.colour.as_deref().and_then(|text| Rgb::parse(text).ok()),
+        icp: shop.icp.clone(),
     }
 }
 

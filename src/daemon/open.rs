@@ -6,6 +6,7 @@ use super::SystemClock;
 use crate::{
     actions::{Policy, Shop, ShopError},
     config::Settings,
+    domain::Tell,
     store::{Observe, Options},
     vault::SystemEntropy,
 };
@@ -47,7 +48,18 @@ pub fn policy(settings: &Settings) -> Policy {
         open_orders_per_contact: limits.open_orders_per_contact,
         held_share_percent: limits.held_share_percent,
         order_quantity_max: limits.order_quantity_max,
-        tell_merchant: settings.webhook.url.is_some(),
+        tell: tell(settings),
+        keys_readable_ms: i64::from(shop.keys_days) * 24 * 3_600_000,
+    }
+}
+
+/// Who can be told, as the settings say.
+pub fn tell(settings: &Settings) -> Tell {
+    let mail = settings.mail.host.is_some();
+    Tell {
+        webhook: settings.webhook.url.is_some(),
+        merchant_mail: mail && settings.mail.merchant.is_some(),
+        buyer_mail: mail,
     }
 }
 

@@ -49,6 +49,11 @@ impl Contact {
         }
     }
 
+    /// Whether mail reaches it.
+    pub fn is_mail(&self) -> bool {
+        self.0.contains('@')
+    }
+
     /// `a…@example.com`, `…4567`: enough for its owner to know it again.
     pub fn masked(&self) -> String {
         match self.0.rsplit_once('@') {

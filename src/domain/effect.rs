@@ -1,8 +1,8 @@
-//! What was promised to the world outside, in the transaction that made it true.
+//! What was promised to the world outside, in the transaction that made it true: one promise for each way that it goes.
 
 use super::OrderId;
 
-/// What is to be told to the merchant.
+/// What is to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EffectKind {
     /// An order was paid and handed out.
@@ -15,6 +15,38 @@ pub enum EffectKind {
     PaymentConflict,
     /// A notice says paid, and the provider, asked, does not.
     PaymentDisputed,
+    /// The buyer was told, and did not open the order's page since.
+    OrderReminder,
+    /// The buyer still did not: a person's turn.
+    OrderUnread,
+    /// Many orders in a row whose buyers could not be told.
+    BuyersNotTold,
+    /// A buyer asked for the way to all orders of a contact.
+    InboxLink,
+    /// A product that a visitor waited for can be bought again.
+    BackInStock,
+}
+
+/// The way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Via {
+    /// The merchant's webhook.
+    Webhook,
+    /// Mail to the merchant.
+    MerchantMail,
+    /// Mail to the buyer.
+    BuyerMail,
+}
+
+/// Which ways there are, as the merchant set the shop up: promises are made for these only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tell {
+    /// A webhook is set up.
+    pub webhook: bool,
+    /// Mail to the merchant is set up.
+    pub merchant_mail: bool,
+    /// Mail is set up.
+    pub buyer_mail: bool,
 }
 
 /// A promise: it exists until it was kept, or given up by a person.
@@ -24,8 +56,12 @@ pub struct Effect {
     pub id: u64,
     /// What is to be told.
     pub kind: EffectKind,
-    /// About which order.
-    pub order: OrderId,
+    /// How.
+    pub via: Via,
+    /// About which order; none for what belongs to no order.
+    pub order: Option<OrderId>,
+    /// Sealed: whom it goes to and what it needs, where no order tells that. Else empty.
+    pub content: Vec<u8>,
     /// When it was promised, Unix milliseconds.
     pub promised_at_ms: i64,
     /// Attempts made so far.
@@ -51,11 +87,48 @@ impl EffectKind {
             Self::RefundDue => "refund.due",
             Self::PaymentConflict => "payment.conflict",
             Self::PaymentDisputed => "payment.disputed",
+            Self::OrderReminder => "order.reminder",
+            Self::OrderUnread => "order.unread",
+            Self::BuyersNotTold => "buyers.not_told",
+            Self::InboxLink => "inbox.link",
+            Self::BackInStock => "product.back_in_stock",
         }
     }
 }
 
+impl Via {
+    /// Its word on the command line and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::MerchantMail => "merchant_mail",
+            Self::BuyerMail => "buyer_mail",
+        }
+    }
+}
+
+impl Tell {
+    /// The ways to the merchant.
+    pub fn merchant(self) -> impl Iterator<Item = Via> {
+        let ways = [
+            (self.webhook, Via::Webhook),
+            (self.merchant_mail, Via::MerchantMail),
+        ];
+        ways.into_iter()
+            .filter(|(open, _)| *open)
+            .map(|(_, via)| via)
+    }
+}
+
 impl Effect {
+    /// The same effect, given up: a person decides what becomes of it.
+    pub fn given_up(mut self, error: &str) -> Self {
+        self.attempts += 1;
+        self.last_error = Some(error.chars().take(200).collect());
+        self.due_at_ms = None;
+        self
+    }
+
     /// The same effect after an attempt that failed at `now_ms`; `jitter` of 0 … 255 spreads retries over a tenth of the wait.
     pub fn failed(mut self, now_ms: i64, error: &str, jitter: u8) -> Self {
         let wait_s = WAITS_S.get(self.attempts as usize).copied();
@@ -76,7 +149,9 @@ mod tests {
         let mut effect = Effect {
             id: 1,
             kind: EffectKind::OrderDelivered,
-            order: OrderId(1),
+            via: Via::Webhook,
+            order: Some(OrderId(1)),
+            content: Vec::new(),
             promised_at_ms: 0,
             attempts: 0,
             due_at_ms: Some(0),

@@ -20,12 +20,12 @@ pub mod slot;
 
 pub use address::{AddressPrefix, HostPrefix};
 pub use contact::Contact;
-pub use effect::{Effect, EffectKind};
+pub use effect::{Effect, EffectKind, Tell, Via};
 pub use money::{Amount, Currency, Money};
 pub use names::{ChannelName, OrderId, Slug};
 pub use notice::{Notice, Verdict};
 pub use order::{Holder, Order, OrderState, Payment, PaymentOutcome, Reason};
-pub use product::{Product, ProductKind};
+pub use product::{Category, Picture, Product, ProductKind, Question};
 pub use seams::{Clock, Entropy};
 pub use secret::Secret;
 pub use slot::{Pool, SlotRef, Span};

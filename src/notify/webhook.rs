@@ -42,7 +42,8 @@ pub struct Event<'a> {
 
 #[derive(Debug, Serialize)]
 struct Data<'a> {
-    order: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<String>,
     #[serde(flatten)]
     facts: Option<Facts<'a>>,
 }
@@ -120,7 +121,7 @@ impl<'a> Event<'a> {
             kind: effect.kind.as_str(),
             timestamp: time(effect.promised_at_ms),
             data: Data {
-                order: effect.order.to_string(),
+                order: effect.order.map(|order| order.to_string()),
                 facts: order.map(|order| Facts {
                     product: order.product.as_str(),
                     quantity: order.quantity,
@@ -200,7 +201,9 @@ mod tests {
         let effect = Effect {
             id: 1,
             kind: EffectKind::RefundDue,
-            order: OrderId(0),
+            via: crate::domain::Via::Webhook,
+            order: Some(OrderId(0)),
+            content: Vec::new(),
             promised_at_ms: 1_795_000_000_000,
             attempts: 0,
             due_at_ms: Some(0),

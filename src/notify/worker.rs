@@ -154,11 +154,26 @@ impl Worker {
 
     async fn fail(&self, effect: &Effect, error: &str) -> Result<(), crate::store::Fault> {
         let dead = self.shop.effect_failed(effect.id, error).await?;
-        let (kind, order, attempt) = (effect.kind.as_str(), effect.order, effect.attempts + 1);
+        let (kind, attempt) = (effect.kind.as_str(), effect.attempts + 1);
+        let order = effect.order.map(|order| order.to_string());
         if dead {
-            tracing::error!(effect.id, kind, %order, attempt, error, "the merchant could not be told: the message stays for a person");
+            tracing::error!(
+                effect.id,
+                kind,
+                order,
+                attempt,
+                error,
+                "the merchant could not be told: the message stays for a person"
+            );
         } else {
-            tracing::warn!(effect.id, kind, %order, attempt, error, "the merchant could not be told yet");
+            tracing::warn!(
+                effect.id,
+                kind,
+                order,
+                attempt,
+                error,
+                "the merchant could not be told yet"
+            );
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use std::pin::Pin;
 use crate::domain::money::{Amount, Currency, Money};
 use crate::domain::names::OrderId;
 
+pub mod code;
 pub mod desk;
 pub mod epay;
 pub mod notice;
@@ -24,6 +25,7 @@ pub mod outbound;
 pub mod reconcile;
 pub mod sources;
 
+pub use code::{CodeError, PayCode, PayCodeError};
 pub use desk::{Desk, DeskConfigError, DeskError, NoticeCounter};
 pub use notice::{NoticeRefusal, RawNotice};
 
@@ -37,6 +39,12 @@ pub trait Gateway: Send + Sync {
 
     /// Where the buyer goes to pay. No money moves and nothing is stored by this.
     fn begin<'a>(&'a self, begin: &'a Begin<'a>) -> BoxFuture<'a, Result<NextStep, BeginError>>;
+
+    /// What a phone scans to pay, asked of the provider; never longer than [`CODE_TIMEOUT_MS`]. No money moves by this.
+    ///
+    /// # Errors
+    /// [`CodeError`]; the buyer can pay by [`Gateway::begin`] all the same.
+    fn code<'a>(&'a self, begin: &'a Begin<'a>) -> BoxFuture<'a, Result<PayCode, CodeError>>;
 
     /// Believes or refuses a notice: everything of the callback rule that needs no order. What the notice says of order,
     /// amount and status is for the caller to hold against its order.
@@ -76,6 +84,9 @@ pub trait Outbound: Send + Sync {
 
 /// Longest time a provider may take to answer a query (security.md, section 1).
 pub const QUERY_TIMEOUT_MS: u64 = 5_000;
+
+/// Longest time a provider may take to give a code: a buyer looks at the page meanwhile.
+pub const CODE_TIMEOUT_MS: u64 = 5_000;
 
 /// An order to be paid.
 #[derive(Debug, Clone)]

@@ -25,6 +25,11 @@ const CONFIG: Configuration<LittleEndian, Varint, Limit<RECORD_BYTES_MAX>> =
 /// A record as it is stored: its version and its form.
 pub(super) trait Record: Encode + Decode<()> {
     const VERSION: u8;
+
+    /// Reads the record's whole bytes, which are of another version: an older one is converted.
+    fn of_version(version: u8, _bytes: &[u8]) -> Result<Self, CodecError> {
+        Err(CodecError::Version(version))
+    }
 }
 
 pub(super) fn encode<R: Record>(record: &R) -> Vec<u8> {
@@ -38,7 +43,7 @@ pub(super) fn encode<R: Record>(record: &R) -> Vec<u8> {
 pub(super) fn decode<R: Record>(bytes: &[u8]) -> Result<R, CodecError> {
     let (&version, rest) = bytes.split_first().ok_or(CodecError::Empty)?;
     if version != R::VERSION {
-        return Err(CodecError::Version(version));
+        return R::of_version(version, bytes);
     }
     let (record, used) =
         bincode::decode_from_slice(rest, CONFIG).map_err(|_| CodecError::Damaged)?;

@@ -26,7 +26,8 @@ pub use fault::{Fault, WriteError};
 pub use head::Head;
 pub use open::{Observe, OpenError, Options, SCHEMA, Storage, create_file};
 pub use records::{
-    Batch, Channel, DeliveredKey, DeliveryContent, EntryRow, Held, OrderPrivate, SlotRow, Staging,
+    Batch, Channel, DeliveredKey, DeliveryContent, EntryRow, Held, LetterContent, OrderPrivate,
+    SlotRow, Staging, Template, Told, Wish,
 };
 pub use rows::{HoldKind, Rows, WaitKind};
 pub use snapshot::Snapshot;

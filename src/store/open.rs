@@ -14,7 +14,7 @@ use super::tx::Tables;
 use crate::domain::Clock;
 
 /// Number of the stored form. Newer data is refused by name; older data is migrated.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Opens the database over its storage, each time anew: a file, or a test's backend. Only where the flag says so it may make one.
 pub type Storage =
@@ -147,6 +147,7 @@ fn create(database: &Database, rows: &[(&str, Vec<u8>)]) -> Result<(), Fault> {
     Ok(txn.commit()?)
 }
 
+/// Older data is let in: it is brought up by the first write, once the shop was proven to be the right one.
 fn check_schema(database: &Database) -> Result<(), OpenError> {
     let snapshot = Readers::default().begin(database)?;
     let found = snapshot
@@ -156,7 +157,7 @@ fn check_schema(database: &Database) -> Result<(), OpenError> {
         .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
         .map(u32::from_le_bytes);
     match found {
-        Some(SCHEMA) => Ok(()),
+        Some(1..=SCHEMA) => Ok(()),
         Some(found) => Err(OpenError::Newer { found }),
         None => Err(OpenError::Foreign("it has no schema number".into())),
     }

@@ -4,11 +4,13 @@ use redb::ReadableTable;
 
 use super::codec::{CodecError, Record, decode};
 use super::records::{
-    Batch, Channel, EffectV1, EntryRow, Held, NoticeV1, OrderV1, PoolV1, ProductV1, SlotRow,
-    Staging,
+    Batch, CategoryV1, Channel, EffectV2, EntryRow, Held, NoticeV1, OrderV1, PoolV1, ProductV2,
+    SlotRow, Staging, Template, Told, ToldV1,
 };
 use super::{Fault, Head, Snapshot, Tx, tables};
-use crate::domain::{ChannelName, Effect, Notice, Order, OrderId, Pool, Product, SlotRef, Slug};
+use crate::domain::{
+    Category, ChannelName, Effect, Notice, Order, OrderId, Pool, Product, SlotRef, Slug,
+};
 
 /// By what pending orders are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +94,39 @@ pub trait Rows {
     fn effects_due(&self, now_ms: i64, max: usize) -> Result<Vec<u64>, Fault>;
     /// All effects not yet kept, dead letters among them, oldest first.
     fn effects(&self, max: usize) -> Result<Vec<Effect>, Fault>;
+    /// Orders of a contact older than `before`, newest first.
+    fn orders_of_contact(
+        &self,
+        contact: &[u8; 16],
+        before: Option<OrderId>,
+        max: usize,
+    ) -> Result<Vec<OrderId>, Fault>;
+    /// Orders delivered after `after` and until `until_ms` whose page was not opened since, oldest first, with their stage.
+    #[allow(clippy::type_complexity)]
+    fn unread_orders(
+        &self,
+        after: Option<(i64, OrderId)>,
+        until_ms: i64,
+        max: usize,
+    ) -> Result<Vec<((i64, OrderId), u8)>, Fault>;
+    /// Stage of an order delivered at that time whose page was not opened since.
+    fn unread(&self, delivered_at_ms: i64, order: OrderId) -> Result<Option<u8>, Fault>;
+    /// What the people of an order were told, oldest first.
+    fn told(&self, order: OrderId, max: usize) -> Result<Vec<Told>, Fault>;
+    /// Sealed wishes for a product, with their contacts' fingerprints.
+    fn wishes(&self, product: &Slug, max: usize) -> Result<Vec<([u8; 16], Vec<u8>)>, Fault>;
+    /// Whether a contact waits for a product.
+    fn has_wish(&self, product: &Slug, contact: &[u8; 16]) -> Result<bool, Fault>;
+    /// A category.
+    fn category(&self, slug: &Slug) -> Result<Option<Category>, Fault>;
+    /// All categories, by slug.
+    fn categories(&self) -> Result<Vec<Category>, Fault>;
+    /// A picture in one width (JPEG).
+    fn picture(&self, id: &[u8; 16], width: u32) -> Result<Option<Vec<u8>>, Fault>;
+    /// The merchant's own text of a message.
+    fn template(&self, kind: &str, language: &str) -> Result<Option<Template>, Fault>;
+    /// All of the merchant's own texts, with kind and language.
+    fn templates(&self) -> Result<Vec<(String, String, Template)>, Fault>;
     /// A channel.
     fn channel(&self, name: &ChannelName) -> Result<Option<Channel>, Fault>;
     /// All channels, by name.
@@ -135,7 +170,7 @@ macro_rules! rows {
                 let table = $table!(self, products, PRODUCTS);
                 table
                     .get(slug.as_str())?
-                    .map(|row| converted::<ProductV1, _>("products", row.value()))
+                    .map(|row| converted::<ProductV2, _>("products", row.value()))
                     .transpose()
             }
 
@@ -143,7 +178,7 @@ macro_rules! rows {
                 let table = $table!(self, products, PRODUCTS);
                 table
                     .iter()?
-                    .map(|row| converted::<ProductV1, _>("products", row?.1.value()))
+                    .map(|row| converted::<ProductV2, _>("products", row?.1.value()))
                     .collect()
             }
 
@@ -337,7 +372,7 @@ macro_rules! rows {
             fn effect(&self, id: u64) -> Result<Option<Effect>, Fault> {
                 $table!(self, outbox, OUTBOX)
                     .get(id)?
-                    .map(|row| converted::<EffectV1, _>("outbox", row.value()))
+                    .map(|row| converted::<EffectV2, _>("outbox", row.value()))
                     .transpose()
             }
 
@@ -355,8 +390,128 @@ macro_rules! rows {
                 table
                     .iter()?
                     .take(max)
-                    .map(|row| converted::<EffectV1, _>("outbox", row?.1.value()))
+                    .map(|row| converted::<EffectV2, _>("outbox", row?.1.value()))
                     .collect()
+            }
+
+            fn orders_of_contact(
+                &self,
+                contact: &[u8; 16],
+                before: Option<OrderId>,
+                max: usize,
+            ) -> Result<Vec<OrderId>, Fault> {
+                let table = $table!(self, contacts, CONTACTS);
+                let range =
+                    table.range((contact, 0)..(contact, before.map_or(u64::MAX, |id| id.0)))?;
+                range
+                    .rev()
+                    .take(max)
+                    .map(|row| {
+                        row.map(|(key, _)| OrderId(key.value().1))
+                            .map_err(Fault::from)
+                    })
+                    .collect()
+            }
+
+            fn unread_orders(
+                &self,
+                after: Option<(i64, OrderId)>,
+                until_ms: i64,
+                max: usize,
+            ) -> Result<Vec<((i64, OrderId), u8)>, Fault> {
+                use std::ops::Bound::{Excluded, Included, Unbounded};
+                let table = $table!(self, unread, UNREAD);
+                let from = after.map_or(Unbounded, |(at_ms, id)| Excluded((at_ms, id.0)));
+                let range = table.range::<(i64, u64)>((from, Included((until_ms, u64::MAX))))?;
+                range
+                    .take(max)
+                    .map(|row| {
+                        row.map(|(key, stage)| {
+                            ((key.value().0, OrderId(key.value().1)), stage.value())
+                        })
+                        .map_err(Fault::from)
+                    })
+                    .collect()
+            }
+
+            fn unread(&self, delivered_at_ms: i64, order: OrderId) -> Result<Option<u8>, Fault> {
+                Ok($table!(self, unread, UNREAD)
+                    .get((delivered_at_ms, order.0))?
+                    .map(|stage| stage.value()))
+            }
+
+            fn told(&self, order: OrderId, max: usize) -> Result<Vec<Told>, Fault> {
+                let table = $table!(self, told, TOLD);
+                let range = table.range((order.0, 0)..=(order.0, u64::MAX))?;
+                range
+                    .take(max)
+                    .map(|row| converted::<ToldV1, _>("told", row?.1.value()))
+                    .collect()
+            }
+
+            fn wishes(
+                &self,
+                product: &Slug,
+                max: usize,
+            ) -> Result<Vec<([u8; 16], Vec<u8>)>, Fault> {
+                let table = $table!(self, wishes, WISHES);
+                let range =
+                    table.range((product.as_str(), &[0; 16])..=(product.as_str(), &[255; 16]))?;
+                range
+                    .take(max)
+                    .map(|row| {
+                        row.map(|(key, sealed)| (*key.value().1, sealed.value().to_vec()))
+                            .map_err(Fault::from)
+                    })
+                    .collect()
+            }
+
+            fn has_wish(&self, product: &Slug, contact: &[u8; 16]) -> Result<bool, Fault> {
+                Ok($table!(self, wishes, WISHES)
+                    .get((product.as_str(), contact))?
+                    .is_some())
+            }
+
+            fn category(&self, slug: &Slug) -> Result<Option<Category>, Fault> {
+                let table = $table!(self, categories, CATEGORIES);
+                table
+                    .get(slug.as_str())?
+                    .map(|row| converted::<CategoryV1, _>("categories", row.value()))
+                    .transpose()
+            }
+
+            fn categories(&self) -> Result<Vec<Category>, Fault> {
+                let table = $table!(self, categories, CATEGORIES);
+                table
+                    .iter()?
+                    .map(|row| converted::<CategoryV1, _>("categories", row?.1.value()))
+                    .collect()
+            }
+
+            fn picture(&self, id: &[u8; 16], width: u32) -> Result<Option<Vec<u8>>, Fault> {
+                Ok($table!(self, pictures, PICTURES)
+                    .get((id, width))?
+                    .map(|jpeg| jpeg.value().to_vec()))
+            }
+
+            fn template(&self, kind: &str, language: &str) -> Result<Option<Template>, Fault> {
+                $table!(self, templates, TEMPLATES)
+                    .get((kind, language))?
+                    .map(|row| record("templates", row.value()))
+                    .transpose()
+            }
+
+            fn templates(&self) -> Result<Vec<(String, String, Template)>, Fault> {
+                let table = $table!(self, templates, TEMPLATES);
+                let rows = table.iter()?;
+                rows.map(|row| {
+                    row.map_err(Fault::from).and_then(|(key, row)| {
+                        let (kind, language) = key.value();
+                        let template = record("templates", row.value())?;
+                        Ok((kind.to_owned(), language.to_owned(), template))
+                    })
+                })
+                .collect()
             }
 
             fn channel(&self, name: &ChannelName) -> Result<Option<Channel>, Fault> {

@@ -44,5 +44,22 @@ pub const MARKS: Table<u64> = Table::new("ledger_marks");
 pub const OUTBOX: Table<u64> = Table::new("outbox");
 /// Due time in Unix milliseconds, number, of effects to be tried.
 pub const DUE: Index<(i64, u64)> = Index::new("outbox_due");
+/// Keyed fingerprint of a contact, order id, of all orders of that contact.
+pub const CONTACTS: TableDefinition<'static, (&[u8; 16], u64), ()> =
+    TableDefinition::new("contact_orders");
+/// Time of delivery in Unix milliseconds, order id, of delivered orders whose page was not opened since → stage (one byte).
+pub const UNREAD: TableDefinition<'static, (i64, u64), u8> = TableDefinition::new("unread_orders");
+/// Order id, effect → what its people were told.
+pub const TOLD: Table<(u64, u64)> = Table::new("told");
+/// Slug, keyed fingerprint of a contact → who wants to hear when the product is back, sealed.
+pub const WISHES: TableDefinition<'static, (&str, &[u8; 16]), &'static [u8]> =
+    TableDefinition::new("wishes");
+/// Slug → category.
+pub const CATEGORIES: Table<&str> = Table::new("categories");
+/// Picture, width in pixels → the picture in that width (JPEG).
+pub const PICTURES: TableDefinition<'static, (&[u8; 16], u32), &'static [u8]> =
+    TableDefinition::new("pictures");
+/// Kind of a message, language → the merchant's own text.
+pub const TEMPLATES: Table<(&str, &str)> = Table::new("templates");
 /// Name → channel, with its secrets sealed.
 pub const CHANNELS: Table<&str> = Table::new("channels");

@@ -181,6 +181,48 @@ fn newer_data_is_refused_by_name() {
     };
 }
 
+#[test]
+fn data_of_the_first_schema_gains_its_new_tables_with_the_first_write_and_not_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.redb");
+    create_file(&path).unwrap();
+    let options = Options::file(&path, 1 << 20, Arc::new(Frozen));
+    let first = [("schema", 1_u32.to_le_bytes().to_vec())];
+    Store::create(options.clone(), &first, quiet())
+        .unwrap()
+        .close();
+    take_newer_tables(&path);
+    let store = Store::open(options.clone(), quiet()).unwrap();
+    let schema = |store: &Store| store.read().unwrap().meta("schema").unwrap().unwrap();
+    assert_eq!(schema(&store), 1_u32.to_le_bytes());
+    assert!(store.read().unwrap().categories().is_err(), "not there yet");
+    let upgrade = store.write(|tx| -> Result<(), WriteError<()>> { Ok(tx.upgrade()?) });
+    upgrade.wait().unwrap();
+    store.close();
+    let store = Store::open(options, quiet()).unwrap();
+    assert_eq!(schema(&store), SCHEMA.to_le_bytes());
+    let snapshot = store.read().unwrap();
+    assert_eq!(snapshot.categories().unwrap(), vec![]);
+    assert_eq!(
+        snapshot.orders_of_contact(&[0; 16], None, 9).unwrap(),
+        vec![]
+    );
+}
+
+/// Leaves the tables of schema 1.
+fn take_newer_tables(path: &std::path::Path) {
+    let database = redb::Database::open(path).unwrap();
+    let txn = database.begin_write().unwrap();
+    txn.delete_table(tables::CONTACTS).unwrap();
+    txn.delete_table(tables::UNREAD).unwrap();
+    txn.delete_table(tables::TOLD).unwrap();
+    txn.delete_table(tables::WISHES).unwrap();
+    txn.delete_table(tables::CATEGORIES).unwrap();
+    txn.delete_table(tables::PICTURES).unwrap();
+    txn.delete_table(tables::TEMPLATES).unwrap();
+    txn.commit().unwrap();
+}
+
 /// A disk whose syncs fail when told to.
 #[derive(Debug)]
 struct FailingDisk {

@@ -4,14 +4,14 @@ use redb::{Table, TableError, WriteTransaction};
 
 use super::codec::encode;
 use super::records::{
-    Batch, Channel, EffectV1, EntryRow, Held, NoticeV1, OrderV1, PoolV1, ProductV1, SlotRow,
-    Staging,
+    Batch, CategoryV1, Channel, EffectV2, EntryRow, Held, NoticeV1, OrderV1, PoolV1, ProductV2,
+    SlotRow, Staging, Template, Told, ToldV1,
 };
 use super::rows::{HoldKind, Rows, WaitKind};
 use super::{Fault, Head, tables};
 use crate::domain::{
-    AddressPrefix, ChannelName, Effect, EffectKind, Holder, HostPrefix, Notice, Order, OrderId,
-    OrderState, Pool, Product, SlotRef, Slug,
+    AddressPrefix, Category, ChannelName, Effect, EffectKind, Holder, HostPrefix, Notice, Order,
+    OrderId, OrderState, Pool, Product, SlotRef, Slug, Via,
 };
 
 /// The write side of a batch. A closure validates first and writes after; when it refuses after a write, the writer takes the
@@ -47,6 +47,13 @@ pub(super) struct Tables<'t> {
     pub marks: Rowed<'t, u64>,
     pub outbox: Rowed<'t, u64>,
     pub due: Table<'t, (i64, u64), ()>,
+    pub contacts: Table<'t, (&'static [u8; 16], u64), ()>,
+    pub unread: Table<'t, (i64, u64), u8>,
+    pub told: Rowed<'t, (u64, u64)>,
+    pub wishes: Rowed<'t, (&'static str, &'static [u8; 16])>,
+    pub categories: Rowed<'t, &'static str>,
+    pub pictures: Rowed<'t, (&'static [u8; 16], u32)>,
+    pub templates: Rowed<'t, (&'static str, &'static str)>,
     pub channels: Rowed<'t, &'static str>,
 }
 
@@ -72,6 +79,13 @@ impl<'t> Tables<'t> {
             marks: txn.open_table(tables::MARKS)?,
             outbox: txn.open_table(tables::OUTBOX)?,
             due: txn.open_table(tables::DUE)?,
+            contacts: txn.open_table(tables::CONTACTS)?,
+            unread: txn.open_table(tables::UNREAD)?,
+            told: txn.open_table(tables::TOLD)?,
+            wishes: txn.open_table(tables::WISHES)?,
+            categories: txn.open_table(tables::CATEGORIES)?,
+            pictures: txn.open_table(tables::PICTURES)?,
+            templates: txn.open_table(tables::TEMPLATES)?,
             channels: txn.open_table(tables::CHANNELS)?,
         })
     }
@@ -111,12 +125,18 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
+    /// Brings older data up to the schema of this version: its tables were made when this batch opened them, its records are
+    /// converted when they are read.
+    pub fn upgrade(&mut self) -> Result<(), Fault> {
+        self.put_meta("schema", &super::SCHEMA.to_le_bytes())
+    }
+
     /// Writes a product.
     pub fn put_product(&mut self, product: &Product) -> Result<(), Fault> {
         self.wrote = true;
         self.tables.products.insert(
             product.slug.as_str(),
-            encode(&ProductV1::from(product)).as_slice(),
+            encode(&ProductV2::from(product)).as_slice(),
         )?;
         Ok(())
     }
@@ -281,8 +301,19 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
-    /// Promises an effect, due at once.
-    pub fn promise(&mut self, kind: EffectKind, order: OrderId) -> Result<(), Fault> {
+    /// Promises an effect about an order, due at once.
+    pub fn promise(&mut self, kind: EffectKind, via: Via, order: OrderId) -> Result<(), Fault> {
+        self.promise_with(kind, via, Some(order), |_| Vec::new())
+    }
+
+    /// Promises an effect, due at once; `seal` gives its sealed content for its number.
+    pub fn promise_with(
+        &mut self,
+        kind: EffectKind,
+        via: Via,
+        order: Option<OrderId>,
+        seal: impl FnOnce(u64) -> Vec<u8>,
+    ) -> Result<(), Fault> {
         let id = self.head.next_effect;
         self.head_mut().next_effect += 1;
         let now_ms = self.now_ms;
@@ -290,7 +321,9 @@ impl<'t> Tx<'t> {
             &Effect {
                 id,
                 kind,
+                via,
                 order,
+                content: seal(id),
                 promised_at_ms: now_ms,
                 attempts: 0,
                 due_at_ms: Some(now_ms),
@@ -311,7 +344,7 @@ impl<'t> Tx<'t> {
         }
         self.tables
             .outbox
-            .insert(effect.id, encode(&EffectV1::from(effect)).as_slice())?;
+            .insert(effect.id, encode(&EffectV2::from(effect)).as_slice())?;
         Ok(())
     }
 
@@ -338,6 +371,109 @@ impl<'t> Tx<'t> {
                 .channels
                 .insert(name.as_str(), encode(channel).as_slice())?,
             None => self.tables.channels.remove(name.as_str())?,
+        };
+        Ok(())
+    }
+
+    /// Writes that an order belongs to a contact, or that it does no more.
+    pub fn put_contact(
+        &mut self,
+        contact: &[u8; 16],
+        order: OrderId,
+        belongs: bool,
+    ) -> Result<(), Fault> {
+        self.wrote = true;
+        let key = (contact, order.0);
+        match belongs {
+            true => self.tables.contacts.insert(key, ())?,
+            false => self.tables.contacts.remove(key)?,
+        };
+        Ok(())
+    }
+
+    /// Writes how far telling the buyer of a delivered order went; none once its page was opened.
+    pub fn put_unread(
+        &mut self,
+        delivered_at_ms: i64,
+        order: OrderId,
+        stage: Option<u8>,
+    ) -> Result<(), Fault> {
+        self.wrote = true;
+        let key = (delivered_at_ms, order.0);
+        match stage {
+            Some(stage) => self.tables.unread.insert(key, stage)?,
+            None => self.tables.unread.remove(key)?,
+        };
+        Ok(())
+    }
+
+    /// Keeps that a message about an order was delivered.
+    pub fn put_told(&mut self, order: OrderId, effect: u64, told: Told) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables
+            .told
+            .insert((order.0, effect), encode(&ToldV1::from(told)).as_slice())?;
+        Ok(())
+    }
+
+    /// Writes a sealed wish, or takes it away.
+    pub fn put_wish(
+        &mut self,
+        product: &Slug,
+        contact: &[u8; 16],
+        sealed: Option<&[u8]>,
+    ) -> Result<(), Fault> {
+        self.wrote = true;
+        let key = (product.as_str(), contact);
+        match sealed {
+            Some(sealed) => self.tables.wishes.insert(key, sealed)?,
+            None => self.tables.wishes.remove(key)?,
+        };
+        Ok(())
+    }
+
+    /// Writes a category, or takes it away.
+    pub fn put_category(&mut self, slug: &Slug, category: Option<&Category>) -> Result<(), Fault> {
+        self.wrote = true;
+        match category {
+            Some(category) => self.tables.categories.insert(
+                slug.as_str(),
+                encode(&CategoryV1::from(category)).as_slice(),
+            )?,
+            None => self.tables.categories.remove(slug.as_str())?,
+        };
+        Ok(())
+    }
+
+    /// Writes one width of a picture, or takes it away.
+    pub fn put_picture(
+        &mut self,
+        id: &[u8; 16],
+        width: u32,
+        jpeg: Option<&[u8]>,
+    ) -> Result<(), Fault> {
+        self.wrote = true;
+        match jpeg {
+            Some(jpeg) => self.tables.pictures.insert((id, width), jpeg)?,
+            None => self.tables.pictures.remove((id, width))?,
+        };
+        Ok(())
+    }
+
+    /// Writes the merchant's own text of a message, or takes it away.
+    pub fn put_template(
+        &mut self,
+        kind: &str,
+        language: &str,
+        template: Option<&Template>,
+    ) -> Result<(), Fault> {
+        self.wrote = true;
+        match template {
+            Some(template) => self
+                .tables
+                .templates
+                .insert((kind, language), encode(template).as_slice())?,
+            None => self.tables.templates.remove((kind, language))?,
         };
         Ok(())
     }

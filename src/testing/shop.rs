@@ -6,7 +6,7 @@ use crate::actions::import_keys::decode::Options as ReadOptions;
 use crate::actions::{
     ChannelSettings, CheckoutRequest, Claim, Founding, Policy, ProductChange, Shop, ShopError,
 };
-use crate::domain::{ChannelName, Contact, Currency, Money, Order, Secret, Slug};
+use crate::domain::{ChannelName, Contact, Currency, Money, Order, Secret, Slug, Tell};
 use crate::store::Options;
 use crate::testing::{SeededEntropy, TestClock};
 
@@ -41,7 +41,11 @@ impl Default for Till {
             open_orders_per_contact: 0,
             held_share_percent: 0,
             order_quantity_max: 100,
-            tell_merchant: true,
+            tell: Tell {
+                webhook: true,
+                ..Tell::default()
+            },
+            keys_readable_ms: 0,
         };
         Self { policy, seed: 1 }
     }
@@ -156,6 +160,7 @@ impl TestShop {
             product: Slug::parse(slug).unwrap(),
             quantity,
             contact: Contact::parse(&format!("buyer{buyer}@example.com")).unwrap(),
+            second: None,
             password: None,
             channel: ChannelName::parse("main").unwrap(),
             address: std::net::Ipv4Addr::from_bits(0x0a00_0000 + buyer).into(),

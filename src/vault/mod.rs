@@ -196,6 +196,20 @@ impl Vault {
         token::same(&claimed, &expected).then_some(order)
     }
 
+    /// The secret of the link to a contact's inbox: the contact's fingerprint, until when it is good (Unix milliseconds), and a
+    /// 160-bit MAC over both, as text that fits a URL.
+    pub fn inbox_secret(&self, contact: &[u8; 16], until_ms: i64) -> String {
+        let claim = token::inbox_claim(contact, until_ms);
+        token::encode_inbox(&claim, &self.root.mac_wide("inbox link", &claim))
+    }
+
+    /// The contact's fingerprint and the end of an inbox link's secret. The caller holds the end against its clock.
+    pub fn inbox_of_link(&self, text: &str) -> Option<([u8; 16], i64)> {
+        let (claim, claimed) = token::decode_inbox(text)?;
+        let expected = self.root.mac_wide("inbox link", &claim);
+        token::same(&claimed, &expected).then(|| token::read_claim(&claim))
+    }
+
     /// The source of randomness that this vault was opened with.
     pub fn entropy(&self) -> &dyn Entropy {
         &*self.entropy
@@ -320,6 +334,24 @@ mod tests {
         let opened = Vault::open(dir.path(), root, [1; 16], Arc::new(SystemEntropy));
         assert!(matches!(opened, Err(MonthError::Missing(_))));
         assert!(!dir.path().join("erase.keys").exists());
+    }
+
+    #[test]
+    fn an_inbox_link_names_its_contact_and_end_and_no_changed_one_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = vault(dir.path(), [1; 16]);
+        let secret = here.inbox_secret(&[7; 16], 1_795_000_000_000);
+        assert_eq!(
+            here.inbox_of_link(&secret),
+            Some(([7; 16], 1_795_000_000_000))
+        );
+        for at in 0..secret.len() {
+            let mut text = secret.clone().into_bytes();
+            text[at] = if text[at] == b'A' { b'B' } else { b'A' };
+            let text = std::str::from_utf8(&text).unwrap();
+            assert_eq!(here.inbox_of_link(text), None, "character {at}");
+        }
+        assert_eq!(here.inbox_of_link(&here.link_secret(7)), None);
     }
 
     #[test]

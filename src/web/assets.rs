@@ -1,4 +1,4 @@
-//! The static files inside the binary: one style sheet, one script, one icon.
+//! The static files inside the binary: one style sheet, two scripts, one icon.
 //!
 //! Their addresses carry the hash of their content, so browsers may keep them for ever.
 
@@ -47,10 +47,19 @@ impl Asset {
 #[folder = "assets/static/"]
 struct Files;
 
+/// Served at the head of [`STYLE`], so that a first visit loads one style sheet.
+const TOKENS: &str = "tokens.css";
+const STYLE: &str = "shop.css";
+
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     Files::iter()
+        .filter(|name| name != TOKENS)
         .filter_map(|name| {
-            let body: &'static [u8] = Vec::leak(Files::get(&name)?.data.into_owned());
+            let mut body = Files::get(&name)?.data.into_owned();
+            if name == STYLE {
+                body.splice(..0, Files::get(TOKENS)?.data.iter().copied());
+            }
+            let body: &'static [u8] = Vec::leak(body);
             let hash = blake3::hash(body).to_hex()[..16].to_owned();
             Some(Asset {
                 url: format!("{PREFIX}{name}?v={hash}"),
@@ -99,6 +108,16 @@ mod tests {
         ] {
             assert!(asset(name).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_first_visit_is_light() {
+        let css = asset("shop.css").unwrap();
+        assert!(css.body.starts_with(b"/* Every colour"));
+        assert!(asset("tokens.css").is_none());
+        assert!(css.body.len() <= 22 * 1024, "{}", css.body.len());
+        let all: usize = ASSETS.iter().map(|file| file.body.len()).sum();
+        assert!(all <= 40 * 1024, "{all}");
     }
 
     #[test]

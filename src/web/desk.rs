@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::{
     domain::{ChannelName, Order, OrderId},
-    pay::{Acknowledgement, BoxFuture, RawNotice},
+    pay::{Acknowledgement, BoxFuture, PayCode, RawNotice},
 };
 
 /// The payment channels, as buyers and providers meet them.
@@ -18,6 +18,10 @@ pub trait PaymentDesk: Send + Sync {
         order: &'a Order,
         client: IpAddr,
     ) -> BoxFuture<'a, Result<String, PaymentUnavailable>>;
+
+    /// What a phone scans to pay `order`: the provider's own code, checked. `None` where the provider gives none now, and the
+    /// shop's link is scanned instead; never longer than [`crate::pay::CODE_TIMEOUT_MS`]. No state changes by it.
+    fn code<'a>(&'a self, order: &'a Order, client: IpAddr) -> BoxFuture<'a, Option<PayCode>>;
 
     /// Takes a notice for the channel of that name, believed or not, and gives the answer that its provider expects: a
     /// non-success one for a body above [`crate::limits::NOTICE_BYTES_MAX`] and for a channel that does not exist.

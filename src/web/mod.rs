@@ -16,6 +16,7 @@
 
 mod answer;
 pub mod assets;
+pub mod brand;
 mod callback;
 mod desk;
 mod files;

@@ -6,7 +6,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{callback, files, health, ledger, middleware, shop, state::WebState, view::Problem};
+use super::{brand, callback, files, health, ledger, middleware, shop, state::WebState, view::Problem};
 
 /// The shop as a tower service. Requests carry their [`crate::net::Peer`] in their extensions.
 ///
@@ -18,8 +18,11 @@ pub fn router(state: WebState) -> Router {
             "/p/{slug}",
             get(shop::product::show).post(shop::checkout::order),
         )
+        .route("/c/{slug}", get(shop::category::show))
+        .route("/pic/{file}", get(shop::picture::show))
         .route("/o/{tail}", get(shop::order::show))
         .route("/o/{secret}/pay", get(shop::pay::begin))
+        .route("/o/{secret}/pay.svg", get(shop::pay::code))
         .route("/o/{secret}/events", get(shop::events::listen))
         .route("/o/{secret}/receipt", get(shop::order::receipt))
         .route("/o/{secret}/keys.txt", get(shop::order::keys))
@@ -33,6 +36,8 @@ pub fn router(state: WebState) -> Router {
         .route("/verify", get(ledger::verify))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route(brand::TERMS_PATH, get(shop::terms::show))
+        .route("/brand/{file}", get(brand::file))
         .route("/static/{name}", get(files::asset))
         .route("/favicon.ico", get(files::icon))
         .route("/robots.txt", get(files::robots))

@@ -6,13 +6,14 @@ use jiff::tz::TimeZone;
 use tokio::sync::{Semaphore, watch};
 
 use super::{
+    brand::{self, Brand, BrandFiles},
     desk::PaymentDesk,
     limiter::{Lookups, Places},
     shop::events::Events,
     view::{Frame, Language, Mode, Problem, Texts},
 };
 use crate::{
-    actions::Shop,
+    actions::{DeliveryTimes, Shop},
     domain::{AddressPrefix, address::Cidr},
     store::Fault,
 };
@@ -26,8 +27,10 @@ pub struct WebSettings {
     pub title: String,
     /// How the merchant is reached.
     pub support: Option<String>,
-    /// Where the terms are: a path here or an `https://` link.
+    /// Where the terms are: a path here or an `https://` link. Not asked where [`Brand::terms`] says them.
     pub terms: Option<String>,
+    /// How the merchant dresses the shop.
+    pub brand: Brand,
     /// The zone in which times are shown.
     pub zone: TimeZone,
     /// Whether money is real.
@@ -68,6 +71,8 @@ pub struct Shared {
     pub(super) events: Events,
     pub(super) lookups: Lookups,
     pub(super) texts: Texts,
+    pub(super) delivery_times: DeliveryTimes,
+    pub(super) brand: BrandFiles,
     host: String,
 }
 
@@ -99,6 +104,8 @@ impl WebState {
             events: Events::default(),
             lookups: Lookups::default(),
             texts: Texts::default(),
+            delivery_times: DeliveryTimes::default(),
+            brand: BrandFiles::of(&settings.brand),
             host,
             shop,
             desk,
@@ -126,13 +133,20 @@ impl Shared {
     /// What all pages share.
     pub(super) fn frame(&self, language: Language) -> Frame {
         let settings = &self.settings;
+        let brand = &settings.brand;
+        let own_terms = brand.terms.as_ref().map(|_| brand::TERMS_PATH.to_owned());
+        let notice = brand.notice.as_deref();
         Frame {
             language,
             shop_title: settings.title.clone(),
             host: self.host.clone(),
             mode: settings.mode,
             support: settings.support.clone(),
-            terms: settings.terms.clone(),
+            terms: own_terms.or_else(|| settings.terms.clone()),
+            notice: notice.map(|text| self.texts.safe_html(text)),
+            logo: self.brand.logo.as_ref().map(|file| file.path.clone()),
+            theme: self.brand.theme.as_ref().map(|file| file.path.clone()),
+            icp: brand.icp.clone(),
             zone: settings.zone.clone(),
         }
     }

@@ -2,7 +2,7 @@
 """An epay V1 (易支付) gateway for tests, written from the providers' wire formats alone (payments page, section 1).
 
 It behaves as real ones do: it signs over raw values, prints money as PHP prints a float ("1", "0.1", "19.9"), sends a
-GET notice and reads `success` anywhere in the body. Time is the test's: a notice that was refused waits in `unanswered`
+GET notice and reads `success` anywhere in the body. `mapi` says how `mapi.php` answers. Time is the test's: a notice that was refused waits in `unanswered`
 until the test calls `retry()`; a real gateway would come back at once, then after 1 min, 3 min, 20 min, 1 h and 2 h.
 
 Standard library only. It never decides whether the shop is right: it sends and records.
@@ -65,6 +65,7 @@ class Gateway:
     def __init__(self, pid="1001", key=None, type="alipay"):
         self.pid, self.key, self.type = pid, key or secrets.token_hex(16), type
         self.orders, self.unanswered, self.refused = {}, [], []
+        self.mapi, self.qrcode, self.mapi_calls, self.released = "qrcode", None, [], threading.Event()
         self.connect_to, self.lock, self.local, self.count = None, threading.Lock(), threading.local(), 0
         self.context = ssl._create_unverified_context()
         gateway = self
@@ -74,6 +75,7 @@ class Gateway:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def close(self):
+        self.released.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -116,6 +118,32 @@ class Gateway:
         order = self.submit(dict(pairs))
         assert order, f"the gateway refuses the order: {self.refused[-1]}"
         return order.params["out_trade_no"]
+
+    def create(self, params):
+        """`mapi.php`: (status, body, content type, Location). `mapi` is what it gives: qrcode | payurl | urlscheme | html-form, each
+        in plain JSON; double (the JSON again as a JSON string), error, off, broken, html, redirect, silent. `qrcode` replaces the
+        text of the code."""
+        self.mapi_calls.append(params)
+        if self.mapi == "silent":
+            self.released.wait(20)
+        other = {"off": (404, "no such page", "text/html", None), "broken": (500, "Fatal error", "text/html", None),
+                 "html": (200, "<html><title>404</title></html>", "text/html", None),
+                 "redirect": (302, "", "text/html", self.url + "redirected")}
+        if self.mapi in other:
+            return other[self.mapi]
+        say = lambda document: (200, json.dumps(document, ensure_ascii=False), "application/json", None)
+        if self.mapi == "error":
+            return say({"code": -1, "msg": "商户未开通此支付方式"})
+        if not params.get("clientip"):
+            return say({"code": -1, "msg": "clientip"})
+        order = self.submit(params)
+        if order is None:
+            return say({"code": -1, "msg": self.refused[-1]})
+        page = self.qrcode or f"{self.url}pay?no={order.trade_no}"
+        given = {"urlscheme": {"urlscheme": "weixin://dl/business/?t=a"}, "payurl": {"payurl": page},
+                 "html-form": {"html": f'<form action="{page}"></form>'}}.get(self.mapi, {"qrcode": page})
+        document = {"code": 1, "trade_no": order.trade_no, **given}
+        return say(json.dumps(document) if self.mapi == "double" else document)
 
     def query(self, params):
         order = self.orders.get(params.get("out_trade_no"))
@@ -220,14 +248,19 @@ def type_handler(gateway):
             params = dict(urllib.parse.parse_qsl(query, keep_blank_values=True)) | form
             if path == "/submit.php":
                 return self.submit_page(params)
-            if path == "/mapi.php" and self.command == "POST" and params.get("clientip"):
-                order = gateway.submit(params)
-                if order is None:
-                    return self.answer(200, json.dumps({"code": -1, "msg": gateway.refused[-1]}), "application/json")
-                payurl = f"{gateway.url}pay?no={order.trade_no}"
-                return self.answer(200, json.dumps({"code": 1, "trade_no": order.trade_no, "payurl": payurl}), "application/json")
+            if path == "/redirected":
+                return gateway.refuse("a redirect was followed")
+            if path == "/mapi.php" and self.command == "POST" and not query:
+                answer = gateway.create(params)
+                try:
+                    return self.answer(*answer)
+                except (BrokenPipeError, ConnectionResetError):
+                    return None  # the shop has given up waiting
             if path == "/api.php":
                 return self.answer(200, json.dumps(gateway.query(params)), "application/json")
+            if path == "/pay" and self.command == "GET":
+                found = [o for o in gateway.orders.values() if o.trade_no == params.get("no")]
+                return self.pay_page(found[0]) if found else self.answer(404, "no such order")
             if path == "/pay" and self.command == "POST" and params.get("out_trade_no") in gateway.orders:
                 return self.pay(params["out_trade_no"])
             self.answer(404, "no such page")
@@ -236,6 +269,9 @@ def type_handler(gateway):
             order = gateway.submit(params)
             if order is None:
                 return self.answer(200, f"<p>{html.escape(gateway.refused[-1])}</p>")
+            self.pay_page(order)
+
+        def pay_page(self, order):
             number = html.escape(order.params["out_trade_no"])
             self.answer(200, f'<form method="post" action="/pay"><input type="hidden" name="out_trade_no" value="{number}">'
                              f"<button>Pay {html.escape(order.money)}</button></form>")

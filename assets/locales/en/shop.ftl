@@ -9,6 +9,7 @@ skip = Skip to content
 nav-label = Navigation
 nav-find = Find an order
 nav-verify = Verify a receipt
+notice-label = Notice from the shop
 support = Support:
 terms = Terms
 zone-line = Times in { $zone }
@@ -18,6 +19,14 @@ banner-test = Test mode: payments are not real and no real goods are handed out.
 # The window
 window-heading = All products
 window-empty = Nothing is on sale right now. Please come back later.
+window-found = Search: { $query }
+search-label = Search products
+search-submit = Search
+search-empty = Nothing was found. Try a shorter word, or another spelling.
+search-back = Show all products
+categories-label = Categories
+category-all = All
+category-empty = Nothing is on sale in this category right now.
 stock-plenty = In stock
 stock-last = { $count ->
     [one] Last one
@@ -25,19 +34,57 @@ stock-last = { $count ->
 }
 stock-reserved = The rest is reserved
 stock-sold-out = Sold out
-stock-free-again = If those orders are not paid, free again at the earliest:
+stock-held-heading = All that is left is reserved
+stock-free-again-in = Free again at the earliest in
+stock-free-again-now = Should be free again any moment. Please reload this page.
+stock-free-again-hint = Others have ordered it and not paid yet. If they do not pay, it can be bought again.
+stock-sold-out-heading = Sold out
+stock-no-date = When it comes back is not known yet.
 delivery-instant = Delivered automatically, within seconds of payment
+delivery-measured = { $count ->
+    [one] Delivered automatically, within { $time } of payment in the last sale
+   *[other] Delivered automatically, typically within { $time } of payment (last { $count } sales)
+}
 delivery-by-hand = Delivered by hand after payment
+delivery-word-instant = Delivered at once
+delivery-word-measured = Typically within { $time }
+delivery-word-by-hand = Delivered by hand
+
+duration-seconds = { $count ->
+    [one] 1 second
+   *[other] { $count } seconds
+}
+duration-minutes = { $count ->
+    [one] 1 minute
+   *[other] { $count } minutes
+}
+duration-hours = { $count ->
+    [one] 1 hour
+   *[other] { $count } hours
+}
+duration-days = { $count ->
+    [one] 1 day
+   *[other] { $count } days
+}
 
 # A product
 product-about = About this product
-product-closed = It cannot be ordered right now.
+scope = For:
+questions-heading = Questions and answers
+questions-jump = Questions before you buy?
+ask-heading = Still a question?
+ask-support = Ask the shop:
 other-products = See other products
 no-channel = The shop cannot take payments right now. Please come back later.
 form-heading = Order
 field-quantity = Quantity
 field-contact = Mail address or phone number
-field-contact-hint = Messages about your order go there.
+field-contact-hint = The shop reaches you there if something is wrong with the order.
+field-contact-mailed = A mail address gets the order's link and receipt.
+field-mail = Mail address
+second-summary = Also tell me at another address
+field-second = Second mail address or phone number (optional)
+field-second-hint = In case the first one cannot be reached.
 field-password = Password to find the order again (optional)
 field-password-hint = With it and the order number you can find your order again. Do not use a password of another site.
 field-channel = Pay with
@@ -47,10 +94,19 @@ form-hold = { $minutes ->
    *[other] Reserved for you for { $minutes } minutes. An unpaid order ends by itself and costs nothing.
 }
 
+# A wish to be told
+wish-heading = Tell me when it is back
+wish-hint = One mail when it can be bought again, and nothing else. It reserves nothing.
+wish-submit = Tell me
+wish-taken = Noted. You get one mail when it can be bought again.
+
 # Why an order was refused
 errors-heading = The order was not placed yet
 error-contact-empty = Please enter a mail address or a phone number.
 error-contact-form = This is neither a mail address nor a phone number. Please check it, for example name@example.com.
+error-second-form = The second contact must be another mail address or phone number. Please check it or leave it empty.
+error-mail-needed = Please enter a mail address, for example name@example.com: the answer is a mail.
+error-wishes-full = Too many are waiting for this product already. Please look in again later.
 error-quantity-form = Please enter a whole number from 1.
 error-quantity-too-many = { $max ->
     [one] One order takes one at most. Please order one.
@@ -133,6 +189,9 @@ pay-heading = To be paid
 pay-before = Please pay before
 pay-left = time left:
 pay-button = Pay with { $channel }
+pay-qr = QR code to pay with { $channel }
+pay-scan = Scan with the app of { $channel }
+pay-same-phone = On this phone? Use the button.
 pay-after = Come back to this page after paying. If you close it, the link below opens it again at any time.
 keys-heading = { $count ->
     [one] Your key
@@ -143,6 +202,7 @@ keys-until = The keys can be read here until
 keys-gone = The time for which keys are kept is over, so they are no longer shown. Please contact support if you need help.
 copy = Copy
 copied = Copied
+copy-by-hand = Selected: please copy
 receipt-heading = Receipt
 receipt-proves = It proves that this sale is in the shop's ledger, which nobody can change or shorten unnoticed.
 receipt-position = Position in the ledger
@@ -152,6 +212,7 @@ receipt-check = How to verify it
 details-heading = Details
 detail-number = Order number
 detail-product = Product
+detail-scope = For
 detail-total = Total
 detail-received = Received
 detail-missing = Missing
@@ -162,16 +223,46 @@ detail-paid = Paid
 detail-delivered = Delivered
 keep-heading = Keep this link
 keep-hint = It opens your order and your keys at any time. Anyone who has it can see them, so do not pass it on.
+keep-mailed = If { $contact } is a mail address, the link is sent there too.
+keep-other-device = Open on another device
 keep-qr = QR code of this order's link
+messages-heading = Messages sent to you
+messages-hint = Nothing arrived? Please look in the spam folder too; everything they say is on this page.
+message-delivered = Mail: your order was delivered
+message-reminder = Mail: a reminder that your order is ready
+message-queued = Mail: paid, waiting for stock
+message-refund = Mail: about your refund
+help-heading = Help with this order
+help-contact = The shop:
+help-mailed = Number, product and state of the order are filled in.
+help-note = Please send this along:
+help-never-link = Support needs the order number, never the secret link of this page.
+help-mail-subject = Order { $number }
+help-mail-body = What is wrong?
 
 # Finding an order
 find-heading = Find an order
+find-by-number = With number and password
 find-hint = Enter the order number and the password that you chose when ordering.
 find-order = Order number
 find-password = Password
 find-submit = Find
 find-failed = No order was found: the order number or the password is wrong. Please check both and try again.
-find-lost = No password? Use the order's link that you kept, or contact support.
+find-by-mail = By mail
+find-by-mail-hint = Enter the mail address that you ordered with. A link to all its orders is mailed there.
+find-by-mail-submit = Send me a link
+find-sent-heading = Please look at your mails
+find-sent = If there are orders for this address, a mail with a link is on its way. It can take a few minutes; look in the spam folder too.
+find-back = Back to the search
+find-lost = Nothing fits? Use the order's link that you kept, or contact support.
+
+# The inbox
+inbox-heading = Your orders
+inbox-empty = There are no orders for this contact.
+inbox-unread = New
+inbox-more = Older orders
+inbox-until = This page can be opened until
+inbox-private = — anyone who has its link can see these orders, so do not pass it on.
 
 # Problems
 problem-home = To the shop
@@ -198,6 +289,9 @@ problem-read-only = No orders at the moment
 problem-read-only-next = The shop is being looked after and will be back. If you have paid, the order continues by itself then; please do not pay twice.
 problem-provider-down = The payment provider cannot be reached
 problem-provider-down-next = Nothing was charged. Please return to your order in a while and pay then, or order again with another way to pay.
+problem-link-old = This link is over
+problem-link-old-next = For your safety a mailed link opens only for a while. Please ask for a new one.
+problem-ask-link = Ask for a new link
 
 # Verifying
 verify-heading = Verify a receipt

@@ -23,6 +23,17 @@ pub enum Command {
     },
     /// Changes what is given.
     ProductSet(ProductSet),
+    /// A new category.
+    CategoryAdd(CategoryAdd),
+    /// All categories with how many products stand in each.
+    CategoryList,
+    /// Changes what is given.
+    CategorySet(CategorySet),
+    /// Takes an empty category away.
+    CategoryRemove {
+        /// Which.
+        slug: String,
+    },
     /// Reads keys from the body.
     KeyImport(KeyImport),
     /// A product's keys, masked.
@@ -111,6 +122,14 @@ pub struct ProductAdd {
     pub price: String,
     pub kind: String,
     pub text: String,
+    pub instructions: Option<String>,
+    pub scope: Option<String>,
+    pub questions: Option<String>,
+    pub support: Option<String>,
+    pub category: Option<String>,
+    pub position: Option<i32>,
+    /// Whether the body is its picture.
+    pub picture: bool,
     pub hidden: bool,
 }
 
@@ -123,7 +142,35 @@ pub struct ProductSet {
     pub title_en: Option<String>,
     pub price: Option<String>,
     pub text: Option<String>,
+    pub instructions: Option<String>,
+    pub scope: Option<String>,
+    pub questions: Option<String>,
+    pub support: Option<String>,
+    pub category: Option<String>,
+    pub position: Option<i32>,
+    /// True: the body is its picture. False: it has none any more.
+    pub picture: Option<bool>,
     pub visible: Option<bool>,
+}
+
+/// See [`Command::CategoryAdd`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the fields are the flags of `category add`
+pub struct CategoryAdd {
+    pub slug: String,
+    pub title: String,
+    pub title_en: Option<String>,
+    pub position: Option<i32>,
+}
+
+/// See [`Command::CategorySet`]; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the fields are the flags of `category set`
+pub struct CategorySet {
+    pub slug: String,
+    pub title: Option<String>,
+    pub title_en: Option<String>,
+    pub position: Option<i32>,
 }
 
 /// See [`Command::KeyImport`].

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actions::{ChannelError, HandError, ProductError},
+    actions::{CategoryError, ChannelError, HandError, PictureError, ProductError, QuestionsError},
     domain::names::NameError,
     store::Fault,
 };
@@ -60,9 +60,40 @@ impl From<ProductError> for CommandError {
             ProductError::Price
             | ProductError::Currency
             | ProductError::Title
-            | ProductError::Text => "invalid",
+            | ProductError::Text
+            | ProductError::Instructions
+            | ProductError::Scope
+            | ProductError::Support
+            | ProductError::Position => "invalid",
+            ProductError::Category(_) => "unknown",
         };
         Self::new(code, error)
+    }
+}
+
+impl From<CategoryError> for CommandError {
+    fn from(error: CategoryError) -> Self {
+        let code = match &error {
+            CategoryError::Exists(_) => "exists",
+            CategoryError::Unknown(_) => "unknown",
+            CategoryError::InUse { .. } => "in_use",
+            CategoryError::TooMany => "limit",
+            CategoryError::Title | CategoryError::Position => "invalid",
+            CategoryError::Store(_) => "store",
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<PictureError> for CommandError {
+    fn from(error: PictureError) -> Self {
+        Self::new("picture", error)
+    }
+}
+
+impl From<QuestionsError> for CommandError {
+    fn from(error: QuestionsError) -> Self {
+        Self::invalid(format!("the questions, {error}"))
     }
 }
 

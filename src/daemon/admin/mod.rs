@@ -7,6 +7,7 @@
 //! It never writes a file and never opens one: what a command reads comes as its body, what it makes goes out in [`Frame`]s.
 
 mod bridge;
+mod categories;
 mod channels;
 mod command;
 pub mod doctor;
@@ -25,7 +26,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 pub use command::{
-    ChannelAdd, Command, Decision, Frame, Gone, Hidden, KeyImport, ProductAdd, ProductSet, Progress,
+    CategoryAdd, CategorySet, ChannelAdd, Command, Decision, Frame, Gone, Hidden, KeyImport, ProductAdd, ProductSet, Progress,
 };
 pub use error::CommandError;
 
@@ -59,10 +60,14 @@ pub fn execute(
 ) -> Result<Value, CommandError> {
     use Command::*;
     match command {
-        ProductAdd(add) => products::add(context, add),
+        ProductAdd(add) => products::add(context, add, body),
         ProductList => products::list(context),
         ProductShow { slug } => products::show(context, &slug),
-        ProductSet(set) => products::set(context, set),
+        ProductSet(set) => products::set(context, set, body),
+        CategoryAdd(add) => categories::add(context, add),
+        CategoryList => categories::list(context),
+        CategorySet(set) => categories::set(context, set),
+        CategoryRemove { slug } => categories::remove(context, &slug),
         KeyImport(import) => keys::import(context, &import, body, out),
         KeyList {
             product,

@@ -14,7 +14,8 @@ pub(super) fn list(context: &Context) -> Result<Value, CommandError> {
             json!({
                 "id": effect.id,
                 "event": effect.kind.as_str(),
-                "order": effect.order.to_string(),
+                "order": effect.order.map(|order| order.to_string()),
+                "via": effect.via.as_str(),
                 "promised_at": times::shown(context, effect.promised_at_ms),
                 "attempts": effect.attempts,
                 "dead": effect.due_at_ms.is_none(),

@@ -24,8 +24,8 @@ use crate::daemon::{
 
 /// Where commands are posted.
 pub const COMMAND_PATH: &str = "/command";
-/// Longest line of a command: the largest text of a product, every byte of it escaped.
-const COMMAND_BYTES_MAX: usize = 512 * 1024;
+/// Longest line of a command: the largest texts of a product, every byte of them escaped.
+const COMMAND_BYTES_MAX: usize = 1024 * 1024;
 /// Commands at a time; further ones wait.
 const COMMANDS_MAX: usize = 4;
 

@@ -89,7 +89,7 @@ pub enum DemoError {
 
 /// Marks a folder as a demo's.
 const MARKER: &str = "demo";
-const SETTINGS: &str = "# The settings of a demo. `keystall config example` shows all with their defaults.\n\n[shop]\nhost = \"HOST\"\ntitle = \"钥铺 Keystall 演示\"\n\n[tls]\nmode = \"self-signed\"\n\n[limits]\n# One address is everybody in a demo.\nopen_orders_per_address = 0\nopen_orders_per_contact = 0\nheld_share_percent = 0\n";
+const SETTINGS: &str = "# The settings of a demo. `keystall config example` shows all with their defaults.\n\n[shop]\nhost = \"HOST\"\ntitle = \"钥铺 Keystall 演示\"\nsupport = \"help@demo.example\"\nnotice = \"**演示商店：不会真的扣款，卡密无效。** This is a demo: no money moves, and no key is real.\"\n\n[tls]\nmode = \"self-signed\"\n\n[limits]\n# One address is everybody in a demo.\nopen_orders_per_address = 0\nopen_orders_per_contact = 0\nheld_share_percent = 0\n";
 
 /// Makes the folder and the shop in it, where they are not there, and reads the settings. `env` is over them, as always.
 ///

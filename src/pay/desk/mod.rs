@@ -8,6 +8,10 @@
 mod booths;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod code_tests;
+mod codes;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(in crate::pay) mod fixture;
 mod notice;
 #[cfg(test)]
@@ -21,9 +25,10 @@ use http::Uri;
 use tokio::sync::watch;
 
 use self::booths::{Booth, Booths};
+use self::codes::{Bill, Codes};
 use self::notice::Refusals;
 use super::reconcile::Rounds;
-use super::{Begin, BeginError, NextStep, Outbound, RawNotice};
+use super::{BeginError, NextStep, Outbound, PayCode, RawNotice};
 use crate::actions::Shop;
 use crate::domain::{ChannelName, Order, OrderId, OrderState, Verdict};
 use crate::store::{Fault, Rows};
@@ -38,6 +43,7 @@ pub struct Desk {
     open: RwLock<Open>,
     counter: Option<Arc<dyn NoticeCounter>>,
     refusals: Mutex<Refusals>,
+    codes: Codes,
     pub(super) rounds: tokio::sync::Mutex<Rounds>,
 }
 
@@ -101,6 +107,7 @@ impl Desk {
             open: RwLock::default(),
             counter: None,
             refusals: Mutex::default(),
+            codes: Codes::default(),
             rounds: tokio::sync::Mutex::default(),
         };
         desk.reload();
@@ -142,21 +149,28 @@ impl Desk {
     /// # Errors
     /// [`DeskError`].
     pub async fn begin(&self, order: &Order, client: IpAddr) -> Result<String, DeskError> {
-        if order.state != OrderState::Pending || self.shop.now_ms() > order.expires_at_ms {
+        if !self.is_waiting(order) {
             return Err(DeskError::NotWaiting);
         }
         let booth = self.booth(&order.channel).ok_or(DeskError::Closed)?;
-        let (base, channel) = (&self.base_url, &order.channel);
-        let begin = Begin {
-            order: order.id,
-            money: order.total,
-            title: &order.title,
-            notify_url: &format!("{base}/pay/{channel}/notify"),
-            return_url: &format!("{base}/pay/{channel}/return"),
-            client_address: client,
-        };
-        let NextStep::Redirect(address) = booth.gateway.begin(&begin).await?;
+        let bill = Bill::new(order, &self.base_url, client);
+        let NextStep::Redirect(address) = booth.gateway.begin(&bill.begin()).await?;
         Ok(address)
+    }
+
+    /// The provider's own code for `order`, which the buyer scans with another device; none where the provider gives none now,
+    /// and the shop's link is scanned instead. The provider is asked once, and whoever comes meanwhile waits for the same
+    /// answer, five seconds at most; what it said is kept in memory until the order's end.
+    pub async fn code(&self, order: &Order, client: IpAddr) -> Option<PayCode> {
+        if !self.is_waiting(order) {
+            return None;
+        }
+        // Read before the channel: what an older one says is not kept under a newer version.
+        let version = *self.changed.borrow();
+        let booth = self.booth(&order.channel)?;
+        let bill = Bill::new(order, &self.base_url, client);
+        let now_ms = self.shop.now_ms();
+        self.codes.of(version, now_ms, booth, bill).await
     }
 
     /// The order of a buyer who came back from the provider with a signed query; for showing a page, never for settling.
@@ -194,6 +208,10 @@ impl Desk {
         };
         let order = self.shop.store().read()?.order(id)?;
         Ok(order.filter(|order| order.channel == *channel))
+    }
+
+    fn is_waiting(&self, order: &Order) -> bool {
+        order.state == OrderState::Pending && self.shop.now_ms() <= order.expires_at_ms
     }
 
     fn booths(&self) -> Arc<Booths> {

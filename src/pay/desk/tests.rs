@@ -9,8 +9,8 @@ use super::fixture::*;
 use super::*;
 use crate::domain::{Currency, EffectKind, Reason};
 use crate::pay::{
-    Acknowledgement, BoxFuture, Gateway, LogFields, NoticeRefusal, NoticeStatus, QueryAnswer,
-    QueryError, Refund, RefundAnswer, RefundError, VerifiedNotice,
+    Acknowledgement, Begin, BoxFuture, CodeError, Gateway, LogFields, NoticeRefusal, NoticeStatus,
+    QueryAnswer, QueryError, Refund, RefundAnswer, RefundError, VerifiedNotice,
 };
 use crate::testing::{TestShop, Till};
 
@@ -556,6 +556,10 @@ impl Gateway for Says {
 
     fn begin<'a>(&'a self, _: &'a Begin<'a>) -> BoxFuture<'a, Result<NextStep, BeginError>> {
         Box::pin(async { Err(BeginError::Amount) })
+    }
+
+    fn code<'a>(&'a self, _: &'a Begin<'a>) -> BoxFuture<'a, Result<PayCode, CodeError>> {
+        Box::pin(async { Err(CodeError::NotOffered) })
     }
 
     fn verify_notice(&self, _: &RawNotice<'_>) -> Result<VerifiedNotice, NoticeRefusal> {

@@ -16,8 +16,18 @@ pub struct EpayConfig {
     pub(super) kind: Option<String>,
     pub(super) key: Secret,
     pub(super) sources: Option<Sources>,
+    pub(super) code: CodeSource,
     weak: bool,
     query_above: Option<Amount>,
+}
+
+/// What buyers scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CodeSource {
+    /// The gateway's own code, asked for by `mapi.php`, which is told the buyer's address; the link where it gives none.
+    Api,
+    /// The shop's link that leads to `submit.php`: the gateway hears of a buyer only once he opens it.
+    Link,
 }
 
 /// Why a channel cannot be made of these settings.
@@ -28,7 +38,7 @@ pub enum ChannelConfigError {
     Missing(&'static str),
     /// No setting of this kind of channel.
     #[error(
-        "{0:?} is no setting of an epay channel: gateway, pid, type, weak, query_above, sources; secret: key"
+        "{0:?} is no setting of an epay channel: gateway, pid, type, code, weak, query_above, sources; secret: key"
     )]
     Unknown(String),
     /// Not `http(s)://host[:port][/path]`.
@@ -57,6 +67,9 @@ pub enum ChannelConfigError {
         KEY_BYTES_MAX
     )]
     KeyForm,
+    /// Neither `api` nor `link`.
+    #[error("code is api (the gateway's own QR code, the default) or link (the shop's)")]
+    Code,
     /// Neither `true` nor `false`.
     #[error("weak is true or false")]
     Weak,
@@ -69,8 +82,8 @@ pub enum ChannelConfigError {
 }
 
 impl EpayConfig {
-    /// Reads `gateway`, `pid`, `type`, `weak`, `query_above`, `sources` and the secret `key`. White space around the key,
-    /// as a file leaves it, is dropped.
+    /// Reads `gateway`, `pid`, `type`, `code`, `weak`, `query_above`, `sources` and the secret `key`. White space around the
+    /// key, as a file leaves it, is dropped.
     ///
     /// # Errors
     /// [`ChannelConfigError`].
@@ -91,6 +104,11 @@ impl EpayConfig {
             Some("true") => true,
             Some(_) => return Err(ChannelConfigError::Weak),
         };
+        let code = match text("code") {
+            None | Some("api") => CodeSource::Api,
+            Some("link") => CodeSource::Link,
+            Some(_) => return Err(ChannelConfigError::Code),
+        };
         let query_above = text("query_above")
             .map(|amount| parse_decimal(amount, super::CURRENCY.decimals()))
             .transpose()
@@ -101,6 +119,7 @@ impl EpayConfig {
             kind,
             key: key(secrets.get("key"))?,
             sources: text("sources").map(Sources::parse).transpose()?,
+            code,
             weak,
             query_above,
         })
@@ -207,7 +226,15 @@ fn token(name: &'static str, text: &str) -> Result<String, ChannelConfigError> {
     }
 }
 
-const SETTINGS: [&str; 6] = ["gateway", "pid", "type", "weak", "query_above", "sources"];
+const SETTINGS: [&str; 7] = [
+    "gateway",
+    "pid",
+    "type",
+    "code",
+    "weak",
+    "query_above",
+    "sources",
+];
 const GATEWAY_BYTES_MAX: usize = 512;
 const KEY_BYTES_MIN: usize = 8;
 const KEY_BYTES_MAX: usize = 512;
@@ -358,6 +385,7 @@ mod tests {
             ChannelConfigError::Form("pid")
         );
         assert_eq!(with("weak", "yes").unwrap_err(), ChannelConfigError::Weak);
+        assert_eq!(with("code", "qr").unwrap_err(), ChannelConfigError::Code);
         assert_eq!(
             with("query_above", "1e2").unwrap_err(),
             ChannelConfigError::QueryAbove

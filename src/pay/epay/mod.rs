@@ -3,7 +3,9 @@
 //! Its signature is MD5 over a key that the gateway's staff know too: an accepted exception to our own choice of
 //! primitives. For gateways of unknown owners, `weak = true` makes the shop ask before it delivers.
 
+mod code;
 mod config;
+mod json;
 mod notice;
 mod query;
 mod sign;
@@ -17,9 +19,9 @@ use crate::domain::money::{Amount, Currency};
 use crate::domain::names::OrderId;
 use crate::pay::notice::{Parameters, printable};
 use crate::pay::{
-    Acknowledgement, Begin, BeginError, BoxFuture, Gateway, LogFields, NextStep, NoticeRefusal,
-    Outbound, QueryAnswer, QueryError, RawNotice, Refund, RefundAnswer, RefundError,
-    VerifiedNotice,
+    Acknowledgement, Begin, BeginError, BoxFuture, CodeError, Gateway, LogFields, NextStep,
+    NoticeRefusal, Outbound, PayCode, QueryAnswer, QueryError, RawNotice, Refund, RefundAnswer,
+    RefundError, VerifiedNotice,
 };
 
 /// One epay V1 channel.
@@ -47,6 +49,10 @@ impl Gateway for Epay {
 
     fn begin<'a>(&'a self, begin: &'a Begin<'a>) -> BoxFuture<'a, Result<NextStep, BeginError>> {
         Box::pin(async move { submit::page_address(&self.config, begin).map(NextStep::Redirect) })
+    }
+
+    fn code<'a>(&'a self, begin: &'a Begin<'a>) -> BoxFuture<'a, Result<PayCode, CodeError>> {
+        Box::pin(code::ask(&self.config, self.outbound.as_ref(), begin))
     }
 
     fn verify_notice(&self, notice: &RawNotice<'_>) -> Result<VerifiedNotice, NoticeRefusal> {

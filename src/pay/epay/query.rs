@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use form_urlencoded::Serializer;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::CURRENCY;
 use super::config::EpayConfig;
+use super::json::{self, Field, text};
 use crate::domain::money::Money;
 use crate::domain::names::OrderId;
 use crate::limits;
@@ -55,22 +55,14 @@ fn read(body: &[u8], pid: &str, order: &str) -> Result<QueryAnswer, QueryError> 
     if body.len() > limits::NOTICE_BYTES_MAX {
         return Err(OutboundFailure::TooLarge.into());
     }
-    let body = body
-        .strip_prefix(b"\xEF\xBB\xBF")
-        .unwrap_or(body)
-        .trim_ascii();
-    // Some gateways encode their JSON once more, as a JSON string.
-    let inner: Option<String> = serde_json::from_slice(body).ok();
-    let body = inner.as_deref().map_or(body, str::as_bytes);
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| QueryError::Unreadable)?;
+    let answer: Answer = json::document(body).ok_or(QueryError::Unreadable)?;
     let code = text(&answer.code).ok_or(QueryError::Unreadable)?;
     if code != "1" {
         let message = text(&answer.msg).unwrap_or_else(|| format!("code {code}"));
         return Err(QueryError::Refused(printable(message.as_bytes())));
     }
     // Older gateways leave some of these out; what they say must be right.
-    let differs =
-        |said: &Option<Box<RawValue>>, ours: &str| text(said).is_some_and(|said| said != ours);
+    let differs = |said: &Field, ours: &str| text(said).is_some_and(|said| said != ours);
     if differs(&answer.out_trade_no, order) || differs(&answer.pid, pid) {
         return Err(QueryError::Other);
     }
@@ -91,25 +83,15 @@ fn payment(answer: &Answer) -> Result<PaidAnswer, QueryError> {
     Ok(PaidAnswer { transaction, money })
 }
 
-/// Every field is a string with some gateways and a number with others; numbers stay the text they were sent as.
 #[derive(Deserialize)]
 struct Answer {
-    code: Option<Box<RawValue>>,
-    msg: Option<Box<RawValue>>,
-    pid: Option<Box<RawValue>>,
-    trade_no: Option<Box<RawValue>>,
-    out_trade_no: Option<Box<RawValue>>,
-    money: Option<Box<RawValue>>,
-    status: Option<Box<RawValue>>,
-}
-
-fn text(value: &Option<Box<RawValue>>) -> Option<String> {
-    let raw = value.as_ref()?.get();
-    match raw.as_bytes().first()? {
-        b'"' => serde_json::from_str(raw).ok(),
-        b'0'..=b'9' | b'-' => Some(raw.to_owned()),
-        _ => None,
-    }
+    code: Field,
+    msg: Field,
+    pid: Field,
+    trade_no: Field,
+    out_trade_no: Field,
+    money: Field,
+    status: Field,
 }
 
 #[cfg(test)]

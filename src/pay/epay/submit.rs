@@ -8,31 +8,7 @@ use crate::pay::{Begin, BeginError};
 
 /// The signed address to which the buyer's browser goes.
 pub(super) fn page_address(config: &EpayConfig, begin: &Begin<'_>) -> Result<String, BeginError> {
-    if begin.money.currency != CURRENCY {
-        return Err(BeginError::Currency {
-            expected: CURRENCY,
-            found: begin.money.currency,
-        });
-    }
-    if begin.money.amount <= 0 {
-        return Err(BeginError::Amount);
-    }
-    let (order, money) = (begin.order.to_string(), begin.money.decimal());
-    let name = name(begin.title, &order);
-    let mut parameters = vec![
-        ("pid", config.pid.as_str()),
-        ("out_trade_no", &order),
-        ("notify_url", begin.notify_url),
-        ("return_url", begin.return_url),
-        ("name", &name),
-        ("money", &money),
-    ];
-    parameters.extend(config.kind.as_deref().map(|kind| ("type", kind)));
-    let bytes = parameters
-        .iter()
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let signature = sign::sign(bytes, &config.key);
-    parameters.extend([("sign", signature.as_str()), ("sign_type", "MD5")]);
+    let parameters = signed(config, parameters(config, begin)?);
     let page = format!("{}/submit.php?", config.gateway);
     let start = page.len();
     let address = Serializer::for_suffix(page, start)
@@ -44,6 +20,46 @@ pub(super) fn page_address(config: &EpayConfig, begin: &Begin<'_>) -> Result<Str
         });
     }
     Ok(address)
+}
+
+/// What both ways of making a payment at the gateway send, not yet signed.
+pub(super) fn parameters(
+    config: &EpayConfig,
+    begin: &Begin<'_>,
+) -> Result<Vec<(&'static str, String)>, BeginError> {
+    if begin.money.currency != CURRENCY {
+        return Err(BeginError::Currency {
+            expected: CURRENCY,
+            found: begin.money.currency,
+        });
+    }
+    if begin.money.amount <= 0 {
+        return Err(BeginError::Amount);
+    }
+    let order = begin.order.to_string();
+    let mut parameters = vec![
+        ("pid", config.pid.clone()),
+        ("name", name(begin.title, &order)),
+        ("out_trade_no", order),
+        ("notify_url", begin.notify_url.to_owned()),
+        ("return_url", begin.return_url.to_owned()),
+        ("money", begin.money.decimal()),
+    ];
+    parameters.extend(config.kind.clone().map(|kind| ("type", kind)));
+    Ok(parameters)
+}
+
+/// The same with the channel's signature over all of them.
+pub(super) fn signed(
+    config: &EpayConfig,
+    mut parameters: Vec<(&'static str, String)>,
+) -> Vec<(&'static str, String)> {
+    let bytes = parameters
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let signature = sign::sign(bytes, &config.key);
+    parameters.extend([("sign", signature), ("sign_type", "MD5".to_owned())]);
+    parameters
 }
 
 /// Gateways cut names at 127 bytes, some before they check the signature: ours is cut first, between characters. A blank one

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::domain::{
-    AddressPrefix, Effect, EffectKind, Holder, HostPrefix, Notice, Order, OrderId, OrderState,
-    Payment, PaymentOutcome, Pool, Product, ProductKind, Reason, SlotRef, Span, Verdict,
+    AddressPrefix, Category, Effect, EffectKind, Holder, HostPrefix, Notice, Order, OrderId,
+    OrderState, Payment, PaymentOutcome, Picture, Pool, Product, ProductKind, Question, Reason,
+    SlotRef, Span, Verdict, Via,
 };
 use crate::store::Head;
 use crate::store::codec::{Record, decode, encode};
@@ -84,9 +85,10 @@ fn records_of_orders_lie_on_disk_as_they_were_released() {
     let transactions = vec![([4; 16], "main".into(), "2016080622555342651".into())];
     let password = Some(([8; 16], [9; 32]));
     check(
-        "order_private/1",
+        "order_private/2",
         &OrderPrivate {
             contact: "li@example.com".into(),
+            second: Some("13800138000".into()),
             password,
             language: "zh-CN".into(),
             transactions,
@@ -109,6 +111,76 @@ fn records_of_orders_lie_on_disk_as_they_were_released() {
     );
 }
 
+/// The bytes of a record of an earlier version.
+fn earlier(name: &str) -> Vec<u8> {
+    let found = VECTORS
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    hex::decode(found.unwrap()).unwrap()
+}
+
+#[test]
+fn records_of_earlier_versions_are_read_as_what_they_said() {
+    let product = Product::try_from(decode::<ProductV2>(&earlier("product/1")).unwrap()).unwrap();
+    assert_eq!(product.title, "Steam 充值卡 20");
+    assert_eq!((product.questions, product.picture), (vec![], None));
+    let effect = Effect::try_from(decode::<EffectV2>(&earlier("effect/1")).unwrap()).unwrap();
+    assert_eq!((effect.via, effect.order), (Via::Webhook, Some(OrderId(7))));
+    let private = decode::<OrderPrivate>(&earlier("order_private/1")).unwrap();
+    assert_eq!(private.contact, "li@example.com");
+    assert_eq!(private.second, None);
+    for name in ["product/1", "effect/1", "order_private/1"] {
+        let bytes = earlier(name);
+        assert!(decode::<ProductV2>(&[&bytes[..], &[0]].concat()).is_err());
+        assert!(decode::<EffectV2>(&[&bytes[..], &[0]].concat()).is_err());
+        assert!(decode::<OrderPrivate>(&[&bytes[..], &[0]].concat()).is_err());
+    }
+}
+
+#[test]
+fn records_of_messages_and_the_window_lie_on_disk_as_they_were_released() {
+    check(
+        "category/1",
+        &CategoryV1::from(&Category {
+            slug: slug("games").unwrap(),
+            title: "游戏".into(),
+            title_en: Some("Games".into()),
+            position: 1,
+        }),
+    );
+    check(
+        "wish/1",
+        &Wish {
+            contact: "li@example.com".into(),
+            language: "zh-CN".into(),
+            made_at_ms: 1_795_233_600_000,
+        },
+    );
+    check(
+        "letter/1",
+        &LetterContent {
+            contact: "li@example.com".into(),
+            language: "zh-CN".into(),
+            product: Some("steam-20".into()),
+        },
+    );
+    check(
+        "told/1",
+        &ToldV1::from(Told {
+            kind: EffectKind::OrderReminder,
+            via: Via::BuyerMail,
+            at_ms: 1_795_233_600_000,
+        }),
+    );
+    check(
+        "template/1",
+        &Template {
+            subject: "发货".into(),
+            body: "{卡密}".into(),
+        },
+    );
+}
+
 #[test]
 fn records_of_goods_lie_on_disk_as_they_were_released() {
     let product = Product {
@@ -118,10 +190,24 @@ fn records_of_goods_lie_on_disk_as_they_were_released() {
         title_en: Some("Steam card 20".into()),
         price: money(1_990, "CNY").unwrap(),
         text: "# 说明".into(),
+        instructions: "1. 打开".into(),
+        scope: Some("中国大陆".into()),
+        questions: vec![Question {
+            question: "能退吗？".into(),
+            answer: "未使用可退。".into(),
+        }],
+        support: Some("help@example.com".into()),
+        category: Some(slug("games").unwrap()),
+        position: -3,
+        picture: Some(Picture {
+            id: [23; 16],
+            width: 960,
+            height: 540,
+        }),
         visible: true,
         created_at_ms: 1_795_233_600_000,
     };
-    check("product/1", &ProductV1::from(&product));
+    check("product/2", &ProductV2::from(&product));
     let spans = vec![Span {
         batch: 0,
         next: 4,
@@ -195,13 +281,15 @@ fn records_of_the_ledger_and_the_outbox_lie_on_disk_as_they_were_released() {
     let effect = Effect {
         id: 5,
         kind: EffectKind::RefundDue,
-        order: OrderId(7),
+        via: Via::MerchantMail,
+        order: Some(OrderId(7)),
+        content: vec![22; 4],
         promised_at_ms: 1_795_233_600_000,
         attempts: 2,
         due_at_ms: Some(1_795_233_700_000),
         last_error: Some("503".into()),
     };
-    check("effect/1", &EffectV1::from(&effect));
+    check("effect/2", &EffectV2::from(&effect));
     let notice = Notice {
         channel: channel("main").unwrap(),
         order: Some(OrderId(7)),

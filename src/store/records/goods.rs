@@ -3,8 +3,10 @@
 use bincode::{Decode, Encode};
 
 use super::{money, slug};
-use crate::domain::{OrderId, Pool, Product, ProductKind, SlotRef, Span};
-use crate::store::codec::{CodecError, Record};
+use crate::domain::{
+    Category, OrderId, Picture, Pool, Product, ProductKind, Question, SlotRef, Span,
+};
+use crate::store::codec::{CodecError, Record, decode};
 
 #[derive(Encode, Decode)]
 pub struct ProductV1 {
@@ -17,6 +19,45 @@ pub struct ProductV1 {
     text: String,
     visible: bool,
     created_at_ms: i64,
+}
+
+#[derive(Encode, Decode)]
+pub struct ProductV2 {
+    slug: String,
+    kind: u8,
+    title: String,
+    title_en: Option<String>,
+    amount: i64,
+    currency: String,
+    text: String,
+    visible: bool,
+    created_at_ms: i64,
+    instructions: String,
+    scope: Option<String>,
+    questions: Vec<(String, String)>,
+    support: Option<String>,
+    category: Option<String>,
+    position: i32,
+    picture: Option<([u8; 16], u32, u32)>,
+}
+
+#[derive(Encode, Decode)]
+pub struct CategoryV1 {
+    slug: String,
+    title: String,
+    title_en: Option<String>,
+    position: i32,
+}
+
+/// A visitor's wish to be told when a product is back, sealed before it is stored.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Wish {
+    /// The mail address as typed, trimmed.
+    pub contact: String,
+    /// Language of the visitor's pages.
+    pub language: String,
+    /// Unix milliseconds.
+    pub made_at_ms: i64,
 }
 
 #[derive(Encode, Decode)]
@@ -106,7 +147,7 @@ macro_rules! first_version {
     )*};
 }
 first_version!(
-    ProductV1, PoolV1, Batch, Staging, SlotRow, Held, Channel, EntryRow
+    ProductV1, CategoryV1, Wish, PoolV1, Batch, Staging, SlotRow, Held, Channel, EntryRow
 );
 
 impl Held {
@@ -119,7 +160,41 @@ impl Held {
     }
 }
 
-impl From<&Product> for ProductV1 {
+impl Record for ProductV2 {
+    const VERSION: u8 = 2;
+
+    fn of_version(version: u8, bytes: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => decode::<ProductV1>(bytes).map(Self::from),
+            _ => Err(CodecError::Version(version)),
+        }
+    }
+}
+
+impl From<ProductV1> for ProductV2 {
+    fn from(old: ProductV1) -> Self {
+        Self {
+            slug: old.slug,
+            kind: old.kind,
+            title: old.title,
+            title_en: old.title_en,
+            amount: old.amount,
+            currency: old.currency,
+            text: old.text,
+            visible: old.visible,
+            created_at_ms: old.created_at_ms,
+            instructions: String::new(),
+            scope: None,
+            questions: Vec::new(),
+            support: None,
+            category: None,
+            position: 0,
+            picture: None,
+        }
+    }
+}
+
+impl From<&Product> for ProductV2 {
     fn from(product: &Product) -> Self {
         Self {
             slug: product.slug.to_string(),
@@ -133,14 +208,27 @@ impl From<&Product> for ProductV1 {
             text: product.text.clone(),
             visible: product.visible,
             created_at_ms: product.created_at_ms,
+            instructions: product.instructions.clone(),
+            scope: product.scope.clone(),
+            questions: product
+                .questions
+                .iter()
+                .map(|each| (each.question.clone(), each.answer.clone()))
+                .collect(),
+            support: product.support.clone(),
+            category: product.category.as_ref().map(ToString::to_string),
+            position: product.position,
+            picture: product
+                .picture
+                .map(|picture| (picture.id, picture.width, picture.height)),
         }
     }
 }
 
-impl TryFrom<ProductV1> for Product {
+impl TryFrom<ProductV2> for Product {
     type Error = CodecError;
 
-    fn try_from(stored: ProductV1) -> Result<Self, CodecError> {
+    fn try_from(stored: ProductV2) -> Result<Self, CodecError> {
         let kind = match stored.kind {
             0 => ProductKind::Pool,
             _ => return Err(CodecError::Damaged),
@@ -154,6 +242,43 @@ impl TryFrom<ProductV1> for Product {
             text: stored.text,
             visible: stored.visible,
             created_at_ms: stored.created_at_ms,
+            instructions: stored.instructions,
+            scope: stored.scope,
+            questions: stored
+                .questions
+                .into_iter()
+                .map(|(question, answer)| Question { question, answer })
+                .collect(),
+            support: stored.support,
+            category: stored.category.as_deref().map(slug).transpose()?,
+            position: stored.position,
+            picture: stored
+                .picture
+                .map(|(id, width, height)| Picture { id, width, height }),
+        })
+    }
+}
+
+impl From<&Category> for CategoryV1 {
+    fn from(category: &Category) -> Self {
+        Self {
+            slug: category.slug.to_string(),
+            title: category.title.clone(),
+            title_en: category.title_en.clone(),
+            position: category.position,
+        }
+    }
+}
+
+impl TryFrom<CategoryV1> for Category {
+    type Error = CodecError;
+
+    fn try_from(stored: CategoryV1) -> Result<Self, CodecError> {
+        Ok(Self {
+            slug: slug(&stored.slug)?,
+            title: stored.title,
+            title_en: stored.title_en,
+            position: stored.position,
         })
     }
 }

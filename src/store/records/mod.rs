@@ -4,13 +4,17 @@
 mod goods;
 mod order;
 mod outbox;
+mod texts;
 
-pub use goods::{Batch, Channel, EntryRow, Held, SlotRow, Staging};
+pub use goods::{Batch, Channel, EntryRow, Held, SlotRow, Staging, Wish};
 pub use order::{DeliveredKey, DeliveryContent, OrderPrivate};
 
-pub(super) use goods::{PoolV1, ProductV1};
+pub use outbox::{LetterContent, Told};
+pub use texts::Template;
+
+pub(super) use goods::{CategoryV1, PoolV1, ProductV2};
 pub(super) use order::OrderV1;
-pub(super) use outbox::{EffectV1, NoticeV1};
+pub(super) use outbox::{EffectV2, NoticeV1, ToldV1};
 
 use super::codec::CodecError;
 use crate::domain::{ChannelName, Currency, Money, Slug};

@@ -7,7 +7,7 @@ use super::{channel, money, slug};
 use crate::domain::{
     AddressPrefix, Holder, HostPrefix, Order, OrderId, OrderState, Payment, PaymentOutcome, Reason,
 };
-use crate::store::codec::{CodecError, Record};
+use crate::store::codec::{CodecError, Record, decode};
 
 #[derive(Encode, Decode)]
 pub struct OrderV1 {
@@ -59,12 +59,22 @@ enum OutcomeV1 {
 pub struct OrderPrivate {
     /// As typed, trimmed.
     pub contact: String,
+    /// A second contact, as typed.
+    pub second: Option<String>,
     /// Salt and hash of the query password.
     pub password: Option<([u8; 16], [u8; 32])>,
     /// Language of the buyer's pages.
     pub language: String,
     /// Fingerprint, channel and transaction id of each recorded payment.
     pub transactions: Vec<([u8; 16], String, String)>,
+}
+
+#[derive(Encode, Decode)]
+pub struct OrderPrivateV1 {
+    pub(super) contact: String,
+    pub(super) password: Option<([u8; 16], [u8; 32])>,
+    pub(super) language: String,
+    pub(super) transactions: Vec<([u8; 16], String, String)>,
 }
 
 /// What was handed out, and what opens the commitments of its `sale` entry.
@@ -96,8 +106,42 @@ pub struct DeliveredKey {
 impl Record for OrderV1 {
     const VERSION: u8 = 1;
 }
-impl Record for OrderPrivate {
+impl OrderPrivate {
+    /// Whether one of the contacts is a mail address.
+    pub fn reaches_by_mail(&self) -> bool {
+        self.mail().is_some()
+    }
+
+    /// The mail address among the contacts, the first before the second.
+    pub fn mail(&self) -> Option<&str> {
+        let mut contacts = [Some(self.contact.as_str()), self.second.as_deref()].into_iter();
+        contacts.find_map(|contact| contact.filter(|text| text.contains('@')))
+    }
+}
+
+impl Record for OrderPrivateV1 {
     const VERSION: u8 = 1;
+}
+impl Record for OrderPrivate {
+    const VERSION: u8 = 2;
+
+    fn of_version(version: u8, bytes: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => decode::<OrderPrivateV1>(bytes).map(Self::from),
+            _ => Err(CodecError::Version(version)),
+        }
+    }
+}
+impl From<OrderPrivateV1> for OrderPrivate {
+    fn from(old: OrderPrivateV1) -> Self {
+        Self {
+            contact: old.contact,
+            second: None,
+            password: old.password,
+            language: old.language,
+            transactions: old.transactions,
+        }
+    }
 }
 impl Record for DeliveryContent {
     const VERSION: u8 = 1;

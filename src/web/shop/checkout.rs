@@ -32,6 +32,7 @@ pub(in crate::web) async fn order(
     let typed = Typed {
         quantity: form.field("quantity")?.to_owned(),
         contact: form.field("contact")?.to_owned(),
+        second: form.field("second")?.to_owned(),
         channel: form.field("channel")?.to_owned(),
     };
     // Price, amount and currency are never read from a form.
@@ -81,6 +82,7 @@ fn parse(
             product: product.slug.clone(),
             quantity,
             contact,
+            second: None,
             password,
             channel,
             address: visit.address,

@@ -23,6 +23,10 @@ pub(in crate::web) async fn form(State(web): State<WebState>, visit: Visit) -> A
         frame: web.frame(visit.language),
         order: String::new(),
         failed: false,
+        by_mail: false,
+        sent: false,
+        contact: String::new(),
+        contact_error: None,
     };
     page(StatusCode::OK, NO_STORE, shown.render())
 }
@@ -49,6 +53,10 @@ pub(in crate::web) async fn find(State(web): State<WebState>, visit: Visit, form
                 frame: web.frame(visit.language),
                 order,
                 failed: true,
+                by_mail: false,
+                sent: false,
+                contact: String::new(),
+                contact_error: None,
             };
             page(StatusCode::UNPROCESSABLE_ENTITY, NO_STORE, shown.render())
         }

@@ -1,11 +1,15 @@
 //! The storefront's handlers, one file for each noun or verb.
 
+pub(super) mod category;
 pub(super) mod checkout;
 pub(super) mod events;
 pub(super) mod find;
 pub(super) mod order;
 pub(super) mod pay;
+pub(super) mod picture;
 pub(super) mod product;
+mod search;
+pub(super) mod terms;
 pub(super) mod window;
 
 /// Remembers the last order of a browser, so that the buyer who comes back from paying finds it: its value is the secret of the

@@ -120,6 +120,12 @@ fn show_page(web: &Shared, visit: &Visit, secret: &str) -> Answer {
         keys_until_ms: None,
         instructions,
         receipt: receipt.map(|(hash, seq)| ReceiptLine { hash, seq }),
+        pay_qr: false,
+        scope: None,
+        support: None,
+        questions: Vec::new(),
+        messages: Vec::new(),
+        tells_by_mail: false,
     };
     page(StatusCode::OK, NO_STORE, shown.render())
 }

@@ -1,13 +1,22 @@
-//! `GET /o/SECRET/pay`: the buyer is sent to the provider. No state changes by it.
+//! `GET /o/SECRET/pay` and `/o/SECRET/pay.svg`: the buyer is sent to the provider, by this device or by another one that scans.
+//! No state changes by either.
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::header;
 
 use super::order::{can_pay, order_of};
-use crate::web::{
-    answer::{Answer, see_other},
-    state::WebState,
-    view::Problem,
-    visit::{Segment, Visit},
+use crate::{
+    domain::Order,
+    web::{
+        answer::{Answer, NO_STORE, see_other},
+        state::{Shared, WebState},
+        view::Problem,
+        visit::{Segment, Visit},
+    },
+    words::qr,
 };
 
 pub(in crate::web) async fn begin(
@@ -15,12 +24,7 @@ pub(in crate::web) async fn begin(
     visit: Visit,
     Segment(secret): Segment,
 ) -> Answer {
-    let id = order_of(&web, &secret)?;
-    let order = web
-        .shop
-        .order(id)
-        .map_err(|fault| web.fault(fault))?
-        .ok_or(Problem::NotFound)?;
+    let order = order(&web, &secret)?;
     if !can_pay(&web, &order) {
         return see_other(&format!("/o/{secret}"));
     }
@@ -31,4 +35,41 @@ pub(in crate::web) async fn begin(
             Err(Problem::ProviderDown)
         }
     }
+}
+
+/// A drawing of the provider's own code; without one, of the absolute link to [`begin`]. Not found where nothing can be paid, so
+/// that no page keeps showing a code that asks for money again.
+pub(in crate::web) async fn code(
+    State(web): State<WebState>,
+    visit: Visit,
+    Segment(secret): Segment,
+) -> Answer {
+    let payable = || {
+        let order = order(&web, &secret)?;
+        Some(order)
+            .filter(|order| can_pay(&web, order))
+            .ok_or(Problem::NotFound)
+    };
+    let given = web.desk.code(&payable()?, visit.address).await;
+    // The provider may have taken seconds, and the payment may have come meanwhile.
+    payable()?;
+    let drawn = given.and_then(|code| qr::svg(code.as_str()));
+    let link = || format!("{}/o/{secret}/pay", web.settings.base_url);
+    let Some(drawn) = drawn.or_else(|| qr::svg(&link())) else {
+        // Only for a host of thousands of letters, which no name server knows.
+        tracing::error!("the link to pay is too long for a code");
+        return Err(Problem::Internal);
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "image/svg+xml"),
+        (header::CACHE_CONTROL, NO_STORE),
+    ];
+    let response: Response = (headers, drawn).into_response();
+    Ok(response)
+}
+
+fn order(web: &Shared, secret: &str) -> Result<Order, Problem> {
+    let id = order_of(web, secret)?;
+    let order = web.shop.order(id).map_err(|fault| web.fault(fault))?;
+    order.ok_or(Problem::NotFound)
 }

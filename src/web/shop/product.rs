@@ -5,13 +5,13 @@ use http::StatusCode;
 
 use super::window;
 use crate::{
-    actions::{Policy, StockView},
-    domain::{Product, Slug},
-    store::Rows,
+    actions::{Policy, StockView, stock_of},
+    domain::{Product, Question, Slug},
+    store::{Fault, Rows},
     web::{
         answer::{Answer, FRESH, page},
         state::{Shared, WebState},
-        view::{ChannelOption, FieldError, Language, Problem, ProductPage, Typed},
+        view::{self, ChannelOption, FieldError, Language, Problem, ProductPage, Typed, Wish},
         visit::{Segment, Visit},
     },
 };
@@ -25,20 +25,26 @@ pub(in crate::web) async fn show(
     visit: Visit,
     Segment(slug): Segment,
 ) -> Answer {
-    let product = product(&web, &slug)?;
-    let shown = form_page(&web, visit.language, &product, Typed::default(), Vec::new())?;
+    // The product and its stock in one state.
+    let snapshot = web.shop.store().read().map_err(|fault| web.fault(fault))?;
+    let product = visible(&web, &snapshot, &slug)?;
+    let stock = stock_of(&snapshot, &product.slug).map_err(|fault| web.fault(fault))?;
+    drop(snapshot);
+    let (typed, errors) = (Typed::default(), Vec::new());
+    let shown = page_of(&web, visit.language, &product, &stock, typed, errors)
+        .map_err(|fault| web.fault(fault))?;
     page(StatusCode::OK, FRESH, shown.render())
 }
 
 /// The product of that name, if buyers see it.
 pub(super) fn product(web: &Shared, slug: &str) -> Result<Product, Problem> {
+    let snapshot = web.shop.store().read().map_err(|fault| web.fault(fault))?;
+    visible(web, &snapshot, slug)
+}
+
+fn visible(web: &Shared, rows: &impl Rows, slug: &str) -> Result<Product, Problem> {
     let slug = Slug::parse(slug).map_err(|_| Problem::NotFound)?;
-    let found = web
-        .shop
-        .store()
-        .read()
-        .and_then(|snapshot| snapshot.product(&slug));
-    let found = found.map_err(|fault| web.fault(fault))?;
+    let found = rows.product(&slug).map_err(|fault| web.fault(fault))?;
     found
         .filter(|product| product.visible)
         .ok_or(Problem::NotFound)
@@ -52,14 +58,26 @@ pub(super) fn form_page(
     typed: Typed,
     errors: Vec<FieldError>,
 ) -> Result<ProductPage, Problem> {
+    let stock = web.shop.stock(&product.slug);
+    stock
+        .and_then(|stock| page_of(web, language, product, &stock, typed, errors))
+        .map_err(|fault| web.fault(fault))
+}
+
+fn page_of(
+    web: &Shared,
+    language: Language,
+    product: &Product,
+    stock: &StockView,
+    typed: Typed,
+    errors: Vec<FieldError>,
+) -> Result<ProductPage, Fault> {
     let (shop, policy) = (&web.shop, web.shop.policy());
-    let stock = shop
-        .stock(&product.slug)
-        .map_err(|fault| web.fault(fault))?;
+    let times = web.delivery_times.of(shop)?;
     let free_again = stock
         .free_again_ms
         .unwrap_or(shop.now_ms() + policy.order_ttl_ms);
-    let quantity_max = quantity_max(policy, &stock);
+    let quantity_max = quantity_max(policy, stock);
     // The shorter time is promised wherever the order of most would get it.
     let scarce = stock.available.saturating_sub(quantity_max) < SCARCE_BELOW;
     let hold_ms = if scarce {
@@ -75,16 +93,35 @@ pub(super) fn form_page(
         frame: web.frame(language),
         slug: product.slug.clone(),
         title: window::title(product, language).to_owned(),
+        picture: product.picture.map(window::shown_picture),
+        scope: product.scope.clone(),
         price: product.price,
         stock: window::stock(stock.available, stock.reserved, free_again),
-        delivery: window::delivery(product.kind),
+        restock_hint: None,
+        delivery: window::delivery(product.kind, times.get(&product.slug)),
         text: web.texts.safe_html(&product.text),
+        instructions: web.texts.safe_html(&product.instructions),
+        questions: questions(web, &product.questions),
+        support: product.support.clone(),
+        now_ms: shop.now_ms(),
         quantity_max,
         hold_minutes: u32::try_from(hold_ms / MINUTE_MS).unwrap_or(u32::MAX),
         channels: channels.collect(),
+        ticket: String::new(),
+        tells_by_mail: false,
         typed,
         errors,
+        wish: Wish::Unavailable,
     })
+}
+
+/// Questions as pages show them.
+pub(super) fn questions(web: &Shared, questions: &[Question]) -> Vec<view::Question> {
+    let shown = |each: &Question| view::Question {
+        question: each.question.clone(),
+        answer: web.texts.safe_html(&each.answer),
+    };
+    questions.iter().map(shown).collect()
 }
 
 /// Most that one order may take: within the limit, the stock, and the share that one network may hold unpaid.

@@ -1,44 +1,66 @@
-//! `GET /`: what is for sale.
+//! `GET /`: what is for sale, or what a search finds of it.
+
+use std::collections::HashSet;
 
 use axum::extract::State;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
+use super::search::Search;
 use crate::{
-    domain::{Product, ProductKind},
+    actions::{DeliveryTime, ordered_categories},
+    domain::{Category, Picture, Product, ProductKind, Slug},
     store::{Fault, Rows},
     web::{
         answer::{Answer, FRESH, page},
         state::{Shared, WebState},
-        view::{Delivery, Language, ProductLine, Stock, WindowPage},
-        visit::Visit,
+        view::{CategoryLink, Delivery, Language, Problem, ProductLine, Stock, WindowPage, picture},
+        visit::{Visit, query},
     },
 };
 
 /// From this number on, buyers are told how many are left.
 const LAST_FROM: u32 = 10;
 
-pub(in crate::web) async fn show(State(web): State<WebState>, visit: Visit) -> Answer {
-    let products = products(&web, visit.language).map_err(|fault| web.fault(fault))?;
+/// Which products are shown.
+pub(super) enum Wanted {
+    /// All.
+    Everything,
+    /// Those of a category.
+    Category(Slug),
+    /// Those that are found.
+    Found(Search),
+}
+
+pub(in crate::web) async fn show(State(web): State<WebState>, visit: Visit, uri: Uri) -> Answer {
+    let search = query(&uri, "q").and_then(|typed| Search::parse(&typed));
+    let wanted = search.map_or(Wanted::Everything, Wanted::Found);
+    answer(&web, visit.language, wanted)
+}
+
+/// The window with the products that are wanted, from one snapshot.
+pub(super) fn answer(web: &Shared, language: Language, wanted: Wanted) -> Answer {
+    let window = window(web, language, wanted).map_err(|fault| web.fault(fault))?;
     page(
         StatusCode::OK,
         FRESH,
-        WindowPage {
-            frame: web.frame(visit.language),
-            products,
-        }
-        .render(),
+        window.ok_or(Problem::NotFound)?.render(),
     )
 }
 
-/// All visible products, from one snapshot.
-fn products(web: &Shared, language: Language) -> Result<Vec<ProductLine>, Fault> {
+/// Nothing for a category in which buyers see no product.
+fn window(web: &Shared, language: Language, wanted: Wanted) -> Result<Option<WindowPage>, Fault> {
+    let times = web.delivery_times.of(&web.shop)?;
     let snapshot = web.shop.store().read()?;
+    let (products, categories) = visible(&snapshot)?;
+    let shown_category = match &wanted {
+        Wanted::Category(slug) => match categories.iter().find(|known| known.slug == *slug) {
+            None => return Ok(None),
+            found => found,
+        },
+        _ => None,
+    };
     // The window does not say when reserved goods are free again, and asking for each product would be slow: the latest time.
     let free_again_at_ms = web.shop.now_ms() + web.shop.policy().order_ttl_ms;
-    let visible = snapshot
-        .products()?
-        .into_iter()
-        .filter(|product| product.visible);
     let line = |product: Product| {
         let pool = snapshot.pool(&product.slug)?;
         let (available, reserved) = pool.map_or((0, 0), |pool| (pool.available, pool.reserved));
@@ -46,11 +68,56 @@ fn products(web: &Shared, language: Language) -> Result<Vec<ProductLine>, Fault>
             title: title(&product, language).to_owned(),
             price: product.price,
             stock: stock(available, reserved, free_again_at_ms),
-            delivery: delivery(product.kind),
+            delivery: delivery(product.kind, times.get(&product.slug)),
+            picture: product.picture.map(shown_picture),
+            scope: product.scope,
             slug: product.slug,
         })
     };
-    visible.map(line).collect()
+    let products = products
+        .into_iter()
+        .filter(|product| is_wanted(&wanted, product, &categories));
+    let link = |category: &Category| CategoryLink {
+        slug: category.slug.clone(),
+        title: category_title(category, language).to_owned(),
+        current: shown_category == Some(category),
+    };
+    Ok(Some(WindowPage {
+        frame: web.frame(language),
+        products: products.map(line).collect::<Result<_, Fault>>()?,
+        category: shown_category.map(|category| category_title(category, language).to_owned()),
+        categories: categories.iter().map(link).collect(),
+        query: match wanted {
+            Wanted::Found(search) => search.typed,
+            _ => String::new(),
+        },
+    }))
+}
+
+/// What buyers see, in the order of display: products, and the categories in which at least one of them stands.
+fn visible(rows: &impl Rows) -> Result<(Vec<Product>, Vec<Category>), Fault> {
+    let mut products = rows.products()?;
+    products.retain(|product| product.visible);
+    products.sort_by(|a, b| a.display_order().cmp(&b.display_order()));
+    let used: HashSet<&Slug> = products
+        .iter()
+        .filter_map(|product| product.category.as_ref())
+        .collect();
+    let mut categories = ordered_categories(rows)?;
+    categories.retain(|category| used.contains(&category.slug));
+    Ok((products, categories))
+}
+
+fn is_wanted(wanted: &Wanted, product: &Product, categories: &[Category]) -> bool {
+    let stands_in = |slug: &Slug| product.category.as_ref() == Some(slug);
+    match wanted {
+        Wanted::Everything => true,
+        Wanted::Category(slug) => stands_in(slug),
+        Wanted::Found(search) => {
+            let category = categories.iter().find(|known| stands_in(&known.slug));
+            search.finds(product, category)
+        }
+    }
 }
 
 /// What a buyer is told of a pool.
@@ -63,17 +130,36 @@ pub(super) fn stock(available: u32, reserved: u32, free_again_at_ms: i64) -> Sto
     }
 }
 
-/// How soon goods of a kind come.
-pub(super) fn delivery(kind: ProductKind) -> Delivery {
-    match kind {
-        ProductKind::Pool => Delivery::Instant,
+/// How soon goods of a kind come, as far as that was measured.
+pub(super) fn delivery(kind: ProductKind, measured: Option<&DeliveryTime>) -> Delivery {
+    match (kind, measured) {
+        (ProductKind::Pool, None) => Delivery::Instant,
+        (ProductKind::Pool, Some(time)) => Delivery::Measured {
+            typical_ms: time.typical_ms,
+            of: time.of,
+        },
     }
 }
 
 /// The title in a language: the English one for readers of English, where there is one.
 pub(super) fn title(product: &Product, language: Language) -> &str {
-    let english = (language == Language::english())
-        .then_some(product.title_en.as_deref())
-        .flatten();
-    english.unwrap_or(&product.title)
+    in_language(&product.title, product.title_en.as_deref(), language)
+}
+
+/// A picture as pages show it.
+pub(super) fn shown_picture(picture: Picture) -> picture::Picture {
+    picture::Picture {
+        id: hex::encode(picture.id),
+        width: picture.width.max(1),
+        height: picture.height.max(1),
+    }
+}
+
+fn category_title(category: &Category, language: Language) -> &str {
+    in_language(&category.title, category.title_en.as_deref(), language)
+}
+
+fn in_language<'a>(title: &'a str, title_en: Option<&'a str>, language: Language) -> &'a str {
+    let english = title_en.filter(|_| language == Language::english());
+    english.unwrap_or(title)
 }

@@ -3,6 +3,7 @@
 
 mod orders;
 mod pages;
+mod pay_code;
 mod refusals;
 mod shares;
 
@@ -25,7 +26,7 @@ use crate::{
     domain::{ChannelName, Order, OrderId, address::Cidr},
     limits,
     net::Peer,
-    pay::{Acknowledgement, BoxFuture, RawNotice},
+    pay::{Acknowledgement, BoxFuture, PayCode, RawNotice},
     testing::{TestShop, Till},
 };
 
@@ -35,6 +36,7 @@ struct FakeDesk {
     down: AtomicBool,
     notice_bytes: AtomicUsize,
     clients: Mutex<Vec<IpAddr>>,
+    code: Mutex<Option<PayCode>>,
 }
 
 impl PaymentDesk for FakeDesk {
@@ -53,6 +55,12 @@ impl PaymentDesk for FakeDesk {
                 Ok(url)
             }
         })
+    }
+
+    fn code<'a>(&'a self, _: &'a Order, client: IpAddr) -> BoxFuture<'a, Option<PayCode>> {
+        self.clients.lock().unwrap().push(client);
+        let code = self.code.lock().unwrap().clone();
+        Box::pin(async move { code })
     }
 
     fn notice<'a>(
@@ -244,6 +252,7 @@ fn settings() -> WebSettings {
         title: "测试店".into(),
         support: None,
         terms: None,
+        brand: super::brand::Brand::default(),
         zone: jiff::tz::TimeZone::UTC,
         mode: view::Mode::Live,
         language: view::Language::parse("zh-CN").unwrap(),

@@ -46,11 +46,13 @@ pub enum Problem {
     ReadOnly,
     /// 503: the payment provider could not be reached.
     ProviderDown,
+    /// 404: the mailed link to an inbox is over or wrong.
+    LinkOld,
 }
 
 impl Problem {
     /// All problems.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotFound,
         Self::ForeignOrigin,
         Self::Unencrypted,
@@ -62,12 +64,13 @@ impl Problem {
         Self::Busy,
         Self::ReadOnly,
         Self::ProviderDown,
+        Self::LinkOld,
     ];
 
     /// The HTTP status.
     pub fn status(self) -> u16 {
         match self {
-            Self::NotFound => 404,
+            Self::NotFound | Self::LinkOld => 404,
             Self::ForeignOrigin | Self::Unencrypted => 403,
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,
@@ -92,6 +95,7 @@ impl Problem {
             Self::Busy => "busy",
             Self::ReadOnly => "read_only",
             Self::ProviderDown => "provider_down",
+            Self::LinkOld => "link_old",
         }
     }
 
@@ -109,6 +113,7 @@ impl Problem {
             Self::Busy => id("problem-busy"),
             Self::ReadOnly => id("problem-read-only"),
             Self::ProviderDown => id("problem-provider-down"),
+            Self::LinkOld => id("problem-link-old"),
         })
     }
 
@@ -126,6 +131,7 @@ impl Problem {
             Self::Busy => id("problem-busy-next"),
             Self::ReadOnly => id("problem-read-only-next"),
             Self::ProviderDown => id("problem-provider-down-next"),
+            Self::LinkOld => id("problem-link-old-next"),
         })
     }
 }
@@ -143,6 +149,7 @@ impl ErrorPage {
             status: self.problem.status(),
             title: self.problem.title(t),
             next_step: self.problem.next_step(t),
+            ask: self.problem == Problem::LinkOld,
             request: self.request.as_deref(),
         };
         Ok(shown.render()?)
@@ -157,5 +164,6 @@ struct Shown<'a> {
     status: u16,
     title: String,
     next_step: String,
+    ask: bool,
     request: Option<&'a str>,
 }

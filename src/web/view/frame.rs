@@ -3,7 +3,9 @@
 use jiff::tz::TimeZone;
 
 use super::{
+    SafeHtml,
     format::plain,
+    help::encoded,
     language::{Language, id},
 };
 use crate::web::assets;
@@ -23,6 +25,14 @@ pub struct Frame {
     pub support: Option<String>,
     /// Where the terms are: a path here or an `https://` link.
     pub terms: Option<String>,
+    /// The merchant's notice, shown once above the window and each product.
+    pub notice: Option<SafeHtml>,
+    /// The path of the merchant's logo, shown at most 40 px high.
+    pub logo: Option<String>,
+    /// The path of a second stylesheet with the merchant's colour, made by [`super::theme::css`].
+    pub theme: Option<String>,
+    /// The number of the site's registration in China (ICP 备案号), as it is to be shown.
+    pub icp: Option<String>,
     /// The shop's time zone.
     pub zone: TimeZone,
 }
@@ -61,9 +71,14 @@ impl Frame {
             },
             support: self.support.as_deref().map(Contact::of),
             terms: self.terms.as_deref().and_then(page_link),
+            notice: self.notice.clone().filter(|notice| !notice.is_empty()),
+            logo: self.logo.clone(),
+            theme: self.theme.clone(),
+            icp: self.icp.as_deref().map(plain),
             zone: plain(self.zone.iana_name().unwrap_or("UTC")),
             css: assets::url("shop.css"),
-            script: assets::url("order.js"),
+            script: assets::url("shop.js"),
+            live: assets::url("order.js"),
             icon: assets::url("icon.svg"),
         }
     }
@@ -75,9 +90,14 @@ pub(super) struct Chrome {
     pub(super) banner: Option<String>,
     pub(super) support: Option<Contact>,
     pub(super) terms: Option<String>,
+    pub(super) notice: Option<SafeHtml>,
+    pub(super) logo: Option<String>,
+    pub(super) theme: Option<String>,
+    pub(super) icp: Option<String>,
     pub(super) zone: String,
     pub(super) css: &'static str,
     pub(super) script: &'static str,
+    pub(super) live: &'static str,
     pub(super) icon: &'static str,
 }
 
@@ -91,18 +111,20 @@ pub(super) struct Switch {
 pub(super) struct Contact {
     pub(super) shown: String,
     pub(super) link: Option<String>,
+    /// The mail address, where it is one.
+    pub(super) mail: Option<String>,
 }
 
 impl Contact {
-    fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         let shown = plain(text.trim());
         let is_mail = crate::domain::contact::Contact::parse(&shown).is_ok() && shown.contains('@');
-        let link = if is_mail {
-            Some(format!("mailto:{shown}"))
-        } else {
-            web_link(&shown)
+        let mail = is_mail.then(|| shown.clone());
+        let link = match &mail {
+            Some(address) => Some(format!("mailto:{}", encoded(address))),
+            None => web_link(&shown),
         };
-        Self { shown, link }
+        Self { shown, link, mail }
     }
 }
 
@@ -135,6 +157,10 @@ pub(super) mod tests {
             mode: Mode::Demo,
             support: Some(text.to_owned()),
             terms: Some(text.to_owned()),
+            notice: Some(super::super::safe_html(text)),
+            logo: Some("/logo/ab12.png".to_owned()),
+            theme: Some("/theme.css?v=1".to_owned()),
+            icp: Some(text.to_owned()),
             zone: TimeZone::get("Asia/Shanghai").unwrap(),
         }
     }

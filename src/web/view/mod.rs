@@ -8,27 +8,38 @@
 //! This module never reads the store, the clock or the request.
 
 pub mod error;
+pub mod field_error;
 pub mod find;
 pub mod frame;
+mod help;
+pub mod inbox;
 #[cfg(test)]
 mod lint;
 pub mod order;
 mod order_texts;
+pub mod picture;
 pub mod product;
 #[cfg(test)]
 mod samples;
+pub mod terms;
+pub mod theme;
 pub mod verify;
 pub mod window;
 
 pub use crate::words::{Language, SafeHtml, Texts, safe_html};
 use crate::words::{format, language, qr};
 pub use error::{ErrorPage, Problem};
+pub use field_error::{Field, FieldError};
 pub use find::FindPage;
 pub use frame::{Frame, Mode};
-pub use order::{OrderPage, Reason, ReceiptLine, State};
-pub use product::{ChannelOption, FieldError, ProductPage, Typed};
+pub use inbox::{InboxOrder, InboxPage};
+pub use order::{Message, MessageKind, OrderPage, Reason, ReceiptLine, State};
+pub use picture::Picture;
+pub use product::{ChannelOption, ProductPage, Question, Typed, Wish};
+pub use terms::TermsPage;
+pub use theme::Rgb;
 pub use verify::VerifyPage;
-pub use window::{Delivery, ProductLine, Stock, WindowPage};
+pub use window::{CategoryLink, Delivery, ProductLine, Stock, WindowPage};
 
 /// A template could not be rendered: a defect of this program, answered with 500.
 #[derive(Debug, thiserror::Error)]

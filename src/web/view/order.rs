@@ -3,11 +3,12 @@
 use askama::Template;
 
 use super::{
-    Frame, RenderError, SafeHtml,
+    Frame, Question, RenderError, SafeHtml,
     format::{self, Time, plain},
     frame::Chrome,
+    help::Help,
     language::Language,
-    order_texts::{Step, headline, next_step, remarks, steps},
+    order_texts::{Step, headline, message_text, next_step, remarks, steps},
     qr,
 };
 /// Where an order stands, and why: the domain's own words.
@@ -69,10 +70,44 @@ pub struct OrderPage {
     pub keys: Vec<Secret>,
     /// Until when the keys can be read here, Unix milliseconds.
     pub keys_until_ms: Option<i64>,
-    /// How the goods are used: the product's text, by [`super::safe_html`]; shown from the payment on.
+    /// How the goods are used, by [`super::safe_html`]; shown from the payment on.
     pub instructions: SafeHtml,
     /// The receipt, once there is one.
     pub receipt: Option<ReceiptLine>,
+    /// Whether `{link}/pay.svg` is a QR code that pays.
+    pub pay_qr: bool,
+    /// Where the goods can be used: region, platform.
+    pub scope: Option<String>,
+    /// How the merchant is reached about this product; without one as in [`Frame::support`].
+    pub support: Option<String>,
+    /// What buyers ask about this product.
+    pub questions: Vec<Question>,
+    /// What was sent to the buyer, oldest first.
+    pub messages: Vec<Message>,
+    /// Whether the shop mails this buyer: only then it promises messages.
+    pub tells_by_mail: bool,
+}
+
+/// A message that left the shop for the buyer.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// When it was handed to the mail server, Unix milliseconds.
+    pub at_ms: i64,
+    /// What it said.
+    pub text: MessageKind,
+}
+
+/// What a message to the buyer said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// The goods are there.
+    DeliveredMail,
+    /// The same once more, since the page was not opened.
+    ReminderMail,
+    /// The payment is there and the goods are waited for.
+    QueuedMail,
+    /// Money is returned.
+    RefundMail,
 }
 
 /// What is shown of a receipt.
@@ -152,6 +187,12 @@ impl OrderPage {
                 .map(time),
             instructions: &self.instructions,
             receipt: self.receipt.as_ref(),
+            pay_qr: waits && self.can_pay && self.pay_qr,
+            scope: self.scope.as_deref().map(plain),
+            help: self.help(),
+            questions: &self.questions,
+            messages: self.sent(),
+            tells_by_mail: self.tells_by_mail,
             // An order that is over is no more carried to another device.
             qr: (!ended && !self.is_lapsed())
                 .then(|| qr::svg(&link))
@@ -171,6 +212,27 @@ impl OrderPage {
     /// Whether its time is over, and it only was not looked at since.
     pub(super) fn is_lapsed(&self) -> bool {
         self.state == State::Pending && self.now_ms >= self.expires_at_ms
+    }
+
+    /// The way to support, with what support needs to know.
+    fn help(&self) -> Option<Help> {
+        let support = self.support.as_deref().or(self.frame.support.as_deref())?;
+        let number = self.number.to_string();
+        let what = format!(
+            "{number} · {} × {} · {}",
+            plain(&self.title),
+            self.quantity,
+            headline(self)
+        );
+        Some(Help::of(support, &number, &what, self.frame.language))
+    }
+
+    fn sent(&self) -> Vec<Sent> {
+        let sent = |message: &Message| Sent {
+            at: format::time(message.at_ms, &self.frame.zone),
+            text: message_text(message.text, self.frame.language),
+        };
+        self.messages.iter().map(sent).collect()
     }
 
     fn can_still_be_paid(&self) -> bool {
@@ -218,19 +280,30 @@ struct Shown<'a> {
     keys_until: Option<Time>,
     instructions: &'a SafeHtml,
     receipt: Option<&'a ReceiptLine>,
+    pay_qr: bool,
+    scope: Option<String>,
+    help: Option<Help>,
+    questions: &'a [Question],
+    messages: Vec<Sent>,
+    tells_by_mail: bool,
     qr: Option<String>,
     path: String,
     link: String,
 }
 
-/// The countdown: as text, and in milliseconds for the script that only counts it on.
-struct Left {
-    shown: String,
-    ms: i64,
+struct Sent {
+    at: Time,
+    text: String,
+}
+
+/// A countdown: as text, and in milliseconds for the script that only counts it on.
+pub(super) struct Left {
+    pub(super) shown: String,
+    pub(super) ms: i64,
 }
 
 impl Left {
-    fn of(waits: bool, until_ms: i64, now_ms: i64) -> Option<Self> {
+    pub(super) fn of(waits: bool, until_ms: i64, now_ms: i64) -> Option<Self> {
         let shown = format::remaining(until_ms, now_ms).filter(|_| waits)?;
         Some(Self {
             shown,

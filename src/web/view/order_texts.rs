@@ -1,8 +1,8 @@
 //! What an order's page says in each state: where it stands, what happens next, what is special.
 
 use super::{
-    language::id,
-    order::{OrderPage, Reason, State},
+    language::{Language, id},
+    order::{MessageKind, OrderPage, Reason, State},
 };
 
 /// One of the three steps.
@@ -14,9 +14,22 @@ pub(super) struct Step {
 
 /// Where the order stands, in a few words.
 pub(super) fn headline(page: &OrderPage) -> String {
-    let id = match (page.state, page.reason) {
-        _ if page.is_checked() => id("state-checking"),
-        _ if page.is_lapsed() => id("state-expired"),
+    let id = if page.is_checked() {
+        id("state-checking")
+    } else if page.is_lapsed() {
+        id("state-expired")
+    } else {
+        state_text(page.state, page.reason)
+    };
+    page.frame.language.text(id)
+}
+
+/// The id of the words for a state and its reason.
+pub(super) fn state_text(state: State, reason: Option<Reason>) -> &'static str {
+    match (state, reason) {
+        (State::Pending | State::Paid | State::Expired, Some(Reason::ProviderDisagrees)) => {
+            id("state-checking")
+        }
         (State::Pending, Some(Reason::Short)) => id("state-short"),
         (State::Pending, _) => id("state-pending"),
         (State::Paid, Some(Reason::NoStock)) => id("state-queue"),
@@ -27,8 +40,17 @@ pub(super) fn headline(page: &OrderPage) -> String {
         (State::Refunding, _) => id("state-refunding"),
         (State::Refunded, _) => id("state-refunded"),
         (State::Cancelled, _) => id("state-cancelled"),
-    };
-    page.frame.language.text(id)
+    }
+}
+
+/// What was told to the buyer.
+pub(super) fn message_text(kind: MessageKind, t: Language) -> String {
+    t.text(match kind {
+        MessageKind::DeliveredMail => id("message-delivered"),
+        MessageKind::ReminderMail => id("message-reminder"),
+        MessageKind::QueuedMail => id("message-queued"),
+        MessageKind::RefundMail => id("message-refund"),
+    })
 }
 
 /// What happens next and what the buyer can do.

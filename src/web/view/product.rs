@@ -1,24 +1,24 @@
 //! A product's page and its order form.
 
 use askama::Template;
-use jiff::tz::TimeZone;
 
 use super::{
-    Delivery, Frame, RenderError, SafeHtml, Stock,
+    Delivery, Field, FieldError, Frame, Picture, RenderError, SafeHtml, Stock,
     format::{self, Time, plain},
-    frame::Chrome,
-    language::{Language, id},
+    frame::{Chrome, Contact},
+    language::Language,
+    order::Left,
+    window::Tile,
 };
 use crate::{
     domain::{
-        contact::ContactError,
         money::Money,
         names::{ChannelName, Slug},
     },
     limits,
 };
 
-/// `GET /p/SLUG`, and the answer 422 to a refused `POST /p/SLUG`.
+/// `GET /p/SLUG`, and the answers 422 to a refused `POST /p/SLUG` or `POST /p/SLUG/wish`.
 pub struct ProductPage {
     /// What all pages share.
     pub frame: Frame,
@@ -26,24 +26,60 @@ pub struct ProductPage {
     pub slug: Slug,
     /// Its title in the visitor's language.
     pub title: String,
+    /// Its picture.
+    pub picture: Option<Picture>,
+    /// Where it can be used: region, platform.
+    pub scope: Option<String>,
     /// Price of one.
     pub price: Money,
     /// What can be bought now.
     pub stock: Stock,
+    /// When sold-out goods come back, in the merchant's words.
+    pub restock_hint: Option<String>,
     /// How soon it comes.
     pub delivery: Delivery,
     /// The merchant's text, by [`super::safe_html`].
     pub text: SafeHtml,
+    /// How the goods are used, by [`super::safe_html`].
+    pub instructions: SafeHtml,
+    /// What buyers ask, answered before they order.
+    pub questions: Vec<Question>,
+    /// How the merchant is reached about this product; without one as in [`Frame::support`].
+    pub support: Option<String>,
+    /// The moment of the answer, Unix milliseconds: what is left of reservations is counted from it.
+    pub now_ms: i64,
     /// Most that one order may take now, at least 1.
     pub quantity_max: u32,
     /// How long an unpaid order holds its goods, minutes.
     pub hold_minutes: u32,
     /// Where it can be paid, in the order of display.
     pub channels: Vec<ChannelOption>,
+    /// Sent back as the hidden field `ticket`: two posts with one ticket make one order.
+    pub ticket: String,
+    /// Whether the shop sends mails: only then it promises messages.
+    pub tells_by_mail: bool,
     /// What the buyer typed, where the form was refused; else the default.
     pub typed: Typed,
     /// Why the form was refused.
     pub errors: Vec<FieldError>,
+    /// Whether one can ask to be told when it is back; shown where nothing can be ordered.
+    pub wish: Wish,
+}
+
+/// A question that buyers ask, and its answer.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// One line.
+    pub question: String,
+    /// By [`super::safe_html`].
+    pub answer: SafeHtml,
+}
+
+impl Question {
+    /// The question as one harmless line.
+    pub(super) fn asked(&self) -> String {
+        plain(&self.question)
+    }
 }
 
 /// A channel to choose.
@@ -61,147 +97,26 @@ pub struct Typed {
     pub quantity: String,
     /// Field `contact`.
     pub contact: String,
+    /// Field `second`: another contact that is told too.
+    pub second: String,
     /// Field `channel`; none known chooses the first.
     pub channel: String,
 }
 
-/// A field of the form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// `quantity`
-    Quantity,
-    /// `contact`
-    Contact,
-    /// `password`
-    Password,
-    /// `channel`
-    Channel,
-    /// The form as a whole.
-    Form,
-}
-
-/// Why an order form was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldError {
-    /// No contact.
-    ContactEmpty,
-    /// Neither mail address nor phone number.
-    ContactForm,
-    /// Not a whole number from 1.
-    QuantityForm,
-    /// More than one order may take.
-    QuantityTooMany {
-        /// Most that it may.
-        max: u32,
+/// The wish to be told when a product is back: `POST /p/SLUG/wish` with the field `contact`.
+#[derive(Clone)]
+pub enum Wish {
+    /// The shop cannot tell anybody.
+    Unavailable,
+    /// The form.
+    Offered {
+        /// Field `contact` as it was typed.
+        contact: String,
+        /// Why it was refused.
+        error: Option<FieldError>,
     },
-    /// Less is there.
-    NotEnoughStock {
-        /// What is there.
-        left: u32,
-    },
-    /// Nothing is there.
-    SoldOut,
-    /// Not a channel of this shop, or one that is closed, or none.
-    ChannelUnknown,
-    /// Longer than [`limits::PASSWORD_BYTES_MAX`].
-    PasswordTooLong,
-    /// This contact has as many unpaid orders as it may.
-    TooManyOfContact {
-        /// Most that it may have.
-        max: u32,
-    },
-    /// So has this address.
-    TooManyOfAddress {
-        /// Most that it may have.
-        max: u32,
-    },
-    /// Unpaid orders hold all that is left.
-    AllHeld {
-        /// When the first such order ends, Unix milliseconds.
-        free_again_at_ms: Option<i64>,
-    },
-    /// This network may hold fewer unpaid than were asked for.
-    NetworkShare {
-        /// How many more it may.
-        allowed: u32,
-    },
-    /// This network holds its share of the stock unpaid.
-    NetworkFull,
-    /// The shop cannot take the order right now.
-    Busy,
-}
-
-impl FieldError {
-    /// Where the error is shown.
-    pub fn field(&self) -> Field {
-        match self {
-            Self::ContactEmpty | Self::ContactForm => Field::Contact,
-            Self::QuantityForm
-            | Self::QuantityTooMany { .. }
-            | Self::NotEnoughStock { .. }
-            | Self::NetworkShare { .. } => Field::Quantity,
-            Self::ChannelUnknown => Field::Channel,
-            Self::PasswordTooLong => Field::Password,
-            Self::TooManyOfContact { .. }
-            | Self::TooManyOfAddress { .. }
-            | Self::AllHeld { .. }
-            | Self::NetworkFull
-            | Self::SoldOut
-            | Self::Busy => Field::Form,
-        }
-    }
-
-    /// What it says, with what to do.
-    pub fn text(&self, t: Language, zone: &TimeZone) -> String {
-        match *self {
-            Self::ContactEmpty => t.text(id("error-contact-empty")),
-            Self::ContactForm => t.text(id("error-contact-form")),
-            Self::QuantityForm => t.text(id("error-quantity-form")),
-            Self::QuantityTooMany { max } => t
-                .with(id("error-quantity-too-many"))
-                .num("max", max)
-                .to_string(),
-            Self::NotEnoughStock { left } => {
-                t.with(id("error-stock-left")).num("left", left).to_string()
-            }
-            Self::SoldOut => t.text(id("error-sold-out")),
-            Self::ChannelUnknown => t.text(id("error-channel")),
-            Self::PasswordTooLong => t
-                .with(id("error-password-long"))
-                .num("max", limits::PASSWORD_BYTES_MAX as i64)
-                .to_string(),
-            Self::TooManyOfContact { max } => {
-                t.with(id("error-open-contact")).num("max", max).to_string()
-            }
-            Self::TooManyOfAddress { max } => {
-                t.with(id("error-open-address")).num("max", max).to_string()
-            }
-            Self::NetworkShare { allowed } => t
-                .with(id("error-network-share"))
-                .num("max", allowed)
-                .to_string(),
-            Self::NetworkFull => t.text(id("error-network-full")),
-            Self::AllHeld {
-                free_again_at_ms: Some(at_ms),
-            } => t
-                .with(id("error-held-until"))
-                .str("time", format::time(at_ms, zone).shown)
-                .to_string(),
-            Self::AllHeld {
-                free_again_at_ms: None,
-            } => t.text(id("error-held")),
-            Self::Busy => t.text(id("error-busy")),
-        }
-    }
-}
-
-impl From<ContactError> for FieldError {
-    fn from(error: ContactError) -> Self {
-        match error {
-            ContactError::Empty => Self::ContactEmpty,
-            ContactError::Form => Self::ContactForm,
-        }
-    }
+    /// It was taken; the same words for one that was there already.
+    Taken,
 }
 
 impl ProductPage {
@@ -211,25 +126,30 @@ impl ProductPage {
     /// [`RenderError`] for a defect of this program.
     pub fn render(&self) -> Result<String, RenderError> {
         let t = self.frame.language;
-        let free_again = match self.stock {
-            Stock::Reserved { free_again_at_ms } => {
-                Some(format::time(free_again_at_ms, &self.frame.zone))
-            }
-            _ => None,
-        };
+        let support = self.support.as_deref().or(self.frame.support.as_deref());
         let shown = Shown {
             t,
             c: self.frame.chrome(),
             canonical: self.frame.link(&format!("/p/{}", self.slug)),
             slug: self.slug.to_string(),
             title: plain(&self.title),
+            picture: self.picture.as_ref(),
+            tile: Tile::of(&self.slug, &self.title),
+            scope: self.scope.as_deref().map(plain),
             price: format::money(self.price, t),
             stock: self.stock.text(t),
             stock_class: self.stock.class(),
-            free_again,
+            free_again: self.free_again(),
+            restock_hint: self.restock_hint.as_deref().map(plain),
             delivery: self.delivery.text(t),
+            delivery_class: self.delivery.class(),
             text: &self.text,
+            instructions: &self.instructions,
+            questions: &self.questions,
+            support: support.map(Contact::of),
             open: self.stock.is_open() || !self.errors.is_empty(),
+            ticket: &self.ticket,
+            tells_by_mail: self.tells_by_mail,
             quantity: if self.typed.quantity.is_empty() {
                 "1".to_owned()
             } else {
@@ -237,13 +157,25 @@ impl ProductPage {
             },
             quantity_max: self.quantity_max.max(1),
             hold_minutes: self.hold_minutes,
-            contact: &self.typed.contact,
+            typed: &self.typed,
             contact_max: limits::CONTACT_BYTES_MAX,
             password_max: limits::PASSWORD_BYTES_MAX,
             channels: self.choices(),
             errors: Errors::of(self, t),
+            wish: WishForm::of(self, t),
+            wish_taken: matches!(self.wish, Wish::Taken),
         };
         Ok(shown.render()?)
+    }
+
+    fn free_again(&self) -> Option<FreeAgain> {
+        match self.stock {
+            Stock::Reserved { free_again_at_ms } => Some(FreeAgain {
+                at: format::time(free_again_at_ms, &self.frame.zone),
+                left: Left::of(true, free_again_at_ms, self.now_ms),
+            }),
+            _ => None,
+        }
     }
 
     fn choices(&self) -> Vec<Choice> {
@@ -275,21 +207,56 @@ struct Shown<'a> {
     canonical: String,
     slug: String,
     title: String,
+    picture: Option<&'a Picture>,
+    tile: Tile,
+    scope: Option<String>,
     price: String,
     stock: String,
     stock_class: &'static str,
-    free_again: Option<Time>,
+    free_again: Option<FreeAgain>,
+    restock_hint: Option<String>,
     delivery: String,
+    delivery_class: &'static str,
     text: &'a SafeHtml,
+    instructions: &'a SafeHtml,
+    questions: &'a [Question],
+    support: Option<Contact>,
     open: bool,
+    ticket: &'a str,
+    tells_by_mail: bool,
     quantity: String,
     quantity_max: u32,
     hold_minutes: u32,
-    contact: &'a str,
+    typed: &'a Typed,
     contact_max: usize,
     password_max: usize,
     channels: Vec<Choice>,
     errors: Errors,
+    wish: Option<WishForm<'a>>,
+    wish_taken: bool,
+}
+
+/// When reserved goods are free again: by the clock, and counted down.
+struct FreeAgain {
+    at: Time,
+    left: Option<Left>,
+}
+
+struct WishForm<'a> {
+    contact: &'a str,
+    error: Option<String>,
+}
+
+impl<'a> WishForm<'a> {
+    fn of(page: &'a ProductPage, t: Language) -> Option<Self> {
+        match &page.wish {
+            Wish::Offered { contact, error } => Some(Self {
+                contact,
+                error: error.map(|error| error.text(t, &page.frame.zone)),
+            }),
+            Wish::Unavailable | Wish::Taken => None,
+        }
+    }
 }
 
 struct Choice {
@@ -303,6 +270,7 @@ struct Errors {
     all: Vec<(&'static str, String)>,
     quantity: Option<String>,
     contact: Option<String>,
+    second: Option<String>,
     password: Option<String>,
     channel: Option<String>,
 }
@@ -321,6 +289,7 @@ impl Errors {
             all: all.collect(),
             quantity: at(Field::Quantity),
             contact: at(Field::Contact),
+            second: at(Field::Second),
             password: at(Field::Password),
             channel: at(Field::Channel),
         }
@@ -332,6 +301,7 @@ fn anchor(field: Field) -> &'static str {
     match field {
         Field::Quantity => "quantity",
         Field::Contact => "contact",
+        Field::Second => "second",
         Field::Password => "password",
         Field::Channel => "channels",
         Field::Form => "order-form",
