@@ -273,7 +273,10 @@ fn check(product: &Product, currency: Currency) -> Result<(), ProductError> {
         ProductError::Support,
     )?;
     let positions = -limits::POSITION_MAX..=limits::POSITION_MAX;
-    refuse_unless(positions.contains(&product.position), ProductError::Position)
+    refuse_unless(
+        positions.contains(&product.position),
+        ProductError::Position,
+    )
 }
 
 fn refusal(error: WriteError<ProductError>) -> ProductError {

@@ -129,7 +129,11 @@ impl Shop {
                 .filter(|product| product.category.as_ref() == Some(&slug));
             let inside: Vec<&str> = inside.map(|product| product.slug.as_str()).collect();
             if !inside.is_empty() {
-                let more = if inside.len() > NAMED_MAX { ", …" } else { "" };
+                let more = if inside.len() > NAMED_MAX {
+                    ", …"
+                } else {
+                    ""
+                };
                 let named = inside[..inside.len().min(NAMED_MAX)].join(", ") + more;
                 return Err(WriteError::Refused(CategoryError::InUse {
                     slug: slug.clone(),

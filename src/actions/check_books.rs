@@ -52,6 +52,8 @@ impl Shop {
         let sales = books.check_ledger(&snapshot)?;
         books.check_orders(&snapshot, &sales)?;
         books.check_pools(&snapshot)?;
+        books.check_contacts(&snapshot)?;
+        books.check_unread(&snapshot)?;
         Ok(books)
     }
 }
@@ -240,6 +242,43 @@ impl Books {
                 "order {}: more was returned than arrived",
                 order.id
             ));
+        }
+    }
+
+    /// Nobody's inbox leads to an order that is not there.
+    fn check_contacts(&mut self, snapshot: &Snapshot) -> Result<(), Fault> {
+        let mut after = None;
+        loop {
+            let rows = snapshot.contact_orders(after, PAGE)?;
+            let Some(last) = rows.last() else {
+                return Ok(());
+            };
+            after = Some(*last);
+            for (_, id) in &rows {
+                if snapshot.order(*id)?.is_none() {
+                    self.wrong(format!("a contact has order {id}, which is not there"));
+                }
+            }
+        }
+    }
+
+    fn check_unread(&mut self, snapshot: &Snapshot) -> Result<(), Fault> {
+        let mut after = None;
+        loop {
+            let rows = snapshot.unread_orders(after, i64::MAX, PAGE)?;
+            let Some((last, _)) = rows.last() else {
+                return Ok(());
+            };
+            after = Some(*last);
+            for ((at_ms, id), _) in &rows {
+                let order = snapshot.order(*id)?;
+                let stands = order.is_some_and(|order| {
+                    order.state == OrderState::Delivered && order.delivered_at_ms == Some(*at_ms)
+                });
+                if !stands {
+                    self.wrong(format!("order {id} is unread and was not delivered then"));
+                }
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::deliver::seal_private;
 use super::open_shop::{Policy, Shop, month_of};
 use super::stock;
+use super::tickets::{Ticket, Tickets};
 use crate::domain::{
     AddressPrefix, ChannelName, Contact, Holder, HostPrefix, Money, Order, OrderId, OrderState,
     Pool, Product, Secret, Slug, seams::random,
@@ -32,6 +33,8 @@ pub struct CheckoutRequest {
     pub address: IpAddr,
     /// Language of the buyer's pages.
     pub language: String,
+    /// The rendered form that was sent: sent twice, it makes one order. Without one each request is an order.
+    pub ticket: Option<Ticket>,
 }
 
 /// Why nothing was ordered.
@@ -95,7 +98,8 @@ const SCARCE_BELOW: u32 = 10;
 const ID_TRIES: usize = 3;
 
 impl Shop {
-    /// Takes an order. Its slots are reserved until it expires.
+    /// Takes an order. Its slots are reserved until it expires. The same form again, within ten minutes and while its order waits
+    /// for the payment, gives that order.
     ///
     /// # Errors
     /// [`CheckoutError`]: each says what the buyer can change.
@@ -116,16 +120,22 @@ impl Shop {
         self.vault
             .prepare_month(&month)
             .map_err(|error| CheckoutError::Fault(Fault::Database(error.to_string())))?;
+        let form = request.ticket.map(|ticket| self.form_of(ticket, &request));
+        let second = request.second.filter(|second| {
+            // The same one twice is one contact.
+            second.canonical() != request.contact.canonical()
+        });
+        let second_contact = second
+            .as_ref()
+            .map(|second| self.contact_fingerprint(second));
         let holder = Holder {
-            contact: self
-                .vault
-                .fingerprint("contact", request.contact.canonical().as_bytes()),
+            contact: self.contact_fingerprint(&request.contact),
             address: AddressPrefix::of(request.address),
             host: HostPrefix::of(request.address),
         };
         let private = OrderPrivate {
             contact: request.contact.expose().to_owned(),
-            second: request.second.map(|second| second.expose().to_owned()),
+            second: second.map(|second| second.expose().to_owned()),
             password: password.map(|hash| (hash.salt, hash.hash)),
             language: request.language,
             transactions: Vec::new(),
@@ -135,12 +145,49 @@ impl Shop {
             quantity: request.quantity,
             channel: request.channel,
             holder,
+            second_contact,
             private,
             month,
         };
-        let (vault, policy) = (self.vault.clone(), self.policy.clone());
-        let write = self.store.write(move |tx| draft.place(tx, &vault, &policy));
+        let (vault, policy, tickets) = (
+            self.vault.clone(),
+            self.policy.clone(),
+            self.tickets.clone(),
+        );
+        let write = self.store.write(move |tx| {
+            let Some(form) = form else {
+                return draft.place(tx, &vault, &policy);
+            };
+            if let Some(order) = draft.placed_before(tx, &tickets, &form)? {
+                return Ok(order);
+            }
+            let order = draft.place(tx, &vault, &policy)?;
+            tickets.remember(form, order.id, tx.now_ms());
+            Ok(order)
+        });
         write.answer().await.map_err(CheckoutError::from)
+    }
+
+    /// One name for all that a form said: a changed form is another one, and a page that a careless proxy gave to several visitors
+    /// is one form for each of them.
+    fn form_of(&self, ticket: Ticket, request: &CheckoutRequest) -> [u8; 16] {
+        let second = request.second.as_ref().map_or("", Contact::expose);
+        let quantity = request.quantity.to_be_bytes();
+        let fields = [
+            ticket.0.as_slice(),
+            request.product.as_str().as_bytes(),
+            quantity.as_slice(),
+            request.contact.expose().as_bytes(),
+            second.as_bytes(),
+            request.password.as_ref().map_or(&[], Secret::expose),
+            request.channel.as_str().as_bytes(),
+        ];
+        let mut said = zeroize::Zeroizing::new(Vec::new());
+        for field in fields {
+            said.extend_from_slice(&(field.len() as u64).to_be_bytes());
+            said.extend_from_slice(field);
+        }
+        self.vault.fingerprint("order form", &said)
     }
 
     async fn hash(&self, password: Secret) -> Result<crate::vault::PasswordHash, CheckoutError> {
@@ -162,6 +209,7 @@ struct Draft {
     quantity: u32,
     channel: ChannelName,
     holder: Holder,
+    second_contact: Option<[u8; 16]>,
     private: OrderPrivate,
     month: String,
 }
@@ -169,6 +217,26 @@ struct Draft {
 type Refusal = WriteError<CheckoutError>;
 
 impl Draft {
+    /// The order that the same form made before, while it waits for its payment. One that a failed batch took back is none, and so
+    /// is one of another buyer that got its number since.
+    fn placed_before(
+        &self,
+        tx: &Tx<'_>,
+        tickets: &Tickets,
+        form: &[u8; 16],
+    ) -> Result<Option<Order>, Refusal> {
+        let Some(id) = tickets.order(form, tx.now_ms()) else {
+            return Ok(None);
+        };
+        Ok(tx.order(id)?.filter(|order| {
+            order.state == OrderState::Pending
+                && order.product == self.product
+                && order.quantity == self.quantity
+                && order.channel == self.channel
+                && order.holder.contact == self.holder.contact
+        }))
+    }
+
     fn place(
         &self,
         tx: &mut Tx<'_>,
@@ -231,6 +299,9 @@ impl Draft {
         tx.put_pool(&pool)?;
         tx.put_order(&order, None)?;
         tx.put_contact(&self.holder.contact, order.id, true)?;
+        if let Some(second) = &self.second_contact {
+            tx.put_contact(second, order.id, true)?;
+        }
         Ok(order)
     }
 

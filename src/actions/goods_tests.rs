@@ -142,7 +142,10 @@ fn a_category_with_products_is_not_taken_away_and_says_which_to_move() {
     let refused = shop.shop.remove_category(&slug("games")).unwrap_err();
     assert!(matches!(refused, CategoryError::InUse { count: 1, .. }));
     let told = refused.to_string();
-    assert!(told.contains("(steam)") && told.contains("product set"), "{told}");
+    assert!(
+        told.contains("(steam)") && told.contains("product set"),
+        "{told}"
+    );
     change(&shop, into(None)).unwrap();
     shop.shop.remove_category(&slug("games")).unwrap();
     assert!(shop.shop.categories().unwrap().is_empty());

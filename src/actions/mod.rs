@@ -22,6 +22,7 @@ mod find_order;
 mod goods_tests;
 mod highwater;
 pub mod import_keys;
+mod inbox;
 mod letter;
 mod list_orders;
 mod manage_keys;
@@ -36,8 +37,10 @@ mod stock;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod tickets;
 mod unread;
 mod view_order;
+mod wishes;
 
 pub use add_product::{ProductChange, ProductError};
 pub use categories::{CategoryChange, CategoryError, ordered_categories};
@@ -50,6 +53,7 @@ pub use delivery_times::{DeliveryTime, DeliveryTimes};
 pub use export_ledger::{ExportError, Exported};
 pub use find_order::FindError;
 pub use highwater::HighwaterError;
+pub use inbox::{Inbox, InboxError, InboxOrder};
 pub use letter::{INBOX_LINK_MS, Letter};
 pub use list_orders::OrderFilter;
 pub use manage_keys::{KeyError, ListedKey};
@@ -61,5 +65,7 @@ pub use questions::{QuestionsError, read_questions, write_questions};
 pub use receipt::ReceiptError;
 pub use settle::{Claim, SettleError, Settled};
 pub use stock::{StockView, stock_of};
-pub use unread::Stage;
+pub use tickets::Ticket;
+pub use unread::{Stage, UnreadOrder};
 pub use view_order::OrderView;
+pub use wishes::WishError;

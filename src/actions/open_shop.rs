@@ -9,7 +9,11 @@ use tokio::sync::{Semaphore, broadcast, watch};
 
 use super::chain::Chain;
 use super::highwater::{Highwater, HighwaterError};
+use super::inbox::InboxAsked;
 use super::notices::RefusedNotices;
+use super::tickets::Tickets;
+use super::unread::Opened;
+use super::wishes::WishRounds;
 use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, Tell, seams::random};
 use crate::store::{Fault, OpenError, Options, Rows, SCHEMA, Store, WriteError, create_file};
 use crate::vault::{MonthError, RootKey, RootKeyError, Vault};
@@ -108,6 +112,10 @@ pub struct Shop {
     pub(super) hash_queue: Arc<Semaphore>,
     pub(super) importing: Mutex<()>,
     pub(super) channels_version: watch::Sender<u64>,
+    pub(super) tickets: Arc<Tickets>,
+    pub(super) opened: Opened,
+    pub(super) inbox_asked: InboxAsked,
+    pub(super) wish_rounds: WishRounds,
     highwater: Highwater,
 }
 
@@ -248,6 +256,10 @@ impl Shop {
             hash_queue: Arc::new(Semaphore::new(HASHES_AT_A_TIME + HASHES_WAITING_MAX)),
             importing: Mutex::new(()),
             channels_version: watch::Sender::new(0),
+            tickets: Arc::default(),
+            opened: Opened::default(),
+            inbox_asked: InboxAsked::default(),
+            wish_rounds: WishRounds::default(),
             highwater,
         };
         if older {

@@ -46,9 +46,7 @@ pub enum PictureError {
     )]
     Bytes,
     /// A vector drawing.
-    #[error(
-        "SVG is not taken, since it can carry scripts: export it as PNG and give that instead"
-    )]
+    #[error("SVG is not taken, since it can carry scripts: export it as PNG and give that instead")]
     Svg,
     /// Not one of the formats, by its content.
     #[error("this is no picture of a known format: PNG, JPEG, WebP or GIF are taken")]

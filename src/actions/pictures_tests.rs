@@ -100,7 +100,10 @@ fn a_small_picture_is_never_blown_up_and_has_the_smallest_form_always() {
 fn forms_stay_small_even_of_noise() {
     let made = render_picture(&encoded(noise(1_000, 600), ImageFormat::Jpeg)).unwrap();
     for (width, jpeg) in made.forms.iter() {
-        let at = PICTURE_WIDTHS.iter().position(|known| known == width).unwrap();
+        let at = PICTURE_WIDTHS
+            .iter()
+            .position(|known| known == width)
+            .unwrap();
         assert!(
             jpeg.len() <= FORM_BYTES_MAX[at],
             "{width}: {} bytes",
@@ -159,7 +162,12 @@ fn s44_what_a_polyglot_carried_is_gone() {
 
 #[test]
 fn s44_an_svg_is_refused_with_the_reason_whatever_stands_before_it() {
-    let prefixes = ["", "\u{feff}", "<?xml version=\"1.0\"?>\n<!-- a -->\n", "  \n"];
+    let prefixes = [
+        "",
+        "\u{feff}",
+        "<?xml version=\"1.0\"?>\n<!-- a -->\n",
+        "  \n",
+    ];
     for prefix in prefixes {
         let text = format!("{prefix}<svg xmlns='http://www.w3.org/2000/svg'/>");
         let error = render_picture(text.as_bytes()).unwrap_err();
@@ -221,6 +229,9 @@ fn a_logo_is_small_and_keeps_its_transparency() {
     let made = render_logo(&encoded(clear, ImageFormat::Png)).unwrap();
     let logo = image::load_from_memory(&made).unwrap().into_rgba8();
     assert_eq!(logo.dimensions(), (160, 80));
-    assert_eq!((logo.get_pixel(5, 5)[3], logo.get_pixel(155, 5)[3]), (0, 255));
+    assert_eq!(
+        (logo.get_pixel(5, 5)[3], logo.get_pixel(155, 5)[3]),
+        (0, 255)
+    );
     assert!(render_logo(b"<svg/>").is_err());
 }

@@ -22,7 +22,10 @@ pub enum QuestionsError {
     #[error("a product answers at most {} questions", limits::QUESTIONS_MAX)]
     TooMany,
     /// The file as a whole.
-    #[error("questions and answers have at most {} bytes", limits::QUESTIONS_BYTES_MAX)]
+    #[error(
+        "questions and answers have at most {} bytes",
+        limits::QUESTIONS_BYTES_MAX
+    )]
     Bytes,
 }
 

@@ -1,4 +1,15 @@
-//! Delivered orders whose page was not opened since: the buyer may not know yet.
+//! Delivered orders whose page was not opened since: the buyer may not know yet. Told once more after five minutes, then a
+//! person's turn.
+
+use std::collections::{HashSet, VecDeque};
+use std::convert::Infallible;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::deliver::open_private;
+use super::open_shop::{Shop, unwritten};
+use super::outbox;
+use crate::domain::{Contact, EffectKind, Order, OrderId, OrderState, Via};
+use crate::store::{Fault, Rows, WriteError};
 
 /// How far telling the buyer went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,4 +21,209 @@ pub enum Stage {
     Reminded = 1,
     /// On the merchant's list.
     Listed = 2,
+}
+
+/// An order on the merchant's list.
+#[derive(Clone, Debug)]
+pub struct UnreadOrder {
+    /// The order.
+    pub order: Order,
+    /// The buyer's first contact, masked.
+    pub contact: String,
+}
+
+/// Orders whose page was opened and whose mark is not written yet. A crash loses them, at the cost of one more mail.
+#[derive(Default)]
+pub(super) struct Opened(Mutex<HashSet<(i64, OrderId)>>);
+
+/// The buyer is told again after this long (product.md, E4).
+const REMIND_AFTER_MS: i64 = 5 * 60_000;
+/// The merchant is told after this long.
+const LIST_AFTER_MS: i64 = 3_600_000;
+/// Orders that go a stage on in one round: after an outage of the mail server the rest follows in the next.
+const AT_A_TIME: usize = 50;
+/// Marks of opened pages that wait to be written: those of two seconds.
+const OPENED_MAX: usize = 10_000;
+/// Rows read in one step.
+const PAGE: usize = 500;
+
+type Row = ((i64, OrderId), u8);
+
+impl Shop {
+    /// The page of `order` was shown to its buyer. Costs no write: [`Shop::flush_opened`] makes one for many.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn order_opened(&self, order: &Order) -> Result<(), Fault> {
+        let Some(at_ms) = order.delivered_at_ms else {
+            return Ok(());
+        };
+        if self.store.read()?.unread(at_ms, order.id)?.is_some() {
+            self.opened.keep([(at_ms, order.id)]);
+        }
+        Ok(())
+    }
+
+    /// Writes down which pages were opened. Gives how many.
+    ///
+    /// # Errors
+    /// [`Fault`]; then they wait for the next call.
+    pub async fn flush_opened(&self) -> Result<usize, Fault> {
+        let opened = std::mem::take(&mut *self.opened.rows());
+        if opened.is_empty() {
+            return Ok(0);
+        }
+        let rows = opened.clone();
+        let write = self
+            .store
+            .write(move |tx| -> Result<(), WriteError<Infallible>> {
+                for (at_ms, order) in &rows {
+                    tx.put_unread(*at_ms, *order, None)?;
+                }
+                Ok(())
+            });
+        let count = opened.len();
+        write.answer().await.map_err(|error| {
+            self.opened.keep(opened);
+            unwritten(error)
+        })?;
+        Ok(count)
+    }
+
+    /// Tells buyers who have not opened their order once more, and the merchant of those who still have not. Gives how many orders
+    /// went a stage on. Called every half minute.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn remind_unread(&self) -> Result<usize, Fault> {
+        // Who opened the page just now is not reminded of it.
+        self.flush_opened().await?;
+        let due = self.unread_due()?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let (vault, tell) = (self.vault.clone(), self.policy.tell);
+        let write = self
+            .store
+            .write(move |tx| -> Result<usize, WriteError<Infallible>> {
+                let mut moved = 0;
+                for ((at_ms, id), stage) in &due {
+                    if tx.unread(*at_ms, *id)? != Some(*stage) {
+                        continue;
+                    }
+                    let order = tx.order(*id)?;
+                    let Some(order) = order.filter(|order| order.state == OrderState::Delivered)
+                    else {
+                        tx.put_unread(*at_ms, *id, None)?;
+                        continue;
+                    };
+                    // One that is long overdue still gets its second mail first: the merchant is told in the next round.
+                    let next = if *stage == Stage::Told as u8 {
+                        if tell.buyer_mail && open_private(&vault, &order)?.0.reaches_by_mail() {
+                            tx.promise(EffectKind::OrderReminder, Via::BuyerMail, *id)?;
+                        }
+                        Stage::Reminded
+                    } else {
+                        outbox::tell_merchant(tx, tell, EffectKind::OrderUnread, *id)?;
+                        Stage::Listed
+                    };
+                    tx.put_unread(*at_ms, *id, Some(next as u8))?;
+                    moved += 1;
+                }
+                Ok(moved)
+            });
+        write.answer().await.map_err(unwritten)
+    }
+
+    /// Delivered orders whose buyers were told twice and have not opened them, newest first.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn unread_orders(&self, max: usize) -> Result<Vec<UnreadOrder>, Fault> {
+        let mut newest = VecDeque::new();
+        self.each_unread(i64::MAX, |((_, id), stage)| {
+            if stage == Stage::Listed as u8 {
+                newest.push_front(id);
+                newest.truncate(max);
+            }
+            true
+        })?;
+        let snapshot = self.store.read()?;
+        let mut listed = Vec::with_capacity(newest.len());
+        for id in newest {
+            let Some(order) = snapshot.order(id)? else {
+                continue;
+            };
+            let (private, _) = open_private(&self.vault, &order)?;
+            let contact = Contact::parse(&private.contact)
+                .map_err(|_| Fault::Invariant("a stored contact was parsed before"))?;
+            listed.push(UnreadOrder {
+                contact: contact.masked(),
+                order,
+            });
+        }
+        Ok(listed)
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn unread_count(&self) -> Result<usize, Fault> {
+        let mut count = 0;
+        self.each_unread(i64::MAX, |(_, stage)| {
+            count += usize::from(stage == Stage::Listed as u8);
+            true
+        })?;
+        Ok(count)
+    }
+
+    /// Orders whose next stage is due, the longest delivered first, as many as one round takes.
+    fn unread_due(&self) -> Result<Vec<Row>, Fault> {
+        let now_ms = self.clock.now_ms();
+        let mut due = Vec::new();
+        self.each_unread(now_ms - REMIND_AFTER_MS, |row| {
+            let ((at_ms, _), stage) = row;
+            let after_ms = match stage {
+                stage if stage == Stage::Told as u8 => REMIND_AFTER_MS,
+                stage if stage == Stage::Reminded as u8 => LIST_AFTER_MS,
+                _ => return true,
+            };
+            if at_ms + after_ms <= now_ms {
+                due.push(row);
+            }
+            due.len() < AT_A_TIME
+        })?;
+        Ok(due)
+    }
+
+    /// Looks at the rows of orders delivered until `until_ms`, until `look` says that it has enough. A row is 17 bytes of an index:
+    /// a hundred thousand take milliseconds.
+    fn each_unread(&self, until_ms: i64, mut look: impl FnMut(Row) -> bool) -> Result<(), Fault> {
+        let mut after = None;
+        loop {
+            // A snapshot for each step: none is held for long.
+            let rows = self.store.read()?.unread_orders(after, until_ms, PAGE)?;
+            let Some((last, _)) = rows.last() else {
+                return Ok(());
+            };
+            after = Some(*last);
+            if !rows.into_iter().all(&mut look) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Opened {
+    fn keep(&self, opened: impl IntoIterator<Item = (i64, OrderId)>) {
+        let mut rows = self.rows();
+        let room = OPENED_MAX.saturating_sub(rows.len());
+        rows.extend(opened.into_iter().take(room));
+    }
+
+    fn rows(&self) -> MutexGuard<'_, HashSet<(i64, OrderId)>> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

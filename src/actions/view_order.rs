@@ -2,9 +2,9 @@
 
 use super::deliver::open_private;
 use super::open_shop::Shop;
-use crate::domain::{Contact, Order, OrderId, OrderState, Secret};
+use crate::domain::{Contact, Order, OrderId, OrderState, Product, Secret};
 use crate::ledger::entry::hash_line;
-use crate::store::{DeliveryContent, Fault, Rows, Snapshot, WaitKind, decode_sealed};
+use crate::store::{DeliveryContent, Fault, Rows, Snapshot, Told, WaitKind, decode_sealed};
 
 /// An order, opened for its buyer.
 pub struct OrderView {
@@ -12,17 +12,26 @@ pub struct OrderView {
     pub order: Order,
     /// As the buyer typed it.
     pub contact: Contact,
+    /// A second one.
+    pub second: Option<Contact>,
     /// Language of the buyer's pages when ordering.
     pub language: String,
-    /// What was handed out.
+    /// What was handed out, while it can be read.
     pub keys: Vec<Secret>,
+    /// Until when it can be read, Unix milliseconds; none before the delivery, and where it can be read without end.
+    pub keys_until_ms: Option<i64>,
     /// Hash of its `sale` entry in hex, and its sequence number.
     pub receipt: Option<(String, u64)>,
     /// Place among those who wait for the same product, from 1.
     pub queue_place: Option<u32>,
-    /// The product's Markdown.
-    pub text: String,
+    /// What was told about it, oldest first.
+    pub told: Vec<Told>,
+    /// The product as it is now.
+    pub product: Option<Product>,
 }
+
+/// Messages shown of one order.
+const TOLD_MAX: usize = 100;
 
 impl Shop {
     /// Opens an order for its buyer.
@@ -35,13 +44,15 @@ impl Shop {
             return Ok(None);
         };
         let (private, _) = open_private(&self.vault, &order)?;
+        let keys_until_ms = self.keys_until_ms(&order);
+        let over = keys_until_ms.is_some_and(|until_ms| self.clock.now_ms() > until_ms);
         let keys = match self.open_delivery(&order)? {
-            Some(content) => content
+            Some(content) if !over => content
                 .keys
                 .into_iter()
                 .map(|key| Secret::new(key.key))
                 .collect(),
-            None => Vec::new(),
+            _ => Vec::new(),
         };
         let receipt = match order.sale_seq {
             Some(seq) => snapshot
@@ -54,20 +65,20 @@ impl Shop {
         } else {
             None
         };
-        let text = snapshot
-            .product(&order.product)?
-            .map(|product| product.text)
-            .unwrap_or_default();
-        let contact = Contact::parse(&private.contact)
-            .map_err(|_| Fault::Invariant("a stored contact was parsed before"))?;
+        let contact = |text: &str| {
+            Contact::parse(text).map_err(|_| Fault::Invariant("a stored contact was parsed before"))
+        };
         Ok(Some(OrderView {
+            contact: contact(&private.contact)?,
+            second: private.second.as_deref().map(contact).transpose()?,
+            told: snapshot.told(id, TOLD_MAX)?,
+            product: snapshot.product(&order.product)?,
             order,
-            contact,
             language: private.language.clone(),
             keys,
+            keys_until_ms,
             receipt,
             queue_place,
-            text,
         }))
     }
 
@@ -77,6 +88,13 @@ impl Shop {
     /// [`Fault`].
     pub fn order(&self, id: OrderId) -> Result<Option<Order>, Fault> {
         self.store.read()?.order(id)
+    }
+
+    /// Until when the keys of an order can be read on its page. What was mailed stays where it is.
+    fn keys_until_ms(&self, order: &Order) -> Option<i64> {
+        let readable_ms = self.policy.keys_readable_ms;
+        let delivered_at_ms = order.delivered_at_ms.filter(|_| readable_ms > 0)?;
+        Some(delivered_at_ms.saturating_add(readable_ms))
     }
 
     /// What was handed out, opened.

@@ -95,7 +95,10 @@ impl Category {
             }
             Self::Remove { slug } => {
                 let value = session.ask(Command::CategoryRemove { slug })?;
-                let text = format!("{} is no category any more\n", print::text(&value, "removed"));
+                let text = format!(
+                    "{} is no category any more\n",
+                    print::text(&value, "removed")
+                );
                 Ok(Done::new(value, text))
             }
         }

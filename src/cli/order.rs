@@ -10,7 +10,7 @@ use crate::daemon::admin::{Command, Decision};
 pub(super) enum Order {
     /// List orders, newest first
     #[command(
-        after_help = "Examples:\n  keystall order list --state paid\n  keystall order list --since 2026-11-21 --json\n  keystall order list --owed"
+        after_help = "Examples:\n  keystall order list --state paid\n  keystall order list --since 2026-11-21 --json\n  keystall order list --owed\n  keystall order list --unread"
     )]
     List {
         /// pending, paid, delivered, expired, refunding, refunded or cancelled
@@ -22,6 +22,9 @@ pub(super) enum Order {
         /// Only those with money to be returned
         #[arg(long)]
         owed: bool,
+        /// Only delivered ones that their buyers, told twice, have not opened
+        #[arg(long, conflicts_with_all = ["state", "since", "owed"])]
+        unread: bool,
         /// How many at most
         #[arg(long, default_value_t = 100)]
         max: usize,
@@ -62,10 +65,18 @@ impl Order {
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
         match self {
             Self::List {
+                unread: true, max, ..
+            } => {
+                let value = session.ask(Command::OrderUnread { max })?;
+                let text = unread(&value);
+                Ok(Done::new(value, text))
+            }
+            Self::List {
                 state,
                 since,
                 owed,
                 max,
+                unread: _,
             } => {
                 let value = session.ask(Command::OrderList {
                     state,
@@ -131,6 +142,25 @@ fn listed(value: &Value) -> String {
     out
 }
 
+fn unread(value: &Value) -> String {
+    let names = [
+        "order",
+        "delivered_at",
+        "contact",
+        "total",
+        "currency",
+        "quantity",
+        "title",
+    ];
+    let rows = print::rows(value, "orders", &names);
+    let headings = ["ORDER", "DELIVERED", "CONTACT", "TOTAL", "", "QTY", "TITLE"];
+    let mut out = print::table(&headings, &rows, "no delivered order waits for its buyer");
+    if value["more"] == true {
+        out.push_str("more: raise --max\n");
+    }
+    out
+}
+
 fn shown(value: &Value) -> String {
     let field = |name| print::text(value, name);
     let slots: Vec<&str> = print::list(value, "slots")
@@ -158,6 +188,7 @@ fn shown(value: &Value) -> String {
         ("total", format!("{} {}", field("total"), field("currency"))),
         ("channel", field("channel")),
         ("contact", field("contact")),
+        ("second contact", field("second_contact")),
         ("made", field("created_at")),
         ("expires", field("expires_at")),
         ("paid", field("paid_at")),
@@ -182,6 +213,11 @@ fn shown(value: &Value) -> String {
         ];
         out.push('\n');
         out.push_str(&print::table(&headings, &payments, ""));
+    }
+    let told = print::rows(value, "told", &["at", "event", "by"]);
+    if !told.is_empty() {
+        out.push('\n');
+        out.push_str(&print::table(&["TOLD AT", "EVENT", "BY"], &told, ""));
     }
     out
 }

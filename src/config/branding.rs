@@ -99,7 +99,11 @@ mod tests {
         let at = |name: &str| dir.path().join(name);
         fs::write(at("terms.md"), "# 条款").unwrap();
         fs::write(at("logo.svg"), "<svg/>").unwrap();
-        fs::write(at("large.md"), vec![b'a'; limits::PRODUCT_TEXT_BYTES_MAX + 1]).unwrap();
+        fs::write(
+            at("large.md"),
+            vec![b'a'; limits::PRODUCT_TEXT_BYTES_MAX + 1],
+        )
+        .unwrap();
         let shop = |terms: Option<&str>, logo: Option<&str>| Shop {
             terms: terms.map(|name| match name.contains("://") {
                 true => name.to_owned(),

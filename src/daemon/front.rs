@@ -128,7 +128,10 @@ fn brand(shop: &config::Shop) -> Brand {
         terms: files.terms,
         logo: files.logo,
         // The settings were checked when they were read.
-        colour: shop.colour.as_deref().and_then(|text| Rgb::parse(text).ok()),
+        colour: shop
+            .colour
+            .as_deref()
+            .and_then(|text| Rgb::parse(text).ok()),
         icp: shop.icp.clone(),
     }
 }

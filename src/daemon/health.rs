@@ -28,12 +28,15 @@ pub(super) fn refresh(shop: &Shop, metrics: &Metrics) {
     metrics.readonly.set(i64::from(store.readonly()));
     metrics.ledger_size.set(shop.chain().latest().size);
     // Where the store does not answer, the last numbers stay, and `readonly` or the watchdog says why.
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    if let Ok(unread) = shop.unread_count() {
+        metrics.orders_unread.set(count(unread));
+    }
     if let Ok(effects) = shop.effects(EFFECTS_COUNTED_MAX) {
         let dead = effects
             .iter()
             .filter(|effect| effect.due_at_ms.is_none())
             .count();
-        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         metrics.outbox_dead.set(count(dead));
         metrics.outbox_pending.set(count(effects.len() - dead));
     }

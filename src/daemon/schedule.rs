@@ -21,6 +21,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const ASK_EVERY: Duration = Duration::from_secs(5);
 /// How long the first round of questions may keep reservations from ending.
 const FIRST_ROUND_MAX: Duration = Duration::from_secs(30);
+const TOGETHER_FOR: Duration = Duration::from_secs(2);
+const REMIND_EVERY: Duration = Duration::from_secs(30);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Starts all of it.
@@ -37,6 +39,9 @@ pub(super) fn start(
     tasks.spawn(flush_refused(shop.clone(), desk, ending.clone()));
     tasks.spawn(heartbeat(shop.clone(), ending.clone()));
     tasks.spawn(deliver_waiting(shop.clone(), ending.clone()));
+    tasks.spawn(tell_soon(shop.clone(), ending.clone()));
+    tasks.spawn(tell_again(shop.clone(), ending.clone()));
+    tasks.spawn(sweep_wishes(shop.clone(), ending.clone()));
     tasks.spawn(prepare_month(shop.clone(), ending.clone()));
     tasks.spawn(count_orders(shop.clone(), metrics.clone(), ending.clone()));
     tasks.spawn(systemd::watch(shop.clone(), ending.clone()));
@@ -136,6 +141,52 @@ async fn deliver_waiting(shop: Arc<Shop>, ending: Ending) {
             Err(error) => {
                 tracing::error!(%error, "orders that wait for goods were not looked at");
             }
+        }
+    }
+}
+
+/// What visitors did since the last look, in one write for all: pages that were opened, links that were asked for.
+async fn tell_soon(shop: Arc<Shop>, ending: Ending) {
+    let mut tick = every(TOGETHER_FOR);
+    let mut open = true;
+    while open {
+        // Once more at the end, for those of the last moment.
+        open = next(&mut tick, &ending).await;
+        if let Err(error) = shop.flush_opened().await {
+            tracing::error!(%error, "which orders were opened was not written down");
+        }
+        match shop.send_inbox_links().await {
+            Ok(0) => {}
+            Ok(links) => tracing::info!(links, "links to inboxes are mailed"),
+            Err(error) => tracing::error!(%error, "links to inboxes were not promised"),
+        }
+    }
+}
+
+/// Those who have not opened their order, and those who wait for goods that are back.
+async fn tell_again(shop: Arc<Shop>, ending: Ending) {
+    let mut tick = every(REMIND_EVERY);
+    while next(&mut tick, &ending).await {
+        match shop.remind_unread().await {
+            Ok(0) => {}
+            Ok(orders) => tracing::info!(orders, "orders that were not opened are told again"),
+            Err(error) => tracing::error!(%error, "orders that were not opened were not looked at"),
+        }
+        match shop.tell_wishes().await {
+            Ok(0) => {}
+            Ok(wishes) => tracing::info!(wishes, "visitors are told of goods that are back"),
+            Err(error) => tracing::error!(%error, "visitors who wait for goods were not told"),
+        }
+    }
+}
+
+async fn sweep_wishes(shop: Arc<Shop>, ending: Ending) {
+    let mut tick = every(HOUR);
+    while next(&mut tick, &ending).await {
+        match shop.sweep_wishes().await {
+            Ok(0) => {}
+            Ok(wishes) => tracing::info!(wishes, "old wishes were forgotten"),
+            Err(error) => tracing::error!(%error, "old wishes were not forgotten"),
         }
     }
 }

@@ -40,10 +40,12 @@ impl Contact {
         &self.0
     }
 
-    /// The form under which two contacts are the same person's: lower case, a phone's digits only.
+    /// The form under which two contacts are the same person's: ASCII letters in lower case, a phone's digits only. Other letters
+    /// stay as they are: Unicode folds some of them into ASCII ones (U+212A KELVIN SIGN into `k`), and then a stranger's address
+    /// would be another's.
     pub fn canonical(&self) -> String {
         if self.0.contains('@') {
-            self.0.to_lowercase()
+            self.0.to_ascii_lowercase()
         } else {
             self.0.chars().filter(char::is_ascii_digit).collect()
         }
@@ -130,6 +132,15 @@ mod tests {
             "@c.de",
         ] {
             assert!(Contact::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_letter_of_another_script_makes_an_address_somebody_elses() {
+        let canonical = |text: &str| Contact::parse(text).unwrap().canonical();
+        assert_eq!(canonical("Bok@Example.COM"), canonical("bok@example.com"));
+        for other in ["bo\u{212a}@example.com", "bok@e\u{445}ample.com"] {
+            assert_ne!(canonical(other), canonical("bok@example.com"), "{other}");
         }
     }
 

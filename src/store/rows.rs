@@ -101,6 +101,12 @@ pub trait Rows {
         before: Option<OrderId>,
         max: usize,
     ) -> Result<Vec<OrderId>, Fault>;
+    /// Contacts' fingerprints with their orders, behind `after`.
+    fn contact_orders(
+        &self,
+        after: Option<([u8; 16], OrderId)>,
+        max: usize,
+    ) -> Result<Vec<([u8; 16], OrderId)>, Fault>;
     /// Orders delivered after `after` and until `until_ms` whose page was not opened since, oldest first, with their stage.
     #[allow(clippy::type_complexity)]
     fn unread_orders(
@@ -115,6 +121,8 @@ pub trait Rows {
     fn told(&self, order: OrderId, max: usize) -> Result<Vec<Told>, Fault>;
     /// Sealed wishes for a product, with their contacts' fingerprints.
     fn wishes(&self, product: &Slug, max: usize) -> Result<Vec<([u8; 16], Vec<u8>)>, Fault>;
+    /// Products that somebody waits for, by slug.
+    fn wished(&self) -> Result<Vec<Slug>, Fault>;
     /// Whether a contact waits for a product.
     fn has_wish(&self, product: &Slug, contact: &[u8; 16]) -> Result<bool, Fault>;
     /// A category.
@@ -413,6 +421,26 @@ macro_rules! rows {
                     .collect()
             }
 
+            fn contact_orders(
+                &self,
+                after: Option<([u8; 16], OrderId)>,
+                max: usize,
+            ) -> Result<Vec<([u8; 16], OrderId)>, Fault> {
+                use std::ops::Bound::{Excluded, Unbounded};
+                let table = $table!(self, contacts, CONTACTS);
+                let from = after
+                    .as_ref()
+                    .map_or(Unbounded, |(contact, id)| Excluded((contact, id.0)));
+                let range = table.range::<(&[u8; 16], u64)>((from, Unbounded))?;
+                range
+                    .take(max)
+                    .map(|row| {
+                        row.map(|(key, _)| (*key.value().0, OrderId(key.value().1)))
+                            .map_err(Fault::from)
+                    })
+                    .collect()
+            }
+
             fn unread_orders(
                 &self,
                 after: Option<(i64, OrderId)>,
@@ -464,6 +492,24 @@ macro_rules! rows {
                             .map_err(Fault::from)
                     })
                     .collect()
+            }
+
+            fn wished(&self) -> Result<Vec<Slug>, Fault> {
+                use std::ops::Bound::{Excluded, Unbounded};
+                let table = $table!(self, wishes, WISHES);
+                let mut wished: Vec<Slug> = Vec::new();
+                loop {
+                    let last = wished.last().map_or("", Slug::as_str);
+                    let from = Excluded((last, &[255; 16]));
+                    let mut behind = table.range::<(&str, &[u8; 16])>((from, Unbounded))?;
+                    let Some((key, _)) = behind.next().transpose()? else {
+                        return Ok(wished);
+                    };
+                    // A slug is at least one character, so each step goes on.
+                    let slug = Slug::parse(key.value().0)
+                        .map_err(|_| Fault::Invariant("a wish names a product"))?;
+                    wished.push(slug);
+                }
             }
 
             fn has_wish(&self, product: &Slug, contact: &[u8; 16]) -> Result<bool, Fault> {

@@ -165,6 +165,7 @@ impl TestShop {
             channel: ChannelName::parse("main").unwrap(),
             address: std::net::Ipv4Addr::from_bits(0x0a00_0000 + buyer).into(),
             language: "zh-CN".into(),
+            ticket: None,
         }
     }
 

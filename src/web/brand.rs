@@ -80,10 +80,7 @@ pub(super) async fn file(State(web): State<WebState>, Segment(name): Segment) ->
 pub(super) fn kept_for_ever(content_type: &'static str, body: Bytes) -> Response {
     let mut response = Response::new(body.into());
     let fields = response.headers_mut();
-    fields.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(content_type),
-    );
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     fields.insert(header::CACHE_CONTROL, FOR_EVER);
     response
 }

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::domain::{AddressPrefix, OrderId};
+use crate::domain::{AddressPrefix, Contact, OrderId};
 
 /// Places of one line, where this machine itself has more: the proxy or the tests on it stand for many.
 #[derive(Clone, Copy)]
@@ -30,6 +30,9 @@ pub(super) struct Place<K: Eq + Hash + Copy> {
 #[derive(Default)]
 pub(super) struct Lookups(Mutex<Tried>);
 
+/// How often each key did one thing lately: some at once and then one at a time.
+pub(super) struct Paces<K: Eq + Hash + Copy>(Mutex<HashMap<K, i64>>);
+
 #[derive(Default)]
 struct Tried {
     /// When a line has all its look-ups again, Unix milliseconds.
@@ -37,8 +40,9 @@ struct Tried {
     numbers: HashMap<[u8; 16], Tries>,
 }
 
+/// Some at once, and then one in each `every_ms`.
 #[derive(Clone, Copy)]
-struct Pace {
+pub(super) struct Pace {
     burst: i64,
     every_ms: i64,
 }
@@ -58,6 +62,16 @@ const REMOTE: Pace = Pace {
 const LOOPBACK: Pace = Pace {
     burst: 500,
     every_ms: 100,
+};
+/// Mails that one line may ask for: links to inboxes, and wishes, each: ten in an hour.
+const MAILS_OF_LINE: Pace = Pace {
+    burst: 10,
+    every_ms: 360_000,
+};
+/// Links that are mailed to one contact, whoever asks: three in an hour.
+pub(super) const LINKS_OF_CONTACT: Pace = Pace {
+    burst: 3,
+    every_ms: 1_200_000,
 };
 /// Tries at one number without a delay: a buyer mistypes.
 const FREE_TRIES: u32 = 4;
@@ -123,7 +137,12 @@ impl Lookups {
         let mut tried = locked(&self.0);
         let loopback = line.to_canonical().is_loopback();
         let pace = if loopback { LOOPBACK } else { REMOTE };
-        tried.admit_line(AddressPrefix::of(line), pace, now_ms)?;
+        admit(
+            &mut tried.whole_at_ms,
+            AddressPrefix::of(line),
+            pace,
+            now_ms,
+        )?;
         tried.admit_number(name(number), now_ms)
     }
 
@@ -133,32 +152,34 @@ impl Lookups {
     }
 }
 
-impl Tried {
-    /// A bucket as one time (generic cell rate algorithm): each look-up moves it on, and it may lie no further ahead than the
-    /// whole bucket lasts.
-    fn admit_line(&mut self, line: AddressPrefix, pace: Pace, now_ms: i64) -> Result<(), i64> {
-        // A clock that was put back must not shut anybody out: no bucket is emptier than empty.
-        let latest_ms = now_ms + pace.burst * pace.every_ms;
-        let whole = self
-            .whole_at_ms
-            .get(&line)
-            .copied()
-            .unwrap_or(now_ms)
-            .min(latest_ms);
-        let moved = whole.max(now_ms) + pace.every_ms;
-        let early_ms = moved - now_ms - pace.burst * pace.every_ms;
-        if early_ms > 0 {
-            return Err(early_ms);
+impl Pace {
+    /// The pace of the line of `address` at asking for mails. This machine itself stands for many.
+    pub(super) fn mails_of(address: IpAddr) -> Self {
+        if address.to_canonical().is_loopback() {
+            LOOPBACK
+        } else {
+            MAILS_OF_LINE
         }
-        if self.whole_at_ms.len() >= REMEMBERED_MAX && !self.whole_at_ms.contains_key(&line) {
-            self.whole_at_ms.retain(|_, whole| *whole > now_ms);
-            // All are in use: the one that has taken least is forgotten, which frees no guesser.
-            drop_least(&mut self.whole_at_ms, |whole| *whole);
-        }
-        self.whole_at_ms.insert(line, moved);
-        Ok(())
     }
+}
 
+impl<K: Eq + Hash + Copy> Paces<K> {
+    /// Counts one more of `key`.
+    ///
+    /// # Errors
+    /// Milliseconds after which it may be tried again; then nothing was counted.
+    pub(super) fn admit(&self, key: K, pace: Pace, now_ms: i64) -> Result<(), i64> {
+        admit(&mut locked(&self.0), key, pace, now_ms)
+    }
+}
+
+impl<K: Eq + Hash + Copy> Default for Paces<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl Tried {
     fn admit_number(&mut self, name: [u8; 16], now_ms: i64) -> Result<(), i64> {
         let fresh = |tries: &Tries| now_ms - tries.last_ms < NUMBER_KEPT_MS;
         let before = self.numbers.get(&name).copied().map(|tries| Tries {
@@ -184,6 +205,35 @@ impl Tried {
     }
 }
 
+/// A bucket as one time (generic cell rate algorithm): each look-up moves it on, and it may lie no further ahead than the whole
+/// bucket lasts. `whole_at_ms` says when each key has all its tries again.
+fn admit<K: Eq + Hash + Copy>(
+    whole_at_ms: &mut HashMap<K, i64>,
+    key: K,
+    pace: Pace,
+    now_ms: i64,
+) -> Result<(), i64> {
+    // A clock that was put back must not shut anybody out: no bucket is emptier than empty.
+    let latest_ms = now_ms + pace.burst * pace.every_ms;
+    let whole = whole_at_ms
+        .get(&key)
+        .copied()
+        .unwrap_or(now_ms)
+        .min(latest_ms);
+    let moved = whole.max(now_ms) + pace.every_ms;
+    let early_ms = moved - now_ms - pace.burst * pace.every_ms;
+    if early_ms > 0 {
+        return Err(early_ms);
+    }
+    if whole_at_ms.len() >= REMEMBERED_MAX && !whole_at_ms.contains_key(&key) {
+        whole_at_ms.retain(|_, whole| *whole > now_ms);
+        // All are in use: the one that has taken least is forgotten, which frees no guesser.
+        drop_least(whole_at_ms, |whole| *whole);
+    }
+    whole_at_ms.insert(key, moved);
+    Ok(())
+}
+
 /// The delay after so many tries.
 fn delay_ms(tries: u32) -> i64 {
     match tries.checked_sub(FREE_TRIES) {
@@ -196,9 +246,17 @@ fn delay_ms(tries: u32) -> i64 {
 /// One name for all ways to write a number; of a bounded length, whatever was typed.
 fn name(number: &str) -> [u8; 16] {
     let known = OrderId::parse(number).map(|id| id.to_string());
-    let hash = blake3::hash(known.as_deref().unwrap_or(number).as_bytes());
+    hashed(known.as_deref().unwrap_or(number))
+}
+
+/// One name for all ways to write a contact.
+pub(super) fn contact_name(contact: &Contact) -> [u8; 16] {
+    hashed(&contact.canonical())
+}
+
+fn hashed(text: &str) -> [u8; 16] {
     let mut name = [0; 16];
-    name.copy_from_slice(&hash.as_bytes()[..16]);
+    name.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..16]);
     name
 }
 
@@ -250,6 +308,20 @@ mod tests {
         assert_eq!(ask(12, 6_000), Ok(()));
         assert_eq!(ask(13, 6_000), Err(6_000));
         assert_eq!(lookups.admit(line(2), "n13", 6_000), Ok(()));
+    }
+
+    #[test]
+    fn a_contact_gets_three_links_an_hour_and_a_line_asks_for_ten_mails() {
+        let (contacts, lines) = (Paces::default(), Paces::default());
+        for (asks, pace) in [(3, LINKS_OF_CONTACT), (10, Pace::mails_of(line(1)))] {
+            for _ in 0..asks {
+                assert_eq!(contacts.admit([1; 16], pace, 0), Ok(()));
+            }
+            assert!(contacts.admit([1; 16], pace, 0).is_err());
+            assert_eq!(contacts.admit([1; 16], pace, 3_600_000), Ok(()));
+            assert_eq!(lines.admit([2; 16], pace, 0), Ok(()));
+            contacts.0.lock().unwrap().clear();
+        }
     }
 
     #[test]

@@ -6,7 +6,9 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{brand, callback, files, health, ledger, middleware, shop, state::WebState, view::Problem};
+use super::{
+    brand, callback, files, health, ledger, middleware, shop, state::WebState, view::Problem,
+};
 
 /// The shop as a tower service. Requests carry their [`crate::net::Peer`] in their extensions.
 ///
@@ -20,6 +22,7 @@ pub fn router(state: WebState) -> Router {
         )
         .route("/c/{slug}", get(shop::category::show))
         .route("/pic/{file}", get(shop::picture::show))
+        .route("/p/{slug}/wish", post(shop::wish::wish))
         .route("/o/{tail}", get(shop::order::show))
         .route("/o/{secret}/pay", get(shop::pay::begin))
         .route("/o/{secret}/pay.svg", get(shop::pay::code))
@@ -27,6 +30,8 @@ pub fn router(state: WebState) -> Router {
         .route("/o/{secret}/receipt", get(shop::order::receipt))
         .route("/o/{secret}/keys.txt", get(shop::order::keys))
         .route("/find", get(shop::find::form).post(shop::find::find))
+        .route("/find/contact", post(shop::find::mail_link))
+        .route("/inbox/{secret}", get(shop::inbox::show))
         .route(
             middleware::NOTIFY,
             get(callback::notice).merge(post(callback::notice)),

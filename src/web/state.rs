@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::{
     brand::{self, Brand, BrandFiles},
     desk::PaymentDesk,
-    limiter::{Lookups, Places},
+    limiter::{Lookups, Paces, Places},
     shop::events::Events,
     view::{Frame, Language, Mode, Problem, Texts},
 };
@@ -70,6 +70,9 @@ pub struct Shared {
     pub(super) notices_of: Places<AddressPrefix>,
     pub(super) events: Events,
     pub(super) lookups: Lookups,
+    pub(super) links_of_line: Paces<AddressPrefix>,
+    pub(super) links_of_contact: Paces<[u8; 16]>,
+    pub(super) wishes_of_line: Paces<AddressPrefix>,
     pub(super) texts: Texts,
     pub(super) delivery_times: DeliveryTimes,
     pub(super) brand: BrandFiles,
@@ -103,6 +106,9 @@ impl WebState {
             notices_of: Places::default(),
             events: Events::default(),
             lookups: Lookups::default(),
+            links_of_line: Paces::default(),
+            links_of_contact: Paces::default(),
+            wishes_of_line: Paces::default(),
             texts: Texts::default(),
             delivery_times: DeliveryTimes::default(),
             brand: BrandFiles::of(&settings.brand),

@@ -17,9 +17,7 @@ pub(super) fn add(context: &Context, add: CategoryAdd) -> Result<Value, CommandE
         title_en: add.title_en,
         position: add.position,
     };
-    let made = context
-        .shop
-        .add_category(Slug::parse(&add.slug)?, change)?;
+    let made = context.shop.add_category(Slug::parse(&add.slug)?, change)?;
     Ok(shown(&made))
 }
 

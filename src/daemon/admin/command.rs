@@ -79,6 +79,11 @@ pub enum Command {
         /// How many at most.
         max: usize,
     },
+    /// Delivered orders that their buyers, told twice, have not opened, newest first.
+    OrderUnread {
+        /// How many at most.
+        max: usize,
+    },
     /// One order, without its keys.
     OrderShow {
         /// Its number.

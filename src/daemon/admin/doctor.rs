@@ -65,6 +65,7 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
         stock(&context.shop.products()?, &rows)?,
         waiting(context)?,
         owed(context)?,
+        unread(context)?,
         outbox(context)?,
         told(context),
     ];
@@ -180,6 +181,22 @@ fn owed(context: &Context) -> Result<Finding, CommandError> {
                 "{count} orders have money to be returned: `keystall order list --owed`, return it at the provider, then `keystall order refund`"
             );
             Finding::new("refunds", Level::Warn, message)
+        }
+    })
+}
+
+fn unread(context: &Context) -> Result<Finding, CommandError> {
+    Ok(match context.shop.unread_count()? {
+        0 => Finding::new(
+            "unread orders",
+            Level::Ok,
+            "no delivered order waits for its buyer",
+        ),
+        count => {
+            let message = format!(
+                "{count} delivered orders were not opened although their buyers were told twice: `keystall order list --unread`, then reach them another way"
+            );
+            Finding::new("unread orders", Level::Warn, message)
         }
     })
 }

@@ -26,7 +26,8 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 pub use command::{
-    CategoryAdd, CategorySet, ChannelAdd, Command, Decision, Frame, Gone, Hidden, KeyImport, ProductAdd, ProductSet, Progress,
+    CategoryAdd, CategorySet, ChannelAdd, Command, Decision, Frame, Gone, Hidden, KeyImport,
+    ProductAdd, ProductSet, Progress,
 };
 pub use error::CommandError;
 
@@ -86,6 +87,7 @@ pub fn execute(
             owed,
             max,
         } => orders::list(context, state.as_deref(), since.as_deref(), owed, max),
+        OrderUnread { max } => orders::unread(context, max),
         OrderShow { order } => orders::show(context, &order),
         OrderDecide {
             order,

@@ -6,6 +6,7 @@ use super::{CommandError, Context, command::Decision, times};
 use crate::{
     actions::{OrderFilter, RefusedNotice},
     domain::{Money, Notice, Order, OrderId, OrderState, PaymentOutcome},
+    store::Told,
 };
 
 /// Longest list that is given at once.
@@ -34,6 +35,21 @@ pub(super) fn list(
     Ok(json!({"orders": listed, "more": more}))
 }
 
+pub(super) fn unread(context: &Context, max: usize) -> Result<Value, CommandError> {
+    let max = max.min(LIST_MAX);
+    let mut unread = context.shop.unread_orders(max.saturating_add(1))?;
+    let more = unread.len() > max;
+    unread.truncate(max);
+    let listed = unread.iter().map(|unread| {
+        let mut listed = short(context, &unread.order);
+        listed["contact"] = json!(unread.contact);
+        let delivered_at_ms = unread.order.delivered_at_ms;
+        listed["delivered_at"] = json!(delivered_at_ms.map(|at| times::shown(context, at)));
+        listed
+    });
+    Ok(json!({"orders": listed.collect::<Vec<_>>(), "more": more}))
+}
+
 pub(super) fn show(context: &Context, number: &str) -> Result<Value, CommandError> {
     let id = OrderId::parse(number)?;
     let view = context.shop.view_order(id)?;
@@ -41,6 +57,7 @@ pub(super) fn show(context: &Context, number: &str) -> Result<Value, CommandErro
     let mut shown = short(context, &view.order);
     let fields = json!({
         "contact": view.contact.expose(),
+        "second_contact": view.second.as_ref().map(|second| second.expose()),
         "language": view.language,
         "expires_at": times::shown(context, view.order.expires_at_ms),
         "expires_at_ms": view.order.expires_at_ms,
@@ -50,6 +67,7 @@ pub(super) fn show(context: &Context, number: &str) -> Result<Value, CommandErro
         "payments": payments(context, &view.order),
         "entry": view.receipt.as_ref().map(|(hash, seq)| json!({"seq": seq, "hash": hash})),
         "queue_place": view.queue_place,
+        "told": told(context, &view.told),
     });
     if let (Some(shown), Value::Object(fields)) = (shown.as_object_mut(), fields) {
         shown.extend(fields);
@@ -125,6 +143,17 @@ fn short(context: &Context, order: &Order) -> Value {
         "owed_amount": owed.amount,
         "owed": owed.decimal(),
     })
+}
+
+fn told(context: &Context, told: &[Told]) -> Vec<Value> {
+    let shown = |told: &Told| {
+        json!({
+            "at": times::shown(context, told.at_ms),
+            "event": told.kind.as_str(),
+            "by": told.via.as_str(),
+        })
+    };
+    told.iter().map(shown).collect()
 }
 
 fn payments(context: &Context, order: &Order) -> Vec<Value> {

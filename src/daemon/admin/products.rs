@@ -10,9 +10,7 @@ use super::{
     times,
 };
 use crate::{
-    actions::{
-        ProductChange, RenderedPicture, read_questions, render_picture, write_questions,
-    },
+    actions::{ProductChange, RenderedPicture, read_questions, render_picture, write_questions},
     domain::{Money, Picture, Pool, Product, Slug},
     limits,
     store::Rows,

@@ -166,7 +166,11 @@ pub(super) fn fill(shop: &Shop, cashier_url: &str) -> Result<Secret, String> {
 
 fn put(shop: &Shop, slug: &Slug, sample: &Sample, position: i32) -> Result<(), String> {
     let category = sample.category.map(Slug::parse).transpose().map_err(text)?;
-    let picture = sample.picture.map(render_picture).transpose().map_err(text)?;
+    let picture = sample
+        .picture
+        .map(render_picture)
+        .transpose()
+        .map_err(text)?;
     let change = ProductChange {
         title: Some(sample.title.to_owned()),
         title_en: Some(sample.title_en.to_owned()),

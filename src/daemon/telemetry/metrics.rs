@@ -25,6 +25,8 @@ pub struct Metrics {
     pub outbox_pending: Gauge,
     /// Messages in the outbox that were given up and wait for a person.
     pub outbox_dead: Gauge,
+    /// Delivered orders that their buyers, told twice, have not opened.
+    pub orders_unread: Gauge,
     /// Requests answered, by route and status.
     pub http_requests: Family<RouteStatus, Counter>,
     /// Entries in the ledger.
@@ -73,6 +75,7 @@ impl Metrics {
             batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             outbox_pending: Gauge::default(),
             outbox_dead: Gauge::default(),
+            orders_unread: Gauge::default(),
             http_requests: Family::default(),
             ledger_size: Gauge::default(),
             readonly: Gauge::default(),
@@ -145,6 +148,8 @@ impl Metrics {
             self.outbox_pending.clone(),
         );
         registry.register("outbox_dead", "Messages given up", self.outbox_dead.clone());
+        let help = "Delivered orders that their buyers, told twice, have not opened";
+        registry.register("orders_unread", help, self.orders_unread.clone());
         registry.register(
             "http_requests",
             "Requests answered",
@@ -202,6 +207,7 @@ mod tests {
             "keystall_writer_queue 0",
             "keystall_outbox_pending 0",
             "keystall_outbox_dead 0",
+            "keystall_orders_unread 0",
             "keystall_ledger_size 7",
             "keystall_readonly 1",
             "# EOF",

@@ -5,8 +5,8 @@ use http::StatusCode;
 
 use super::{ORDER_COOKIE, product};
 use crate::{
-    actions::{CheckoutError, CheckoutRequest},
-    domain::{ChannelName, Contact, Product, Secret},
+    actions::{CheckoutError, CheckoutRequest, Ticket},
+    domain::{ChannelName, Contact, Product, Secret, seams::random},
     limits,
     web::{
         answer::{Answer, NO_STORE, come_again, page, see_other, set_cookie},
@@ -35,9 +35,10 @@ pub(in crate::web) async fn order(
         second: form.field("second")?.to_owned(),
         channel: form.field("channel")?.to_owned(),
     };
+    let ticket = Ticket::parse(form.field("ticket")?);
     // Price, amount and currency are never read from a form.
     let request = match parse(&web, &visit, &product, &typed, form.field("password")?) {
-        Ok(request) => request,
+        Ok(request) => CheckoutRequest { ticket, ..request },
         Err(errors) => return refused(&web, &visit, &product, typed, errors),
     };
     match web.shop.checkout(request).await {
@@ -54,6 +55,11 @@ pub(in crate::web) async fn order(
     }
 }
 
+/// A new form's own number: sent twice, the form makes one order.
+pub(super) fn ticket(web: &Shared) -> String {
+    Ticket(random(web.shop.vault().entropy())).text()
+}
+
 /// The form as domain values, or all that is wrong with it at once.
 fn parse(
     web: &Shared,
@@ -64,6 +70,12 @@ fn parse(
 ) -> Result<CheckoutRequest, Vec<FieldError>> {
     let quantity = quantity(&typed.quantity, web.shop.policy().order_quantity_max);
     let contact = Contact::parse(&typed.contact).map_err(FieldError::from);
+    let second = match typed.second.trim() {
+        "" => Ok(None),
+        second => Contact::parse(second)
+            .map(Some)
+            .map_err(|_| FieldError::SecondForm),
+    };
     let password = match password {
         "" => Ok(None),
         long if long.len() > limits::PASSWORD_BYTES_MAX => Err(FieldError::PasswordTooLong),
@@ -75,21 +87,29 @@ fn parse(
     match (
         quantity,
         contact,
+        second,
         password,
         channel.ok_or(FieldError::ChannelUnknown),
     ) {
-        (Ok(quantity), Ok(contact), Ok(password), Ok(channel)) => Ok(CheckoutRequest {
+        (Ok(quantity), Ok(contact), Ok(second), Ok(password), Ok(channel)) => Ok(CheckoutRequest {
             product: product.slug.clone(),
             quantity,
             contact,
-            second: None,
+            second,
             password,
             channel,
             address: visit.address,
             language: visit.language.tag().to_owned(),
+            ticket: None,
         }),
-        (quantity, contact, password, channel) => {
-            let errors = [quantity.err(), contact.err(), password.err(), channel.err()];
+        (quantity, contact, second, password, channel) => {
+            let errors = [
+                quantity.err(),
+                contact.err(),
+                second.err(),
+                password.err(),
+                channel.err(),
+            ];
             Err(errors.into_iter().flatten().collect())
         }
     }

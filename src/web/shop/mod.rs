@@ -4,6 +4,7 @@ pub(super) mod category;
 pub(super) mod checkout;
 pub(super) mod events;
 pub(super) mod find;
+pub(super) mod inbox;
 pub(super) mod order;
 pub(super) mod pay;
 pub(super) mod picture;
@@ -11,6 +12,7 @@ pub(super) mod product;
 mod search;
 pub(super) mod terms;
 pub(super) mod window;
+pub(super) mod wish;
 
 /// Remembers the last order of a browser, so that the buyer who comes back from paying finds it: its value is the secret of the
 /// order's link.

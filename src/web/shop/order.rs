@@ -1,16 +1,20 @@
 //! `GET /o/SECRET`, `/o/SECRET.json` and the downloads: an order, for whoever holds its link.
 
-use axum::{extract::State, response::Response};
-use http::StatusCode;
+use axum::{
+    extract::{FromRequestParts, State},
+    response::Response,
+};
+use http::{Method, StatusCode, request::Parts};
 use serde::Serialize;
 
 use crate::{
     actions::{OrderView, ReceiptError},
-    domain::{Order, OrderId, OrderState, Reason, Secret},
+    domain::{Contact, EffectKind, Order, OrderId, OrderState, Product, Reason, Secret, Via},
+    store::Told,
     web::{
         answer::{Answer, NO_STORE, download, json, page},
         state::{Shared, WebState},
-        view::{OrderPage, Problem, ReceiptLine, SafeHtml},
+        view::{Message, MessageKind, OrderPage, Problem, Question, ReceiptLine, SafeHtml},
         visit::{Segment, Visit},
     },
 };
@@ -18,11 +22,12 @@ use crate::{
 pub(in crate::web) async fn show(
     State(web): State<WebState>,
     visit: Visit,
+    reader: Reader,
     Segment(tail): Segment,
 ) -> Answer {
     match tail.strip_suffix(".json") {
-        Some(secret) => show_json(&web, secret),
-        None => show_page(&web, &visit, &tail),
+        Some(secret) => show_json(&web, &reader, secret),
+        None => show_page(&web, &visit, &reader, &tail),
     }
 }
 
@@ -38,18 +43,56 @@ pub(in crate::web) async fn receipt(
     download(&format!("keystall-receipt-{id}.txt"), receipt)
 }
 
-/// One key on each line.
-pub(in crate::web) async fn keys(State(web): State<WebState>, Segment(secret): Segment) -> Answer {
+/// One key on each line. Not found before the delivery, and once the keys cannot be read any more.
+pub(in crate::web) async fn keys(
+    State(web): State<WebState>,
+    reader: Reader,
+    Segment(secret): Segment,
+) -> Answer {
     let view = view(&web, &secret)?;
     if view.keys.is_empty() {
         return Err(Problem::NotFound);
     }
+    reader.opened(&web, &view.order);
     let mut text = Vec::new();
     for key in &view.keys {
         text.extend_from_slice(key.expose());
         text.push(b'\n');
     }
     download(&format!("keystall-{}.txt", view.order.id), text)
+}
+
+/// Whether somebody looks: not a machine that asks for the head alone, nor a browser that only guesses the next click.
+pub(in crate::web) struct Reader {
+    looks: bool,
+}
+
+impl Reader {
+    fn opened(&self, web: &Shared, order: &Order) {
+        if self.looks
+            && let Err(error) = web.shop.order_opened(order)
+        {
+            // The buyer has the page; what is lost costs one more mail.
+            tracing::warn!(order = %order.id, %error, "that an order was opened was not noted");
+        }
+    }
+}
+
+impl FromRequestParts<WebState> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Problem> {
+        let guessed = ["sec-purpose", "purpose", "x-moz"].iter().any(|name| {
+            let mut values = parts.headers.get_all(*name).iter();
+            values.any(|value| {
+                let value = value.as_bytes().to_ascii_lowercase();
+                value.windows(8).any(|part| part == b"prefetch")
+            })
+        });
+        Ok(Self {
+            looks: parts.method == Method::GET && !guessed,
+        })
+    }
 }
 
 /// The order of a link's secret. A wrong secret is refused before any look into the store, in a time that does not depend on
@@ -78,21 +121,24 @@ fn view(web: &Shared, secret: &str) -> Result<OrderView, Problem> {
     view.ok_or(Problem::NotFound)
 }
 
-fn show_page(web: &Shared, visit: &Visit, secret: &str) -> Answer {
+fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answer {
+    let view = view(web, secret)?;
+    reader.opened(web, &view.order);
+    let tells_by_mail = tells_by_mail(web, &view);
+    let contact = masked(&view);
     let OrderView {
         order,
-        contact,
         keys,
+        keys_until_ms,
         receipt,
         queue_place,
-        text,
+        told,
+        product,
         ..
-    } = view(web, secret)?;
+    } = view;
     let (state, reason) = (order.state, order.reason);
-    let instructions = match state {
-        OrderState::Paid | OrderState::Delivered => web.texts.safe_html(&text),
-        _ => SafeHtml::default(),
-    };
+    let goods = Goods::of(web, product, state);
+    let can_pay = can_pay(web, &order);
     let shown = OrderPage {
         frame: web.frame(visit.language),
         link_secret: Secret::from(secret),
@@ -107,27 +153,91 @@ fn show_page(web: &Shared, visit: &Visit, secret: &str) -> Answer {
         owed: order.owed(),
         returned: order.payments.iter().map(|payment| payment.returned).sum(),
         channel: web.desk.channel_title(&order.channel, visit.language.tag()),
-        can_pay: can_pay(web, &order),
+        can_pay,
         created_at_ms: order.created_at_ms(),
         expires_at_ms: order.expires_at_ms,
         paid_at_ms: order.paid_at_ms,
         delivered_at_ms: order.delivered_at_ms,
         title: order.title,
-        contact: contact.masked(),
+        contact,
         note: order.note,
         queue_place,
         keys,
-        keys_until_ms: None,
-        instructions,
+        keys_until_ms,
+        instructions: goods.instructions,
         receipt: receipt.map(|(hash, seq)| ReceiptLine { hash, seq }),
-        pay_qr: false,
-        scope: None,
-        support: None,
-        questions: Vec::new(),
-        messages: Vec::new(),
-        tells_by_mail: false,
+        pay_qr: can_pay,
+        scope: goods.scope,
+        support: goods.support,
+        questions: goods.questions,
+        messages: told.iter().filter_map(message).collect(),
+        tells_by_mail,
     };
     page(StatusCode::OK, NO_STORE, shown.render())
+}
+
+/// What the page says of the product, as it is now.
+#[derive(Default)]
+struct Goods {
+    instructions: SafeHtml,
+    scope: Option<String>,
+    support: Option<String>,
+    questions: Vec<Question>,
+}
+
+impl Goods {
+    fn of(web: &Shared, product: Option<Product>, state: OrderState) -> Self {
+        let Some(product) = product else {
+            return Self::default();
+        };
+        let instructions = match state {
+            OrderState::Paid | OrderState::Delivered if product.instructions.is_empty() => {
+                web.texts.safe_html(&product.text)
+            }
+            OrderState::Paid | OrderState::Delivered => web.texts.safe_html(&product.instructions),
+            _ => SafeHtml::default(),
+        };
+        let questions = product.questions.into_iter().map(|each| Question {
+            answer: web.texts.safe_html(&each.answer),
+            question: each.question,
+        });
+        Self {
+            instructions,
+            questions: questions.collect(),
+            scope: product.scope,
+            support: product.support,
+        }
+    }
+}
+
+/// The contacts, as their owner knows them again.
+fn masked(view: &OrderView) -> String {
+    match &view.second {
+        Some(second) => format!("{} · {}", view.contact.masked(), second.masked()),
+        None => view.contact.masked(),
+    }
+}
+
+fn tells_by_mail(web: &Shared, view: &OrderView) -> bool {
+    let mut contacts = [Some(&view.contact), view.second.as_ref()]
+        .into_iter()
+        .flatten();
+    web.shop.policy().tell.buyer_mail && contacts.any(Contact::is_mail)
+}
+
+/// What was told, as far as it went to the buyer.
+fn message(told: &Told) -> Option<Message> {
+    let text = match (told.via, told.kind) {
+        (Via::BuyerMail, EffectKind::OrderDelivered) => MessageKind::DeliveredMail,
+        (Via::BuyerMail, EffectKind::OrderReminder) => MessageKind::ReminderMail,
+        (Via::BuyerMail, EffectKind::OrderQueued) => MessageKind::QueuedMail,
+        (Via::BuyerMail, EffectKind::RefundDue) => MessageKind::RefundMail,
+        _ => return None,
+    };
+    Some(Message {
+        at_ms: told.at_ms,
+        text,
+    })
 }
 
 /// The document of `/o/SECRET.json`. What is not there yet is left out.
@@ -146,8 +256,11 @@ struct OrderJson<'a> {
     receipt: Option<String>,
 }
 
-fn show_json(web: &Shared, secret: &str) -> Answer {
+fn show_json(web: &Shared, reader: &Reader, secret: &str) -> Answer {
     let view = view(web, secret)?;
+    if !view.keys.is_empty() {
+        reader.opened(web, &view.order);
+    }
     let order = &view.order;
     let text = |key: &Secret| String::from_utf8_lossy(key.expose()).into_owned();
     let document = OrderJson {
@@ -157,7 +270,7 @@ fn show_json(web: &Shared, secret: &str) -> Answer {
         amount: order.total.amount,
         currency: order.total.currency.as_str(),
         expires_at_ms: order.expires_at_ms,
-        keys: (order.state == OrderState::Delivered).then(|| view.keys.iter().map(text).collect()),
+        keys: (!view.keys.is_empty()).then(|| view.keys.iter().map(text).collect()),
         receipt: view
             .receipt
             .is_some()

@@ -4,13 +4,7 @@ use axum::extract::State;
 
 use crate::{
     domain::product::PICTURE_WIDTHS,
-    web::{
-        answer::Answer,
-        brand::kept_for_ever,
-        state::WebState,
-        view::Problem,
-        visit::Segment,
-    },
+    web::{answer::Answer, brand::kept_for_ever, state::WebState, view::Problem, visit::Segment},
 };
 
 pub(in crate::web) async fn show(State(web): State<WebState>, Segment(name): Segment) -> Answer {

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 
-use super::window;
+use super::{checkout, window, wish};
 use crate::{
     actions::{Policy, StockView, stock_of},
     domain::{Product, Question, Slug},
@@ -11,7 +11,7 @@ use crate::{
     web::{
         answer::{Answer, FRESH, page},
         state::{Shared, WebState},
-        view::{self, ChannelOption, FieldError, Language, Problem, ProductPage, Typed, Wish},
+        view::{self, ChannelOption, FieldError, Language, Problem, ProductPage, Typed},
         visit::{Segment, Visit},
     },
 };
@@ -107,11 +107,11 @@ fn page_of(
         quantity_max,
         hold_minutes: u32::try_from(hold_ms / MINUTE_MS).unwrap_or(u32::MAX),
         channels: channels.collect(),
-        ticket: String::new(),
-        tells_by_mail: false,
+        ticket: checkout::ticket(web),
+        tells_by_mail: policy.tell.buyer_mail,
         typed,
         errors,
-        wish: Wish::Unavailable,
+        wish: wish::offered(web, &stock),
     })
 }
 

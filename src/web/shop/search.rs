@@ -54,7 +54,10 @@ fn folded(text: &str) -> String {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         c => c,
     };
-    text.chars().map(plain).flat_map(char::to_lowercase).collect()
+    text.chars()
+        .map(plain)
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use crate::{
     web::{
         answer::{Answer, FRESH, page},
         state::{Shared, WebState},
-        view::{CategoryLink, Delivery, Language, Problem, ProductLine, Stock, WindowPage, picture},
+        view::{
+            CategoryLink, Delivery, Language, Problem, ProductLine, Stock, WindowPage, picture,
+        },
         visit::{Visit, query},
     },
 };
