@@ -4,6 +4,9 @@ import { sparing } from "./states.mjs";
 
 const GOOD = { quantity: "1", contact: "refused@example.com", password: "", channel: "main" };
 
+/** Refusals that stand at their field; the others are of the whole form. */
+const OF_A_FIELD = /^refused-(contact|quantity|channel|password|all|stock|wish|link)/;
+
 /** Each gives the status that it expects. `address` is the visitor's, where it matters. */
 function all(stage) {
   const { contact, address, network } = stage.hoarders;
@@ -22,6 +25,11 @@ function all(stage) {
     { name: "refused-open-contact", status: 422, run: ordered({ contact }) },
     { name: "refused-open-address", status: 422, address, run: ordered({}) },
     { name: "refused-network", status: 422, address: network, run: ordered({ quantity: "8" }) },
+    { name: "refused-wish", status: 422, run: (page) => post(page, stage, "/p/soldout/wish", { contact: "13800138000" }) },
+    { name: "refused-link", status: 422, run: (page) => post(page, stage, "/find/contact", { contact: "13800138000" }) },
+    { name: "wish-taken", status: 200, run: (page) => post(page, stage, "/p/soldout/wish", { contact: "wish@example.com" }) },
+    { name: "link-sent", status: 200, run: (page) => post(page, stage, "/find/contact", { contact: "nobody@example.com" }) },
+    { name: "error-inbox-old", status: 404, also: 410, run: (page) => page.goto(`${stage.origin}/inbox/nothing`) },
     { name: "find-wrong", status: 422, run: (page) => post(page, stage, "/find", { order: "0D3Q5P7XK2M9A", password: "wrong" }) },
     { name: "error-403", status: 403, run: foreign },
     { name: "error-404", status: 404, run: (page) => page.goto(`${stage.origin}/nothing/here`) },
@@ -49,8 +57,7 @@ async function refuse(browser, stage, reader, { name, status, also, address, for
     if (address?.startsWith("192.0.2.77")) await stage.ask({ do: "calm" });
     const problems = [status, also].includes(answer.status()) ? [] : [`answered ${answer.status()}, not ${status}`];
     const marked = await visitor.page.locator("form [aria-invalid=true], form [aria-describedby*=error]").count();
-    if (name.startsWith("refused-") && answer.status() === 422 && !marked && (await visitor.page.locator("form [name=quantity]").count())
-      && /contact|quantity|channel|password/.test(name)) problems.push("no field is marked");
+    if (OF_A_FIELD.test(name) && !marked) problems.push("no field is marked");
     return problems.concat(await look(visitor, name, { looks: LOOKS, ...sparing(reader) }));
   } finally {
     await visitor.close();

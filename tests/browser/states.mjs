@@ -1,7 +1,7 @@
 // Every state of the order's page, and every other page: one line each below, or in states.py for an order.
 import { LOOKS, READERS, Visitor, look, named } from "./lib/visit.mjs";
 
-/** Pages that are only opened. `later` ones may not be there yet and are left out with a word until they are. */
+/** Pages that are only opened. One with `later` may not be there yet and is left out with a word until it is. */
 const PAGES = [
   { name: "window", path: "/" },
   { name: "product-card", path: "/p/card" },
@@ -11,14 +11,18 @@ const PAGES = [
   { name: "verify", path: "/verify" },
   { name: "search", path: "/?q=card" },
   { name: "search-nothing", path: "/?q=zzzz" },
-  { name: "wish", path: "/p/soldout/wish", later: true },
-  { name: "find-contact", path: "/find/contact", later: true },
-  { name: "terms", path: "/terms", later: true },
+  { name: "category", path: "/c/games" },
+  { name: "category-empty", path: "/c/empty" },
+  { name: "terms", path: "/terms" },
 ];
 
 export function states(browser, stage, report) {
-  return READERS.flatMap((reader) => [...stage.orders.map((order) => ({ ...order, name: `order-${order.name}` })), ...PAGES]
+  return READERS.flatMap((reader) => [...stage.orders.map((order) => ({ ...order, name: `order-${order.name}` })), ...PAGES, ...inbox(stage)]
     .map((place) => () => visit(browser, stage, report, reader, place)));
+}
+
+function inbox(stage) {
+  return stage.inbox ? [{ name: "inbox", path: stage.inbox }] : [];
 }
 
 async function visit(browser, stage, report, reader, { name, path, later }) {

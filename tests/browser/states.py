@@ -3,11 +3,12 @@
 Prints one line of JSON once it serves: {"origin", "orders": [{"name", "path"}], "xss", …}. Then answers one line of JSON for
 each line of commands (`{"do": NAME, …}`, the methods `do_NAME` below) until its input ends, and takes the shop away.
 """
-import json, os, socket, ssl, sys, time
+import email, email.policy, json, os, re, socket, socketserver, ssl, sys, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "blackbox"))
 import payloads  # noqa: E402
+from test_web_security import picture  # noqa: E402
 from keystall import HOST, Buyer, Gateway, Shop  # noqa: E402
 
 PRICE = "10.00"
@@ -33,25 +34,77 @@ class Visitor(Buyer):
         return super().order(slug, fast, **{"contact": f"buyer{self.number}@example.com", **fields})
 
 
+class Post(socketserver.ThreadingTCPServer):
+    """Takes every mail and keeps it (RFC 5321, the least of it)."""
+
+    daemon_threads = allow_reuse_address = True
+
+    def __init__(self):
+        self.mails = []
+        super().__init__(("127.0.0.1", 0), Taker)
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+
+    def link(self, pattern, seconds):
+        """The first address of a kind in any mail, waited for; None."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for mail in list(self.mails):
+                message = email.message_from_bytes(mail, policy=email.policy.default)
+                body = message.get_body(("plain", "html"))
+                found = re.search(pattern, body.get_content() if body else "")
+                if found:
+                    return found[0]
+            time.sleep(0.1)
+        return None
+
+
+class Taker(socketserver.StreamRequestHandler):
+    def handle(self):
+        say = lambda words: self.wfile.write(words + b"\r\n")
+        say(b"220 post ESMTP")
+        while line := self.rfile.readline():
+            verb = line[:4].upper()
+            if verb == b"DATA":
+                say(b"354 go on")
+                mail = bytearray()
+                while (line := self.rfile.readline()) not in (b".\r\n", b""):
+                    mail += line[1:] if line.startswith(b".") else line
+                self.server.mails.append(bytes(mail))
+            say({b"QUIT": b"221 bye", b"EHLO": b"250-post\r\n250 8BITMIME"}.get(verb, b"250 ok"))
+            if verb == b"QUIT":
+                return
+
+
 class Stage:
     def __init__(self):
+        self.post = Post()
         self.gateway = Gateway()
         self.gateway.server.handle_error = lambda *_: None  # the shop hangs up on a query when it is stopped
         self.shop = Shop([self.gateway], init=False, LISTEN__TRUSTED_PROXIES="127.0.0.1", LIMITS__OPEN_ORDERS_PER_ADDRESS="3",
-                         LIMITS__OPEN_ORDERS_PER_CONTACT="2", LIMITS__HELD_SHARE_PERCENT="10", LIMITS__ORDER_QUANTITY_MAX="20")
+                         LIMITS__OPEN_ORDERS_PER_CONTACT="2", LIMITS__HELD_SHARE_PERCENT="10", LIMITS__ORDER_QUANTITY_MAX="20",
+                         MAIL__HOST="127.0.0.1", MAIL__PORT=str(self.post.server_address[1]), MAIL__TLS="none", MAIL__FROM="shop@example.com")
         self.shop.env["KEYSTALL_SHOP__PORT"] = str(self.shop.port)
         self.shop.must("init", "--host", HOST, "--title", "钥铺 Browser", "--currency", "CNY")
+        dress = {"NOTICE": "**春节照常发货。** We deliver on all days, see [the terms](/terms).", "SUPPORT": "help@example.com", "ICP": "粤ICP备2026000000号-1",
+                 "COLOUR": "#0b6e4f", "LOGO": self.shop.file(picture(200, 200), "logo.png"), "TERMS": self.shop.file("# 条款\n\n1. 一\n2. 二\n", "terms.md")}
+        self.shop.env |= {f"KEYSTALL_SHOP__{name}": value for name, value in dress.items()}
         self.orders, self.flood = [], []
 
     def close(self):
         self.shop.close()
         self.gateway.close()
+        self.post.shutdown()
+        self.post.server_close()
 
     # What is on sale
     def furnish(self):
         shop = self.shop
         text = shop.file("## 使用方法\n\n1. 登录后打开 **兑换**。\n2. 输入卡密。\n\n> 仅限国区。\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n" + "verylongword" * 40)
-        shop.add_product("card", PRICE, 120, title="测试卡 Test card", title_en="Test card", text=text)
+        shop.must("category", "add", "--slug", "games", "--title", "游戏", "--title-en", "Games")
+        shop.must("category", "add", "--slug", "empty", "--title", "空", "--title-en", "Empty")
+        questions = shop.file("## 多久到账？ How soon?\n\n几秒。Seconds.\n\n## 能退吗？ " + "long" * 30 + "?\n\n" + "word" * 60 + "\n")
+        shop.add_product("card", PRICE, 120, title="测试卡 Test card", title_en="Test card", text=text, category="games", scope="国区 · China",
+                         instructions=text, questions=questions, support="https://help.example.com/" + "path/" * 20, picture=shop.file(picture(), "picture.png"))
         shop.add_product("many", "0.01", 60, title="批量卡", title_en="Many at once")
         shop.add_product("scarce", PRICE, 1, title="只剩一张", title_en="The last one")
         shop.add_product("soldout", PRICE, 0, title="售罄商品", title_en="Sold out")
@@ -143,6 +196,17 @@ class Stage:
         self.gateway.send(number, self.gateway.notice(number))
         return self
 
+    def inbox(self):
+        """The path of a contact's inbox, from the mail that brings it; None where no mail comes."""
+        buyer = Visitor(self.shop)
+        contact = "inbox@example.com"
+        for n in range(2):
+            order = buyer.order(contact=contact)
+            self.gateway.pay(buyer.checkout(order, self.gateway))
+        buyer.post("/find/contact", {"contact": contact})
+        link = self.post.link(r"https://[^\s\"<>]*/inbox/[\w-]+", 8)
+        return link and "/inbox/" + link.rsplit("/", 1)[1]
+
     def hoarders(self):
         """Someone with as many open orders as a contact, an address and a network may have."""
         busy = "busy@example.com"
@@ -154,12 +218,12 @@ class Stage:
         return {"contact": busy, "address": "203.0.113.7", "network": "198.51.100.9"}
 
     def xss(self):
-        """Ten payloads in what a merchant writes, five in what a buyer does: pages that must open no dialog."""
+        """Ten payloads in all that a merchant writes: pages of products and orders that must open no dialog."""
         paths = []
-        chosen = payloads.RENDERED
-        for n, payload in enumerate(chosen):
+        for n, payload in enumerate(payloads.RENDERED):
             slug = f"x-{n}"
-            self.shop.add_product(slug, PRICE, 0, title=payload[:60] or "x", title_en=payload[:60], text=self.shop.file(payload))
+            self.shop.add_product(slug, PRICE, 0, title=payload[:60] or "x", title_en=payload[:60], text=self.shop.file(payload),
+                                  scope=payload[:60], support=payload[:60], instructions=self.shop.file(payload))
             self.shop.import_keys(slug, [f"{payload}-{n}".replace("\n", " ")])
             paths.append(f"/p/{slug}")
             buyer = Visitor(self.shop)
@@ -207,7 +271,8 @@ def main():
         stage.past()
         stage.present()
         said = {"origin": f"https://{HOST}:{stage.shop.port}", "gateway": stage.gateway.url.rstrip("/"), "orders": stage.orders,
-                "hoarders": stage.hoarders(), "xss": stage.xss()}
+                "hoarders": stage.hoarders(), "xss": stage.xss(),
+                "inbox": stage.inbox()}
         print(json.dumps(said), flush=True)
         for line in sys.stdin:
             command = json.loads(line)
