@@ -71,6 +71,9 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["daemon"]),
     ("indicatif", &["cli"]),
     ("clap", &["cli", "bin"]),
+    ("lettre", &["notify"]),
+    ("idna", &["notify"]),
+    ("hickory_resolver", &["notify"]),
 ];
 
 #[test]

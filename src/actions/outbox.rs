@@ -16,17 +16,25 @@ pub struct PendingEffect {
 }
 
 impl Shop {
-    /// Promises that are due now, the longest due first.
+    /// Promises that go by one of `ways` and are due now, the longest due first. Others do not keep them from being found,
+    /// unless very many are due.
     ///
     /// # Errors
     /// [`Fault`].
-    pub fn effects_due(&self, max: usize) -> Result<Vec<PendingEffect>, Fault> {
+    pub fn effects_due(&self, ways: &[Via], max: usize) -> Result<Vec<PendingEffect>, Fault> {
+        const LOOKED_AT_MAX: usize = 10_000;
         let snapshot = self.store.read()?;
-        let due = snapshot.effects_due(self.clock.now_ms(), max)?;
+        let due = snapshot.effects_due(self.clock.now_ms(), LOOKED_AT_MAX)?;
         let effects = due
             .into_iter()
             .filter_map(|id| snapshot.effect(id).transpose());
         effects
+            .filter(|effect| {
+                effect
+                    .as_ref()
+                    .map_or(true, |effect| ways.contains(&effect.via))
+            })
+            .take(max)
             .map(|effect| {
                 effect.and_then(|effect| {
                     Ok(PendingEffect {

@@ -15,6 +15,7 @@ mod init;
 mod key;
 mod ledger;
 mod notice;
+mod notify;
 mod order;
 mod outbox;
 mod owner;
@@ -85,6 +86,9 @@ enum Noun {
     /// Payment providers' notices
     #[command(subcommand)]
     Notice(notice::Notice),
+    /// Mails: whether they arrive, and their texts
+    #[command(subcommand)]
+    Notify(notify::Notify),
     /// Messages to the outside that are not delivered yet
     #[command(subcommand)]
     Outbox(outbox::Outbox),
@@ -168,6 +172,7 @@ fn dispatch(cli: Cli) -> Result<Done, Failure> {
         Noun::Order(order) => order.run(&place.session()?),
         Noun::Ledger(ledger) => ledger.run(&place.session()?),
         Noun::Notice(notice) => notice.run(&place.session()?),
+        Noun::Notify(notify) => notify.run(&place.session()?),
         Noun::Outbox(outbox) => outbox.run(&place.session()?),
         Noun::Config(config) => config.run(&place),
         Noun::Doctor(doctor) => doctor.run(&place),

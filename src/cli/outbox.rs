@@ -37,13 +37,29 @@ impl Outbox {
 }
 
 fn listed(value: &Value) -> String {
-    let names = ["id", "event", "order", "attempts", "due_at", "last_error"];
+    let names = [
+        "id",
+        "event",
+        "via",
+        "order",
+        "attempts",
+        "due_at",
+        "last_error",
+    ];
     let mut rows = print::rows(value, "effects", &names);
     for row in &mut rows {
-        if row[4].is_empty() {
-            row[4] = "given up".to_owned();
+        if row[5].is_empty() {
+            row[5] = "given up".to_owned();
         }
     }
-    let headings = ["ID", "EVENT", "ORDER", "ATTEMPTS", "NEXT", "LAST ERROR"];
+    let headings = [
+        "ID",
+        "EVENT",
+        "VIA",
+        "ORDER",
+        "ATTEMPTS",
+        "NEXT",
+        "LAST ERROR",
+    ];
     print::table(&headings, &rows, "everything was delivered")
 }

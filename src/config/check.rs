@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{Problem, settings::Settings, values::TlsMode};
+use super::{
+    Problem,
+    settings::Settings,
+    values::{MailTls, TlsMode},
+};
 use crate::limits;
 
 /// Standard Webhooks wants 24 to 64 bytes of key.
@@ -209,15 +213,29 @@ fn mail(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
         ("[mail] from", &mail.from),
         ("[mail] merchant", &mail.merchant),
     ] {
-        let Some(text) = text else { continue };
-        if text.chars().any(char::is_control) || !text.contains('@') {
-            wrong(key, "a mail address in one line is needed");
+        if text.as_ref().is_some_and(|text| !is_mail_address(text)) {
+            let reason = "a bare mail address is needed, as \"shop@example.com\": no name before it, no <>, no spaces, \
+                          the domain in its xn-- form where it has other scripts";
+            wrong(key, reason);
         }
+    }
+    if let Some(name) = &mail.from_name
+        && (name.len() > limits::TITLE_BYTES_MAX || name.chars().any(char::is_control))
+    {
+        wrong("[mail] from_name", "at most 256 bytes in one line");
     }
     match &mail.host {
         Some(host) if !is_host(host) => wrong("[mail] host", "a bare host name is needed"),
+        Some(host) if mail.tls == MailTls::None && !is_loopback(host) => wrong(
+            "[mail] tls",
+            "\"none\" would send passwords and links in the clear: it is only for a server on this machine \
+             (localhost, 127.0.0.1 or ::1)",
+        ),
         Some(_) if mail.from.is_none() => wrong("[mail] from", "mail needs a sender's address"),
         _ => {}
+    }
+    if mail.port == 0 {
+        wrong("[mail] port", "0 is no port");
     }
     if mail.host.is_some() && mail.user.is_some() != mail.password.is_some() {
         wrong(
@@ -225,6 +243,31 @@ fn mail(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
             "user and password (or password_file) belong together",
         );
     }
+    let (least, most) = (Duration::from_secs(1), Duration::from_secs(10 * 60));
+    if !(least..=most).contains(&mail.timeout.duration()) {
+        wrong("[mail] timeout", "between 1s and 10m");
+    }
+}
+
+/// Whether `text` is `local@host` as a mail's header and envelope take it without quoting (RFC 5321, section 4.1.2).
+fn is_mail_address(text: &str) -> bool {
+    let local = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&byte);
+    text.rsplit_once('@').is_some_and(|(name, host)| {
+        (1..=64).contains(&name.len())
+            && name.bytes().all(local)
+            && !name.starts_with('.')
+            && !name.ends_with('.')
+            && !name.contains("..")
+            && is_host(&host.to_ascii_lowercase())
+            && host.parse::<IpAddr>().is_err()
+    })
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn webhook(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {

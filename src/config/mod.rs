@@ -167,6 +167,7 @@ fn load_from(
         &mut settings.tls.cert,
         &mut settings.tls.key,
         &mut settings.shop.logo,
+        &mut settings.mail.ca_file,
     ];
     for path in paths.into_iter().flatten() {
         *path = dir.join(&*path);

@@ -151,8 +151,16 @@ sections! {
         password: Option<Secret> = None;
         /// The sender's address.
         from: Option<String> = None;
-        /// Where the merchant's own alarms go.
+        /// The sender's name; the shop's without it.
+        from_name: Option<String> = None;
+        /// Where the merchant's own sales and alarms go.
         merchant: Option<String> = None;
+        /// An authority (PEM) that the mail server's certificate may come from, beside the public ones.
+        ca_file: Option<PathBuf> = None;
+        /// Whether the buyer's mail holds the keys themselves, not only the link.
+        keys: bool = false;
+        /// How long one mail may take, from connecting to the server's last word.
+        timeout: Period = Period::minutes(1);
     }
     /// The merchant's webhook (Standard Webhooks); off without a URL.
     webhook: Webhook {

@@ -184,6 +184,16 @@ fn values_that_cannot_be_used_are_refused_with_their_key() {
             "[webhook] secret",
         ),
         ("[mail]\nfrom = \"a@b\\r\\nBcc: c@d\"", "[mail] from"),
+        ("[mail]\nfrom = \"Shop <a@b.example>\"", "no name before it"),
+        ("[mail]\nmerchant = \"a@例子.example\"", "[mail] merchant"),
+        ("[mail]\nfrom = \"a b@c.example\"", "[mail] from"),
+        ("[mail]\nfrom_name = \"a\\nb\"", "[mail] from_name"),
+        (
+            "[mail]\nhost = \"smtp.example.com\"\nfrom = \"a@b.example\"\ntls = \"none\"",
+            "in the clear",
+        ),
+        ("[mail]\nport = 0", "[mail] port"),
+        ("[mail]\ntimeout = \"11m\"", "[mail] timeout"),
         ("shop = 1", "[shop] on a line of its own"),
         ("[shop\n", "line 1"),
     ];

@@ -12,6 +12,7 @@ pub mod demo;
 mod front;
 mod health;
 mod open;
+mod post;
 mod schedule;
 mod serve;
 mod signals;

@@ -8,6 +8,7 @@ use super::{
     admin::{self, Context},
     front,
     open::{admin_socket, open_observed},
+    post::{self, PostError},
     schedule,
     signals::{self, Ending},
     systemd,
@@ -18,7 +19,7 @@ use crate::{
     actions::{Shop, ShopError},
     config::{Settings, TlsMode},
     net::{self, Client, ListenError, Listener, Local, ServeLimits, Timeouts, TlsError, TlsServer},
-    notify::{WebhookConfig, WebhookConfigError, Worker},
+    notify::{Outcome, WebhookConfig, WebhookConfigError, Worker},
     pay::{Desk, DeskConfigError, outbound::NetOutbound},
     web::{self, WebState, view::Mode},
 };
@@ -47,6 +48,9 @@ pub enum ServeError {
     /// The webhook.
     #[error("[webhook] {0}")]
     Webhook(#[from] WebhookConfigError),
+    /// Mail.
+    #[error(transparent)]
+    Post(#[from] PostError),
     /// Signals or threads.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -123,7 +127,12 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
     );
     let mut tasks = schedule::start(&shop, desk, &metrics, &ending);
     let webhook = webhook(&settings)?;
-    let worker = Worker::new(shop.clone(), Arc::new(client), webhook);
+    let told_of = metrics.clone();
+    let worker = Worker::new(shop.clone(), Arc::new(client), webhook)
+        .with_mail(post::post(&settings)?)
+        .observed(Arc::new(move |via, outcome: Outcome| {
+            told_of.message(via.as_str(), outcome.as_str());
+        }));
     let told = ending.clone();
     tasks.spawn(worker.run(async move { told.wait().await }));
     let running = spawn_serving(listeners, web::router(state), &settings, &ending);

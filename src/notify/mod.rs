@@ -1,15 +1,19 @@
-//! Telling the merchant: what was promised in the outbox is delivered here, at least once, after the commit that promised it.
+//! Telling buyers and the merchant: what was promised in the outbox is delivered here, at least once, after the commit that
+//! promised it.
 //!
-//! Owns the worker ([`Worker`]) and the form of the shop's own webhooks (`webhook`, Standard Webhooks).
+//! Owns the worker ([`Worker`]), the form of the shop's own webhooks (`webhook`, Standard Webhooks), mails ([`mail`]), and the
+//! look at what the sender's domain says of itself ([`sender`]).
 //!
 //! Threats: a receiver that is down, slow or hostile (time, size and addresses are bounded by the one outbound client, redirects
 //! are failures), a forged call to the receiver (signature with a time), a repetition (the same id in every attempt).
 //!
-//! It never sends a key, a contact or a payment's raw data, never decides about an order, and never forgets a promise: one that
-//! cannot be kept stays in the outbox for a person.
+//! It never sends a contact or a payment's raw data, never a key but to its buyer and only where the merchant says so, never
+//! decides about an order, and never forgets a promise: one that cannot be kept stays in the outbox for a person.
 
+pub mod mail;
+pub mod sender;
 mod webhook;
 mod worker;
 
 pub use webhook::{Event, SignedCall, WebhookConfig, WebhookConfigError};
-pub use worker::{WebhookSender, Worker};
+pub use worker::{Observe, Outcome, Post, WebhookSender, Worker};

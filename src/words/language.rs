@@ -75,6 +75,15 @@ impl Language {
         }
     }
 
+    /// A whole file of the language's folder, as `mail/delivered.txt`; English's where it has none of its own.
+    pub fn file(&self, name: &str) -> Option<String> {
+        let read = |tag: &str| {
+            let file = Files::get(&format!("{tag}/{name}"))?;
+            Some(String::from_utf8_lossy(&file.data).into_owned())
+        };
+        read(self.tag()).or_else(|| read(ENGLISH))
+    }
+
     fn format(&self, id: &str, arguments: Option<&FluentArgs<'_>>) -> Cow<'static, str> {
         let english = || Language::english().0.format(id, arguments);
         // The id itself is shown rather than nothing; a test keeps every id known.
@@ -160,9 +169,12 @@ static LOCALES: LazyLock<Vec<Locale>> = LazyLock::new(|| {
     files.sort();
     let mut locales = vec![];
     for file in &files {
-        let Some((tag, _)) = file.split_once('/') else {
+        let Some((tag, name)) = file.split_once('/') else {
             continue;
         };
+        if !name.ends_with(".ftl") {
+            continue;
+        }
         let Some(text) =
             Files::get(file).map(|file| String::from_utf8_lossy(&file.data).into_owned())
         else {
@@ -305,7 +317,7 @@ mod tests {
 
     #[test]
     fn no_file_of_texts_has_a_fault() {
-        for file in Files::iter() {
+        for file in Files::iter().filter(|file| file.ends_with(".ftl")) {
             let text = String::from_utf8(Files::get(&file).unwrap().data.into_owned()).unwrap();
             assert!(FluentResource::try_new(text).is_ok(), "{file}");
         }

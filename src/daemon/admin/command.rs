@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::CommandError;
+use super::{CommandError, notify::Notify};
 
 /// One command of the merchant. Values are texts as they were typed: they are parsed where they are executed, so that a
 /// command means the same on both ways.
@@ -109,6 +109,8 @@ pub enum Command {
         /// How many at most.
         max: usize,
     },
+    /// About mails.
+    Notify(Notify),
     /// What is promised to the outside and not delivered yet.
     OutboxList,
     /// Tries again what was given up.

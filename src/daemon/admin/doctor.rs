@@ -1,12 +1,15 @@
 //! What is wrong in the shop, each with what to do. The command line adds what it sees from outside.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{CommandError, Context};
 use crate::{
     actions::OrderFilter,
-    domain::{OrderState, Product},
+    domain::{Effect, OrderState, Product, Via},
+    notify::mail::NOT_TOLD_AT,
     pay::epay::EpayConfig,
     store::{Head, Rows},
 };
@@ -41,6 +44,8 @@ const CLOCK_BEHIND_MS: i64 = 60_000;
 /// 2026-01-01: no clock is right before this version existed.
 const CLOCK_EARLIEST_MS: i64 = 1_767_225_600_000;
 const ORDERS_COUNTED_MAX: usize = 1_000;
+/// Messages that are named one by one.
+const DEAD_NAMED_MAX: usize = 5;
 const EFFECTS_COUNTED_MAX: usize = 10_000;
 
 impl Finding {
@@ -68,6 +73,7 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
         unread(context)?,
         outbox(context)?,
         told(context),
+        buyers(context)?,
     ];
     Ok(json!({"findings": findings}))
 }
@@ -203,27 +209,75 @@ fn unread(context: &Context) -> Result<Finding, CommandError> {
 
 fn outbox(context: &Context) -> Result<Finding, CommandError> {
     let effects = context.shop.effects(EFFECTS_COUNTED_MAX)?;
-    let dead = effects.iter().filter(|effect| effect.due_at_ms.is_none());
-    Ok(match dead.count() {
-        0 => Finding::new(
-            "outbox",
-            Level::Ok,
-            format!("{} waiting, none given up", effects.len()),
-        ),
-        dead => {
-            let message = format!(
-                "{dead} messages were given up: `keystall outbox list` says why, `keystall outbox retry` sends them again"
-            );
-            Finding::new("outbox", Level::Warn, message)
-        }
-    })
+    let dead: Vec<&Effect> = effects
+        .iter()
+        .filter(|effect| effect.due_at_ms.is_none())
+        .collect();
+    if dead.is_empty() {
+        let message = format!("{} waiting, none given up", effects.len());
+        return Ok(Finding::new("outbox", Level::Ok, message));
+    }
+    let mut named: Vec<String> = dead
+        .iter()
+        .take(DEAD_NAMED_MAX)
+        .map(|one| given_up(one))
+        .collect();
+    if dead.len() > named.len() {
+        named.push("…".to_owned());
+    }
+    let message = format!(
+        "{} messages were given up ({}): `keystall outbox list` says why, `keystall outbox retry` sends them again",
+        dead.len(),
+        named.join("; ")
+    );
+    Ok(Finding::new("outbox", Level::Warn, message))
+}
+
+/// One message in a few words; what the server said of it is in `outbox list`.
+fn given_up(effect: &Effect) -> String {
+    let about = effect.order.map(|order| format!(" of {order}"));
+    format!(
+        "{} by {}{}",
+        effect.kind.as_str(),
+        effect.via.as_str(),
+        about.unwrap_or_default()
+    )
 }
 
 fn told(context: &Context) -> Finding {
     let settings = &context.settings;
-    if settings.webhook.url.is_some() || settings.mail.merchant.is_some() {
-        return Finding::new("alarms", Level::Ok, "somebody is told");
+    if settings.webhook.url.is_some()
+        || settings.mail.host.is_some() && settings.mail.merchant.is_some()
+    {
+        return Finding::new("alarms", Level::Ok, "you are told");
     }
-    let message = "nobody is told of orders that wait or refunds that are due: set [webhook] url";
+    let message = "you are not told of orders that wait or refunds that are due: set [mail] host, from and merchant, or [webhook] url";
     Finding::new("alarms", Level::Warn, message)
+}
+
+/// Whether buyers are told: whether mail is set up, and how many orders' mails fail at present.
+fn buyers(context: &Context) -> Result<Finding, CommandError> {
+    if context.settings.mail.host.is_none() {
+        let message = "nobody is told: buyers see their keys only on the order's page; set [mail] host and from, then `keystall notify test`";
+        return Ok(Finding::new("buyers", Level::Warn, message));
+    }
+    let failing: BTreeSet<_> = context
+        .shop
+        .effects(EFFECTS_COUNTED_MAX)?
+        .into_iter()
+        .filter(|effect| effect.via == Via::BuyerMail && effect.attempts > 0)
+        .filter_map(|effect| effect.order)
+        .collect();
+    let (level, advice) = match failing.len() {
+        0 => return Ok(Finding::new("buyers", Level::Ok, "told by mail")),
+        count if count >= NOT_TOLD_AT => {
+            (Level::Fail, "mail does not work: `keystall notify test`")
+        }
+        _ => (Level::Warn, "`keystall outbox list` says why"),
+    };
+    let message = format!(
+        "the buyers of {} orders could not be told yet: {advice}",
+        failing.len()
+    );
+    Ok(Finding::new("buyers", level, message))
 }

@@ -14,6 +14,7 @@ pub mod doctor;
 mod error;
 mod keys;
 mod ledger;
+mod notify;
 mod orders;
 mod outbox;
 mod products;
@@ -30,6 +31,7 @@ pub use command::{
     ProductAdd, ProductSet, Progress,
 };
 pub use error::CommandError;
+pub use notify::Notify;
 
 use crate::{actions::Shop, config::Settings};
 
@@ -98,6 +100,7 @@ pub fn execute(
         LedgerVkey => Ok(ledger::vkey(context)),
         LedgerCheckpoint => Ok(ledger::checkpoint(context)),
         NoticeList { max } => orders::notices(context, max),
+        Notify(command) => notify::run(context, command),
         OutboxList => outbox::list(context),
         OutboxRetry => outbox::retry(context),
         Doctor => doctor::examine(context),

@@ -27,6 +27,8 @@ pub struct Metrics {
     pub outbox_dead: Gauge,
     /// Delivered orders that their buyers, told twice, have not opened.
     pub orders_unread: Gauge,
+    /// Attempts to tell somebody, by way and what came of it.
+    pub messages: Family<MessageOutcome, Counter>,
     /// Requests answered, by route and status.
     pub http_requests: Family<RouteStatus, Counter>,
     /// Entries in the ledger.
@@ -49,6 +51,15 @@ pub struct ChannelVerdict {
     pub channel: String,
     /// An outcome of security.md, section 1, as `settled`.
     pub verdict: &'static str,
+}
+
+/// Labels of an attempt to tell somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct MessageOutcome {
+    /// `webhook`, `merchant_mail` or `buyer_mail`.
+    pub via: &'static str,
+    /// `kept`, `failed` or `given_up`.
+    pub outcome: &'static str,
 }
 
 /// Labels of an answered request.
@@ -76,6 +87,7 @@ impl Metrics {
             outbox_pending: Gauge::default(),
             outbox_dead: Gauge::default(),
             orders_unread: Gauge::default(),
+            messages: Family::default(),
             http_requests: Family::default(),
             ledger_size: Gauge::default(),
             readonly: Gauge::default(),
@@ -96,6 +108,13 @@ impl Metrics {
                 channel: channel.to_owned(),
                 verdict,
             })
+            .inc();
+    }
+
+    /// Counts an attempt to tell somebody.
+    pub fn message(&self, via: &'static str, outcome: &'static str) {
+        self.messages
+            .get_or_create(&MessageOutcome { via, outcome })
             .inc();
     }
 
@@ -150,6 +169,11 @@ impl Metrics {
         registry.register("outbox_dead", "Messages given up", self.outbox_dead.clone());
         let help = "Delivered orders that their buyers, told twice, have not opened";
         registry.register("orders_unread", help, self.orders_unread.clone());
+        registry.register(
+            "messages",
+            "Attempts to tell somebody",
+            self.messages.clone(),
+        );
         registry.register(
             "http_requests",
             "Requests answered",

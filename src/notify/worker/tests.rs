@@ -69,9 +69,9 @@ impl Test {
         order
     }
 
-    async fn pass(&self) -> bool {
+    async fn pass(&self) -> Next {
         self.worker
-            .pass(&config(), &pending().boxed().shared())
+            .pass(Lane::Webhook, &pending().boxed().shared())
             .await
     }
 
@@ -184,7 +184,9 @@ async fn what_is_promised_survives_a_restart_with_its_id() {
     let inner = inner.reopen();
     inner.clock.advance_ms(6_000);
     let worker = Worker::new(inner.shop.clone(), receiver.clone(), Some(config()));
-    worker.pass(&config(), &pending().boxed().shared()).await;
+    worker
+        .pass(Lane::Webhook, &pending().boxed().shared())
+        .await;
     let calls = receiver.calls.lock().unwrap();
     assert_eq!((calls.len(), &calls[0].0), (2, &calls[1].0));
 }
@@ -195,9 +197,9 @@ async fn more_than_a_pass_takes_is_told_in_the_next() {
     for number in 0..60 {
         test.sale(&format!("T{number}")).await;
     }
-    assert!(test.pass().await);
+    assert_eq!(test.pass().await, Next::Again);
     assert_eq!(test.receiver.calls(), 50);
-    assert!(!test.pass().await);
+    assert_eq!(test.pass().await, Next::Wait);
     assert_eq!(test.receiver.calls(), 60);
     let ids: std::collections::BTreeSet<_> = test
         .receiver

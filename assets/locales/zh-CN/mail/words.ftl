@@ -1,0 +1,24 @@
+# 邮件中的词句
+mail-open = 打开
+mail-foot-buyer = 您收到这封邮件，是因为有人在「{ $shop }」留下了这个邮箱。如非本人操作，忽略即可。
+mail-foot-merchant = 来自您的店铺「{ $shop }」。可用 keystall notify template 修改邮件内容。
+
+# 订单原因（给买家）
+mail-buyer-no-stock = 商品暂时缺货，补货后立即发货，否则退款。
+mail-buyer-review = 店铺会先核对这笔订单，再发货。
+mail-buyer-late = 付款到账时订单已过期。
+mail-buyer-short = 到账金额少于应付金额。
+mail-buyer-over = 到账金额多于应付金额，多出部分将退还。
+mail-buyer-surplus = 这笔订单收到了第二次付款，重复部分将退还。
+mail-buyer-disagrees = 正在与支付平台核对这笔付款。
+mail-buyer-by-hand = 由店铺人工处理。
+
+# 订单原因（给商家）
+mail-merchant-no-stock = 原因：没有可用卡密。
+mail-merchant-review = 原因：等待您处理。
+mail-merchant-late = 付款到账时订单已过期。
+mail-merchant-short = 到账金额少于应付金额。
+mail-merchant-over = 到账金额多于应付金额，多出部分待退还。
+mail-merchant-surplus = 收到重复付款，重复部分待退还。
+mail-merchant-disagrees = 向支付平台查询，结果为未付款。
+mail-merchant-by-hand = 已人工处理。
