@@ -68,7 +68,7 @@ mod tests {
 
     fn product() -> Product {
         Product {
-            slug: Slug::parse("steam-50").unwrap(),
+            slug: Slug::parse("wallet-50").unwrap(),
             kind: ProductKind::Pool,
             title: "Ｓｔｅａｍ 钱包充值码 50 元".into(),
             title_en: Some("Wallet Code".into()),
@@ -104,7 +104,7 @@ mod tests {
             "ｓｔｅａｍ",
             "充值",
             "充值　steam",
-            "steam-50",
+            "wallet-50",
             "wallet CODE",
             "国区 games",
             "游戏",
