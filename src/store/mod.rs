@@ -29,7 +29,7 @@ pub use records::{
     Batch, Channel, DeliveredKey, DeliveryContent, EntryRow, Held, LetterContent, OrderPrivate,
     SlotRow, Staging, Template, Told, Wish,
 };
-pub use rows::{HoldKind, Rows, WaitKind};
+pub use rows::{HoldKind, Rows, SealedWish, UnreadRow, WaitKind};
 pub use snapshot::Snapshot;
 pub use tx::Tx;
 pub use writer::{Committed, Store, Waiting};

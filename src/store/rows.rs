@@ -34,6 +34,11 @@ pub enum WaitKind {
     Refund = 2,
 }
 
+/// When an order was delivered, which one, and how far telling its buyer went.
+pub type UnreadRow = ((i64, OrderId), u8);
+/// A contact's fingerprint, and the wish that it made, sealed.
+pub type SealedWish = ([u8; 16], Vec<u8>);
+
 /// Rows of one consistent state. Lists are bounded by `max`.
 pub trait Rows {
     /// A row of the meta table.
@@ -108,19 +113,18 @@ pub trait Rows {
         max: usize,
     ) -> Result<Vec<([u8; 16], OrderId)>, Fault>;
     /// Orders delivered after `after` and until `until_ms` whose page was not opened since, oldest first, with their stage.
-    #[allow(clippy::type_complexity)]
     fn unread_orders(
         &self,
         after: Option<(i64, OrderId)>,
         until_ms: i64,
         max: usize,
-    ) -> Result<Vec<((i64, OrderId), u8)>, Fault>;
+    ) -> Result<Vec<UnreadRow>, Fault>;
     /// Stage of an order delivered at that time whose page was not opened since.
     fn unread(&self, delivered_at_ms: i64, order: OrderId) -> Result<Option<u8>, Fault>;
     /// What the people of an order were told, oldest first.
     fn told(&self, order: OrderId, max: usize) -> Result<Vec<Told>, Fault>;
     /// Sealed wishes for a product, with their contacts' fingerprints.
-    fn wishes(&self, product: &Slug, max: usize) -> Result<Vec<([u8; 16], Vec<u8>)>, Fault>;
+    fn wishes(&self, product: &Slug, max: usize) -> Result<Vec<SealedWish>, Fault>;
     /// Products that somebody waits for, by slug.
     fn wished(&self) -> Result<Vec<Slug>, Fault>;
     /// Whether a contact waits for a product.
@@ -446,7 +450,7 @@ macro_rules! rows {
                 after: Option<(i64, OrderId)>,
                 until_ms: i64,
                 max: usize,
-            ) -> Result<Vec<((i64, OrderId), u8)>, Fault> {
+            ) -> Result<Vec<UnreadRow>, Fault> {
                 use std::ops::Bound::{Excluded, Included, Unbounded};
                 let table = $table!(self, unread, UNREAD);
                 let from = after.map_or(Unbounded, |(at_ms, id)| Excluded((at_ms, id.0)));
@@ -477,11 +481,7 @@ macro_rules! rows {
                     .collect()
             }
 
-            fn wishes(
-                &self,
-                product: &Slug,
-                max: usize,
-            ) -> Result<Vec<([u8; 16], Vec<u8>)>, Fault> {
+            fn wishes(&self, product: &Slug, max: usize) -> Result<Vec<SealedWish>, Fault> {
                 let table = $table!(self, wishes, WISHES);
                 let range =
                     table.range((product.as_str(), &[0; 16])..=(product.as_str(), &[255; 16]))?;

@@ -181,9 +181,9 @@ fn duration(ms: i64, t: Language) -> String {
     let seconds = (ms.max(1) - 1) / 1000 + 1;
     let up = |unit: i64| (seconds - 1) / unit + 1;
     let (count, id) = match seconds {
-        ..=59 => (seconds, id("duration-seconds")),
-        ..=3_540 => (up(60), id("duration-minutes")),
-        ..=169_200 => (up(3_600), id("duration-hours")),
+        ..60 => (seconds, id("duration-seconds")),
+        60..=3_540 => (up(60), id("duration-minutes")),
+        3_541..=169_200 => (up(3_600), id("duration-hours")),
         _ => (up(86_400), id("duration-days")),
     };
     t.with(id).num("count", count).to_string()
