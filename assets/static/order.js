@@ -8,6 +8,7 @@
   const ASK_LIVE_MS = 60000; // while the stream speaks: only in case it lies
   const ASK_ERROR_MS_MAX = 60000;
   const WAITING = ["pending", "paid", "refunding"];
+  const LATE = "expired"; // a payment may still arrive
 
   let busy = false;
   let again = false;
@@ -17,19 +18,20 @@
   let heard = false;
 
   const article = () => document.getElementById("order");
-  const waits = () => WAITING.includes(article().dataset.mark.split(" ")[0]);
+  const state = () => article().dataset.mark.split(" ")[0];
+  const lives = () => WAITING.includes(state()) || state() === LATE;
   // Pages that lost the shop together do not come back together.
   const spread = (ms) => ms * (0.85 + Math.random() * 0.3);
 
   function pause() {
     if (failures > 0) return Math.min(ASK_MS * 2 ** (failures - 1), ASK_ERROR_MS_MAX);
-    if (document.hidden) return ASK_HIDDEN_MS;
+    if (document.hidden || state() === LATE) return ASK_HIDDEN_MS;
     return heard ? ASK_LIVE_MS : ASK_MS;
   }
 
   function plan() {
     clearTimeout(timer);
-    if (waits() || failures > 0) timer = setTimeout(refresh, spread(pause()));
+    if (lives() || failures > 0) timer = setTimeout(refresh, spread(pause()));
   }
 
   async function refresh() {

@@ -170,7 +170,7 @@ impl Shop {
 
     /// One name for all that a form said: a changed form is another one, and a page that a careless proxy gave to several visitors
     /// is one form for each of them.
-    fn form_of(&self, ticket: Ticket, request: &CheckoutRequest) -> [u8; 16] {
+    pub(super) fn form_of(&self, ticket: Ticket, request: &CheckoutRequest) -> [u8; 16] {
         let second = request.second.as_ref().map_or("", Contact::expose);
         let quantity = request.quantity.to_be_bytes();
         let fields = [

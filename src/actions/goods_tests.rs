@@ -221,12 +221,8 @@ async fn delivered(shop: &TestShop, number: u32, took_ms: i64) -> Order {
 
 #[tokio::test]
 async fn delivery_times_are_the_median_of_the_last_sales_and_held_for_a_minute() {
-    let shop = tokio::task::spawn_blocking(|| {
-        let shop = TestShop::new();
-        shop.stock("steam", "K", 10);
-        shop
-    });
-    let shop = shop.await.unwrap();
+    let shop = TestShop::new();
+    shop.stock("steam", "K", 10);
     let times = DeliveryTimes::default();
     let measured = || times.of(&shop.shop).unwrap().get(&slug("steam")).copied();
     let turn = || shop.clock.advance_ms(60_000);

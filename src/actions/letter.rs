@@ -39,6 +39,14 @@ impl Shop {
                 let Some(order) = self.store.read()?.order(id)? else {
                     return Ok(None);
                 };
+                let about_unread = matches!(
+                    effect.kind,
+                    EffectKind::OrderReminder | EffectKind::OrderUnread
+                );
+                // Opened since it was promised: there is nothing to remind of.
+                if about_unread && !self.is_unread(&order)? {
+                    return Ok(None);
+                }
                 self.letter_of_order(effect, order).map(Some)
             }
             None if effect.content.is_empty() => Ok(Some(Letter::bare())),

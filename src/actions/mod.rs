@@ -29,6 +29,9 @@ mod manage_keys;
 mod notices;
 mod open_shop;
 mod outbox;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod people_tests;
 mod pictures;
 mod questions;
 mod receipt;

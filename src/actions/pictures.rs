@@ -12,12 +12,12 @@ use std::{
 
 use image::{
     DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageFormat,
-    ImageReader, Limits, RgbImage, RgbaImage,
+    ImageReader, Limits,
     codecs::{
         jpeg::JpegEncoder,
         png::{CompressionType, FilterType, PngEncoder},
     },
-    imageops::{self, FilterType as Resampling},
+    imageops::FilterType as Resampling,
     metadata::Orientation,
 };
 
@@ -89,7 +89,7 @@ const LOGO_BYTES_MAX: usize = 12_000;
 /// # Errors
 /// [`PictureError`].
 pub fn render_picture(upload: &[u8]) -> Result<RenderedPicture, PictureError> {
-    let whole = one_at_a_time(|| decode(upload).map(Decoded::into_rgb))?;
+    let whole = one_at_a_time(|| decode(upload).map(Decoded::on_white))?;
     let mut forms = Vec::new();
     let mut largest = (0, 0);
     for (width, bytes_max) in PICTURE_WIDTHS.into_iter().zip(FORM_BYTES_MAX) {
@@ -102,7 +102,7 @@ pub fn render_picture(upload: &[u8]) -> Result<RenderedPicture, PictureError> {
             // Noise that no quality makes small: the larger forms would be worse.
             break;
         };
-        largest = form.dimensions();
+        largest = (form.width(), form.height());
         forms.push((width, jpeg));
     }
     let content = forms.last().map_or(&[][..], |(_, jpeg)| jpeg);
@@ -122,15 +122,16 @@ pub fn render_picture(upload: &[u8]) -> Result<RenderedPicture, PictureError> {
 /// # Errors
 /// [`PictureError`].
 pub fn render_logo(upload: &[u8]) -> Result<Vec<u8>, PictureError> {
-    let whole = one_at_a_time(|| decode(upload).map(Decoded::into_rgba))?;
-    let (width, height) = whole.dimensions();
+    let whole = one_at_a_time(|| decode(upload).map(Decoded::upright))?;
+    let (width, height) = (whole.width(), whole.height());
     let mut png = Vec::new();
     for height_max in LOGO_HEIGHTS {
         let scale = (f64::from(height_max) / f64::from(height))
             .min(f64::from(LOGO_WIDTH_MAX) / f64::from(width))
             .min(1.0);
         let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(1);
-        let small = imageops::resize(&whole, side(width), side(height), Resampling::Lanczos3);
+        let small = whole.resize_exact(side(width), side(height), Resampling::Lanczos3);
+        let small = small.into_rgba8();
         png.clear();
         PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive)
             .write_image(
@@ -184,27 +185,21 @@ struct Decoded {
 }
 
 impl Decoded {
-    /// Turned as it was meant, transparent parts white.
-    fn into_rgb(self) -> RgbImage {
-        let Self {
-            mut image,
-            orientation,
-        } = self;
-        if image.has_alpha() {
-            let mut opaque = image.into_rgba8();
+    /// Turned as it was meant, transparent parts white; 8 bits of red, green and blue.
+    fn on_white(mut self) -> DynamicImage {
+        if self.image.has_alpha() {
+            let mut opaque = self.image.into_rgba8();
             opaque.pixels_mut().for_each(lay_on_white);
-            image = DynamicImage::ImageRgba8(opaque);
+            self.image = DynamicImage::ImageRgba8(opaque);
         }
-        let mut image = averaged(image, orientation);
-        image.apply_orientation(orientation);
-        image.into_rgb8()
+        DynamicImage::ImageRgb8(self.upright().into_rgb8())
     }
 
     /// Turned as it was meant.
-    fn into_rgba(self) -> RgbaImage {
+    fn upright(self) -> DynamicImage {
         let mut image = averaged(self.image, self.orientation);
         image.apply_orientation(self.orientation);
-        image.into_rgba8()
+        image
     }
 }
 
@@ -213,6 +208,9 @@ fn decode(upload: &[u8]) -> Result<Decoded, PictureError> {
         return Err(PictureError::Bytes);
     }
     let format = format(upload)?;
+    if format == ImageFormat::Jpeg && !is_whole_jpeg(upload) {
+        return Err(PictureError::Damaged("it ends too early".to_owned()));
+    }
     let mut reader = ImageReader::with_format(Cursor::new(upload), format);
     let mut bounds = Limits::default();
     bounds.max_image_width = Some(limits::PICTURE_SIDE_MAX);
@@ -252,6 +250,27 @@ fn looks_like_svg(upload: &[u8]) -> bool {
     text.windows(4).any(|window| window == b"<svg")
 }
 
+/// Whether a JPEG's end is there (ITU-T T.81, annex B): its decoder would show what is missing as grey.
+fn is_whole_jpeg(upload: &[u8]) -> bool {
+    const END_OF_IMAGE: u8 = 0xd9;
+    let mut rest = upload.get(2..).unwrap_or_default();
+    loop {
+        // Within a scan, 0xff is followed by 0 or by a restart marker; anything else begins a segment.
+        let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xff | 0xd0..=0xd7);
+        let Some(at) = rest.windows(2).position(is_marker) else {
+            return false;
+        };
+        if rest[at + 1] == END_OF_IMAGE {
+            return true;
+        }
+        let length = match rest.get(at + 2..at + 4) {
+            Some(length) => usize::from(u16::from_be_bytes([length[0], length[1]])),
+            None => return false,
+        };
+        rest = rest.get(at + 2 + length.max(2)..).unwrap_or_default();
+    }
+}
+
 fn averaged(image: DynamicImage, orientation: Orientation) -> DynamicImage {
     let (width, height) = (image.width(), image.height());
     let is_turned = matches!(
@@ -279,12 +298,12 @@ fn lay_on_white(pixel: &mut image::Rgba<u8>) {
     pixel[3] = 255;
 }
 
-fn resized(whole: &RgbImage, width: u32) -> RgbImage {
+fn resized(whole: &DynamicImage, width: u32) -> DynamicImage {
     if width == whole.width() {
         return whole.clone();
     }
     let height = scale(whole.height(), width, whole.width());
-    imageops::resize(whole, width, height, Resampling::Lanczos3)
+    whole.resize_exact(width, height, Resampling::Lanczos3)
 }
 
 /// `side * to / from`, at least 1.
@@ -294,13 +313,17 @@ fn scale(side: u32, to: u32, from: u32) -> u32 {
 }
 
 /// The best quality that fits; none where none does, unless there must be one.
-fn jpeg(form: &RgbImage, bytes_max: usize, must: bool) -> Result<Option<Vec<u8>>, PictureError> {
+fn jpeg(
+    form: &DynamicImage,
+    bytes_max: usize,
+    must: bool,
+) -> Result<Option<Vec<u8>>, PictureError> {
     let mut made = Vec::new();
     for quality in QUALITIES {
         made.clear();
         JpegEncoder::new_with_quality(&mut made, quality)
             .write_image(
-                form.as_raw(),
+                form.as_bytes(),
                 form.width(),
                 form.height(),
                 ExtendedColorType::Rgb8,

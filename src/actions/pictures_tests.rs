@@ -1,6 +1,8 @@
 //! Uploads, good and hostile.
 #![allow(clippy::unwrap_used)]
 
+use image::{RgbImage, RgbaImage};
+
 use super::*;
 
 fn gradient(width: u32, height: u32) -> RgbImage {
@@ -204,8 +206,14 @@ fn s44_a_picture_that_claims_to_be_huge_takes_no_memory() {
 
 #[test]
 fn s44_a_picture_that_was_cut_off_is_refused() {
-    for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::Jpeg,
+        ImageFormat::WebP,
+        ImageFormat::Gif,
+    ] {
         let whole = encoded(noise(200, 200), format);
+        assert!(render_picture(&whole).is_ok(), "{format:?}");
         for share in [2, 3, 10] {
             let cut = render_picture(&whole[..whole.len() / share]);
             assert!(cut.is_err(), "{format:?} {share}");

@@ -55,11 +55,10 @@ impl Shop {
     /// # Errors
     /// [`Fault`].
     pub fn order_opened(&self, order: &Order) -> Result<(), Fault> {
-        let Some(at_ms) = order.delivered_at_ms else {
-            return Ok(());
-        };
-        if self.store.read()?.unread(at_ms, order.id)?.is_some() {
-            self.opened.keep([(at_ms, order.id)]);
+        if self.is_unread(order)? {
+            // An order that is unread has this time.
+            let at_ms = order.delivered_at_ms;
+            self.opened.keep(at_ms.map(|at_ms| (at_ms, order.id)));
         }
         Ok(())
     }
@@ -176,6 +175,15 @@ impl Shop {
             true
         })?;
         Ok(count)
+    }
+
+    /// Whether an order was delivered and its page not opened since.
+    pub(super) fn is_unread(&self, order: &Order) -> Result<bool, Fault> {
+        let Some(at_ms) = order.delivered_at_ms else {
+            return Ok(false);
+        };
+        let opened = self.opened.rows().contains(&(at_ms, order.id));
+        Ok(!opened && self.store.read()?.unread(at_ms, order.id)?.is_some())
     }
 
     /// Orders whose next stage is due, the longest delivered first, as many as one round takes.

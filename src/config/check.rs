@@ -112,7 +112,7 @@ fn brand(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
     }
     if let Some(terms) = &shop.terms
         && terms.contains("://")
-        && !(terms.starts_with("https://") && !terms.contains(char::is_whitespace))
+        && (!terms.starts_with("https://") || terms.contains(char::is_whitespace))
     {
         wrong(
             "[shop] terms",

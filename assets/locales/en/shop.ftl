@@ -164,7 +164,7 @@ next-expired = No payment arrived in time and nothing was charged. If you did pa
 next-expired-short = The full amount did not arrive in time, so nothing was delivered. What arrived is shown below.
 next-refunding = { $amount } is being returned to you, as a rule the way it was paid. How long it takes depends on the provider.
 next-refunded = { $amount } was returned. If you do not see it yet, look at the provider's statement first, then contact support with the order number.
-next-cancelled = The shop has cancelled this order.
+next-cancelled = The shop has cancelled this order; please do not pay for it any more. If you paid, this page says what is returned. Support answers questions about it.
 
 # An order: what is special
 remark-late = This payment arrived late, after the order had ended; it counts all the same.
@@ -197,7 +197,10 @@ keys-heading = { $count ->
     [one] Your key
    *[other] Your { $count } keys
 }
-keys-download = Download all keys
+keys-download = { $count ->
+    [one] Download the key
+   *[other] Download all { $count } keys
+}
 keys-until = The keys can be read here until
 keys-gone = The time for which keys are kept is over, so they are no longer shown. Please contact support if you need help.
 copy = Copy
@@ -223,7 +226,7 @@ detail-paid = Paid
 detail-delivered = Delivered
 keep-heading = Keep this link
 keep-hint = It opens your order and your keys at any time. Anyone who has it can see them, so do not pass it on.
-keep-mailed = If { $contact } is a mail address, the link is sent there too.
+keep-mailed = Mails about this order, with this link, go to { $contact }.
 keep-other-device = Open on another device
 keep-qr = QR code of this order's link
 messages-heading = Messages sent to you

@@ -131,7 +131,7 @@ next-expired = 未在时限内收到付款，没有扣您任何费用。如果�
 next-expired-short = 未在时限内收齐全款，商品没有发出。已收到的金额见下方。
 next-refunding = { $amount } 将退还给您，通常原路退回。到账时间以支付平台为准。
 next-refunded = { $amount } 已退还。若尚未到账，请先查看支付平台的账单，再凭订单号联系客服。
-next-cancelled = 这笔订单已被商家取消。
+next-cancelled = 这笔订单已被商家取消，请不要再付款。如果您已付款，退款情况会显示在本页；有疑问请联系客服。
 
 # 订单页：特别说明
 remark-late = 这笔付款在订单过期后才到账，我们仍为您处理。
@@ -161,7 +161,10 @@ pay-scan = 请用{ $channel }的 App 扫码付款
 pay-same-phone = 就在这部手机上付款？请点按钮。
 pay-after = 付款后请回到本页。即使关闭了页面，也可以用下面的链接随时打开。
 keys-heading = 您的卡密（{ $count } 件）
-keys-download = 下载全部卡密
+keys-download = { $count ->
+    [1] 下载卡密
+   *[other] 下载全部 { $count } 个卡密
+}
 keys-until = 卡密可在本页查看至：
 keys-gone = 卡密已过保存期，不再显示。如有需要请联系客服。
 copy = 复制
@@ -187,7 +190,7 @@ detail-paid = 付款时间
 detail-delivered = 发货时间
 keep-heading = 保存此链接
 keep-hint = 凭此链接可随时打开订单和卡密。任何拿到链接的人都能看到，请勿转发。
-keep-mailed = 如果 { $contact } 是邮箱，链接也会发到那里。
+keep-mailed = 有关本订单的邮件（含此链接）会发到 { $contact }。
 keep-other-device = 在其他设备上打开
 keep-qr = 本订单链接的二维码
 messages-heading = 发给您的消息

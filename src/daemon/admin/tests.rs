@@ -220,6 +220,37 @@ fn an_order_is_shown_without_its_keys_and_decided_with_a_reason() {
 }
 
 #[test]
+fn an_order_that_nobody_opened_is_on_the_list_and_doctor_says_so() {
+    let mut till = Till::default();
+    till.policy.tell.buyer_mail = true;
+    let desk = Desk::over(TestShop::with(till));
+    desk.shop.stock("steam", "KEY", 2);
+    let order = desk.runtime.block_on(desk.shop.order("steam"));
+    desk.context
+        .shop
+        .deliver_by_hand(order.id, "a gift")
+        .unwrap();
+    let unread = || desk.ask(Command::OrderUnread { max: 5 }, "").unwrap();
+    let finding = || {
+        let found = desk.ask(Command::Doctor, "").unwrap();
+        let mut findings = found["findings"].as_array().unwrap().clone();
+        findings.retain(|finding| finding["check"] == "unread orders");
+        findings[0]["level"].clone()
+    };
+    assert_eq!(unread()["orders"], json!([]));
+    assert_eq!(finding(), "ok");
+    desk.shop.clock.advance_ms(3_600_000);
+    for _ in 0..2 {
+        let round = desk.context.shop.remind_unread();
+        assert_eq!(desk.runtime.block_on(round).unwrap(), 1);
+    }
+    let listed = unread();
+    assert_eq!(listed["orders"][0]["order"], order.id.to_string());
+    assert_eq!(listed["orders"][0]["contact"], "b…@example.com");
+    assert_eq!((&listed["more"], finding()), (&json!(false), "warn".into()));
+}
+
+#[test]
 fn the_export_comes_in_frames_and_stops_when_nobody_takes_them() {
     let desk = Desk::new();
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();

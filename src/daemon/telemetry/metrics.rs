@@ -25,10 +25,10 @@ pub struct Metrics {
     pub outbox_pending: Gauge,
     /// Messages in the outbox that were given up and wait for a person.
     pub outbox_dead: Gauge,
-    /// Attempts to tell somebody, by way and what came of it.
-    pub messages: Family<MessageOutcome, Counter>,
     /// Delivered orders that their buyers, told twice, have not opened.
     pub orders_unread: Gauge,
+    /// Attempts to tell somebody, by way and what came of it.
+    pub messages: Family<MessageOutcome, Counter>,
     /// Requests answered, by route and status.
     pub http_requests: Family<RouteStatus, Counter>,
     /// Entries in the ledger.
@@ -86,8 +86,8 @@ impl Metrics {
             batch_size: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
             outbox_pending: Gauge::default(),
             outbox_dead: Gauge::default(),
-            messages: Family::default(),
             orders_unread: Gauge::default(),
+            messages: Family::default(),
             http_requests: Family::default(),
             ledger_size: Gauge::default(),
             readonly: Gauge::default(),

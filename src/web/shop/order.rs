@@ -7,6 +7,7 @@ use axum::{
 use http::{Method, StatusCode, request::Parts};
 use serde::Serialize;
 
+use super::product::questions;
 use crate::{
     actions::{OrderView, ReceiptError},
     domain::{Contact, EffectKind, Order, OrderId, OrderState, Product, Reason, Secret, Via},
@@ -197,13 +198,9 @@ impl Goods {
             OrderState::Paid | OrderState::Delivered => web.texts.safe_html(&product.instructions),
             _ => SafeHtml::default(),
         };
-        let questions = product.questions.into_iter().map(|each| Question {
-            answer: web.texts.safe_html(&each.answer),
-            question: each.question,
-        });
         Self {
             instructions,
-            questions: questions.collect(),
+            questions: questions(web, &product.questions),
             scope: product.scope,
             support: product.support,
         }

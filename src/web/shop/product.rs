@@ -111,7 +111,7 @@ fn page_of(
         tells_by_mail: policy.tell.buyer_mail,
         typed,
         errors,
-        wish: wish::offered(web, &stock),
+        wish: wish::offered(web, stock),
     })
 }
 

@@ -1,9 +1,11 @@
 //! The whole router over a real shop, without sockets.
 #![allow(clippy::unwrap_used)]
 
+mod goods;
 mod orders;
 mod pages;
 mod pay_code;
+mod people;
 mod refusals;
 mod shares;
 

@@ -21,6 +21,8 @@ pub mod picture;
 pub mod product;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod stories;
 pub mod terms;
 pub mod theme;
 pub mod verify;

@@ -192,7 +192,7 @@ impl OrderPage {
             help: self.help(),
             questions: &self.questions,
             messages: self.sent(),
-            tells_by_mail: self.tells_by_mail,
+            mailed: self.tells_by_mail && self.contact.contains('@'),
             // An order that is over is no more carried to another device.
             qr: (!ended && !self.is_lapsed())
                 .then(|| qr::svg(&link))
@@ -285,7 +285,7 @@ struct Shown<'a> {
     help: Option<Help>,
     questions: &'a [Question],
     messages: Vec<Sent>,
-    tells_by_mail: bool,
+    mailed: bool,
     qr: Option<String>,
     path: String,
     link: String,

@@ -108,10 +108,8 @@ pub(super) fn remarks(page: &OrderPage) -> Vec<String> {
         _ => {}
     }
     // Money above the price is named whatever the reason says, since only one reason is kept.
-    let settled = matches!(
-        page.state,
-        State::Paid | State::Delivered | State::Cancelled
-    );
+    let settled = matches!(page.state, State::Paid | State::Delivered);
+    let above = matches!(page.reason, Some(Reason::Over | Reason::Surplus));
     if settled && page.owed > 0 {
         let id = if page.reason == Some(Reason::Surplus) {
             id("remark-second")
@@ -119,11 +117,11 @@ pub(super) fn remarks(page: &OrderPage) -> Vec<String> {
             id("remark-over")
         };
         said.push(t.with(id).str("amount", owed()).to_string());
-    } else if settled && matches!(page.reason, Some(Reason::Over | Reason::Surplus)) {
+    } else if settled && above {
         said.push(t.text(id("remark-returned")));
     }
     match page.state {
-        State::Expired if page.owed > 0 => {
+        State::Expired | State::Cancelled if page.owed > 0 => {
             said.push(t.with(id("remark-short")).str("amount", owed()).to_string());
         }
         State::Refunded if page.owed > 0 => {
@@ -132,7 +130,7 @@ pub(super) fn remarks(page: &OrderPage) -> Vec<String> {
         _ => {}
     }
     // Where nothing else says what was returned already.
-    let told = page.state == State::Refunded || (settled && page.owed == 0);
+    let told = page.state == State::Refunded || (settled && above && page.owed == 0);
     if page.returned > 0 && !told {
         let returned = page.money(page.returned);
         said.push(

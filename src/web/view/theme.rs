@@ -78,7 +78,7 @@ impl fmt::Display for Rgb {
 /// 1.4.3) with every surface.
 pub fn css(accent: Rgb) -> String {
     let (light, dark) = (LIGHT.fit(accent), DARK.fit(accent));
-    format!(":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n")
+    format!(":root{{{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n")
 }
 
 /// The surfaces of `tokens.css` under an accent.
