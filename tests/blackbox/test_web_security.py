@@ -427,7 +427,7 @@ class LookingUp(Story):
 
     ORDERS, TRIES = 20, 2
     # The answers differ by one row of the store beside a hash of 19 MiB: what is left is this machine's noise.
-    TOLERANCE, SLACK_S = 0.15, 0.01
+    TOLERANCE, SLACK_S = 0.25, 0.02
 
     @classmethod
     def setUpClass(cls):
