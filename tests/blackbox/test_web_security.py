@@ -425,9 +425,9 @@ class GuessesOfSecrets(WebShop):
 class LookingUp(Story):
     """S21. Each look-up comes from a network of its own, so that the limiter is not what is measured."""
 
-    ORDERS, TRIES = 20, 3
+    ORDERS, TRIES = 20, 2
     # The answers differ by one row of the store beside a hash of 19 MiB: what is left is this machine's noise.
-    TOLERANCE, SLACK_S = 0.25, 0.01
+    TOLERANCE, SLACK_S = 0.25, 0.02
 
     @classmethod
     def setUpClass(cls):
