@@ -120,6 +120,7 @@ pub trait Rows {
     /// What the people of an order were told, oldest first.
     fn told(&self, order: OrderId, max: usize) -> Result<Vec<Told>, Fault>;
     /// Sealed wishes for a product, with their contacts' fingerprints.
+    #[allow(clippy::type_complexity)]
     fn wishes(&self, product: &Slug, max: usize) -> Result<Vec<([u8; 16], Vec<u8>)>, Fault>;
     /// Products that somebody waits for, by slug.
     fn wished(&self) -> Result<Vec<Slug>, Fault>;
