@@ -178,6 +178,8 @@ remark-owed = Another { $amount } arrived and waits to be returned.
 remark-back = { $amount } was returned already.
 
 # An order: its parts
+reload-hint = Your browser runs no scripts, so this page does not update by itself.
+reload = Look again
 steps-label = Progress
 step-ordered = Ordered
 step-paid = Paid

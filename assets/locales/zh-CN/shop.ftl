@@ -145,6 +145,8 @@ remark-owed = 此后又收到 { $amount }，等待退还。
 remark-back = 已退还 { $amount }。
 
 # 订单页：内容
+reload-hint = 浏览器未启用脚本，本页不会自动更新。
+reload = 刷新查看
 steps-label = 订单进度
 step-ordered = 已下单
 step-paid = 已付款
