@@ -3,6 +3,7 @@
 use axum::extract::State;
 use http::{StatusCode, Uri};
 
+use super::order::message;
 use crate::{
     actions::{Inbox, InboxError, InboxOrder},
     domain::OrderId,
@@ -58,5 +59,6 @@ fn line(web: &Shared, shown: InboxOrder) -> view::InboxOrder {
         reason: order.reason,
         path: format!("/o/{}", web.shop.vault().link_secret(order.id.0)),
         unread: shown.unread,
+        messages: shown.told.iter().filter_map(message).collect(),
     }
 }

@@ -223,7 +223,7 @@ fn tells_by_mail(web: &Shared, view: &OrderView) -> bool {
 }
 
 /// What was told, as far as it went to the buyer.
-fn message(told: &Told) -> Option<Message> {
+pub(super) fn message(told: &Told) -> Option<Message> {
     let text = match (told.via, told.kind) {
         (Via::BuyerMail, EffectKind::OrderDelivered) => MessageKind::DeliveredMail,
         (Via::BuyerMail, EffectKind::OrderReminder) => MessageKind::ReminderMail,

@@ -1,4 +1,4 @@
-//! The inbox of a contact: all its orders, behind a mailed link.
+//! The inbox of a contact: all its orders and what was sent about them, behind a mailed link.
 
 use askama::Template;
 
@@ -7,12 +7,12 @@ use super::{
     format::{self, Time, plain},
     frame::Chrome,
     language::{Language, id},
-    order::{Reason, State},
+    order::{Message, Reason, Sent, State},
     order_texts::state_text,
 };
 use crate::domain::{money::Money, names::OrderId};
 
-/// `GET /i/SECRET`: what one contact ordered, newest first.
+/// `GET /inbox/SECRET`: what one contact ordered, newest first.
 pub struct InboxPage {
     /// What all pages share.
     pub frame: Frame,
@@ -46,6 +46,8 @@ pub struct InboxOrder {
     pub path: String,
     /// Whether its page was not opened since the last change.
     pub unread: bool,
+    /// What was sent about it, oldest first.
+    pub messages: Vec<Message>,
 }
 
 impl InboxPage {
@@ -77,6 +79,7 @@ impl InboxPage {
             class: order.state.as_str(),
             created: format::time(order.created_at_ms, &self.frame.zone),
             path: order.path.clone(),
+            messages: Sent::all(&order.messages, &self.frame),
             unread: order.unread.then(|| t.text(id("inbox-unread"))),
         }
     }
@@ -103,4 +106,5 @@ struct Line {
     created: Time,
     path: String,
     unread: Option<String>,
+    messages: Vec<Sent>,
 }

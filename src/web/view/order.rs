@@ -191,7 +191,7 @@ impl OrderPage {
             scope: self.scope.as_deref().map(plain),
             help: self.help(),
             questions: &self.questions,
-            messages: self.sent(),
+            messages: Sent::all(&self.messages, &self.frame),
             mailed: self.tells_by_mail && self.contact.contains('@'),
             // An order that is over is no more carried to another device.
             qr: (!ended && !self.is_lapsed())
@@ -225,14 +225,6 @@ impl OrderPage {
             headline(self)
         );
         Some(Help::of(support, &number, &what, self.frame.language))
-    }
-
-    fn sent(&self) -> Vec<Sent> {
-        let sent = |message: &Message| Sent {
-            at: format::time(message.at_ms, &self.frame.zone),
-            text: message_text(message.text, self.frame.language),
-        };
-        self.messages.iter().map(sent).collect()
     }
 
     fn can_still_be_paid(&self) -> bool {
@@ -291,9 +283,20 @@ struct Shown<'a> {
     link: String,
 }
 
-struct Sent {
-    at: Time,
-    text: String,
+/// A message as a page shows it.
+pub(super) struct Sent {
+    pub(super) at: Time,
+    pub(super) text: String,
+}
+
+impl Sent {
+    pub(super) fn all(messages: &[Message], frame: &Frame) -> Vec<Self> {
+        let sent = |message: &Message| Self {
+            at: format::time(message.at_ms, &frame.zone),
+            text: message_text(message.text, frame.language),
+        };
+        messages.iter().map(sent).collect()
+    }
 }
 
 /// A countdown: as text, and in milliseconds for the script that only counts it on.

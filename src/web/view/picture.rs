@@ -1,5 +1,7 @@
 //! A product's picture in the sizes that the shop stores.
 
+use crate::domain::product::PICTURE_WIDTHS as WIDTHS;
+
 /// A stored picture; `width` and `height` are those of its largest form, in pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -10,10 +12,6 @@ pub struct Picture {
     /// Pixels, at least 1.
     pub height: u32,
 }
-
-/// Widths in which a picture may be stored, pixels: none larger than the picture itself, but the
-/// smallest always.
-pub const WIDTHS: [u32; 3] = [240, 480, 960];
 
 impl Picture {
     /// Where one of its forms is served: `/pic/ID-480.jpg`.

@@ -193,6 +193,7 @@ pub(super) fn inbox(language: Language, text: &str) -> InboxPage {
         created_at_ms: NOW_MS,
         path: format!("/o/{SECRET}"),
         unread: at == 0,
+        messages: messages(),
     };
     InboxPage {
         frame: frame(language, text),
