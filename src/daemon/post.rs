@@ -8,7 +8,10 @@ use crate::{
     config::{MailTls, Settings},
     notify::Post,
     notify::mail::{MailPolicy, Smtp, SmtpConfig, SmtpSetup, SmtpTls},
-    words::Language,
+    words::{
+        Language,
+        theme::{Accents, Rgb},
+    },
 };
 
 /// Why mail cannot go out as it is set up.
@@ -84,5 +87,11 @@ pub(super) fn mail_policy(settings: &Settings) -> MailPolicy {
         language: Language::parse(&shop.language).unwrap_or_else(Language::english),
         zone: TimeZone::get(&shop.time_zone).unwrap_or(TimeZone::UTC),
         keys: mail.keys,
+        // The settings were checked when they were read.
+        accents: shop
+            .colour
+            .as_deref()
+            .and_then(|text| Rgb::parse(text).ok())
+            .map_or_else(Accents::default, Accents::of),
     }
 }

@@ -3,12 +3,9 @@
 use axum::{body::Bytes, extract::State, response::Response};
 use http::{HeaderValue, header};
 
-use super::{
-    answer::Answer,
-    state::WebState,
-    view::{Problem, theme},
-    visit::Segment,
-};
+use crate::words::theme;
+
+use super::{answer::Answer, state::WebState, view::Problem, visit::Segment};
 
 /// How a merchant dresses the shop.
 #[derive(Clone, Debug, Default)]

@@ -11,6 +11,7 @@ pub mod format;
 pub mod language;
 pub mod markdown;
 pub mod qr;
+pub mod theme;
 
 pub use language::Language;
 pub use markdown::{SafeHtml, Texts, safe_html};

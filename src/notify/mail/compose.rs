@@ -11,7 +11,7 @@ use crate::actions::{Letter, Shop};
 use crate::domain::{Effect, EffectKind, Money, Order, OrderState, Reason, Via};
 use crate::store::Fault;
 use crate::words::language::id;
-use crate::words::{Language, format};
+use crate::words::{Language, format, theme::Accents};
 
 /// What the merchant decided about mails.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct MailPolicy {
     pub zone: TimeZone,
     /// Whether mails hold the keys themselves.
     pub keys: bool,
+    /// The shop's colour.
+    pub accents: Accents,
 }
 
 /// Why there is no mail.
@@ -134,6 +136,7 @@ pub fn frame(policy: &MailPolicy, kind: MailKind, language: Language) -> Frame<'
         shop: &policy.title,
         language,
         to_buyer: kind.is_to_buyer(),
+        accents: policy.accents,
     }
 }
 

@@ -6,6 +6,7 @@ use askama::Template as _;
 
 use super::kind::Placeholder;
 use super::template::{Line, Piece, Template, values};
+use crate::words::theme::{Accents, Rgb};
 use crate::words::{Language, SafeHtml, format::plain, language::id, safe_html};
 
 /// What the placeholders stand for. What is absent is empty.
@@ -34,6 +35,8 @@ pub struct Frame<'a> {
     pub language: Language,
     /// Whether it goes to a buyer.
     pub to_buyer: bool,
+    /// The shop's colour.
+    pub accents: Accents,
 }
 
 /// Longest subject, in characters: what mail programs show, and far below the line limit of RFC 5322.
@@ -91,6 +94,8 @@ pub fn write(template: &Template, values: &Values, frame: &Frame<'_>) -> Written
         subject: &subject,
         blocks: &blocks,
         foot: &foot,
+        light: frame.accents.light,
+        dark: frame.accents.dark,
     };
     // Rendering into a String fails only where a value's Display does, and none of these does.
     let html = page.render().unwrap_or_default();
@@ -232,15 +237,15 @@ fn text(blocks: &[Block], foot: &str) -> String {
 .md p, .md ul, .md ol { margin: 0 0 10px; }
 .md h2, .md h3, .md h4, .md h5, .md h6 { margin: 0 0 6px; font-size: 15px; line-height: 1.4; }
 .md table { border-collapse: collapse; } .md td, .md th { padding: 4px 8px; border: 1px solid #d9dfdb; text-align: left; }
-.md a, .line a { color: #0b6e4f; }
+.md a, .line a { color: {{ light }}; }
 @media (prefers-color-scheme: dark) {
   .ground { background: #121614 !important; color: #e6ebe8 !important; }
   .sheet { background: #1b211e !important; border-color: #2e3732 !important; }
   .strong { color: #f4f7f5 !important; }
   .quiet, .foot { color: #a3b0a9 !important; }
-  .button { background: #5fd3a5 !important; color: #06231a !important; }
+  .button { background: {{ dark }} !important; color: #081712 !important; }
   .block { background: #121614 !important; border-color: #2e3732 !important; color: #f4f7f5 !important; }
-  .md a, .line a, .link { color: #5fd3a5 !important; }
+  .md a, .line a, .link { color: {{ dark }} !important; }
   .md td, .md th { border-color: #2e3732; }
 }
 </style>
@@ -255,11 +260,11 @@ fn text(blocks: &[Block], foot: &str) -> String {
 {%- when Block::Heading with (text) %}
 <h1 class="strong" style="margin:0 0 14px;font-size:22px;line-height:1.35;font-weight:650;color:#121814">{{ text }}</h1>
 {%- when Block::Paragraph with (lines) %}
-<p class="line" style="margin:0 0 14px">{% for line in lines %}{% for span in line %}{% match span %}{% when Span::Text with (text) %}{{ text }}{% when Span::Link with (link) %}<a class="link" href="{{ link }}" style="color:#0b6e4f">{{ link }}</a>{% endmatch %}{% endfor %}{% if !loop.last %}<br>
+<p class="line" style="margin:0 0 14px">{% for line in lines %}{% for span in line %}{% match span %}{% when Span::Text with (text) %}{{ text }}{% when Span::Link with (link) %}<a class="link" href="{{ link }}" style="color:{{ light }}">{{ link }}</a>{% endmatch %}{% endfor %}{% if !loop.last %}<br>
 {% endif %}{% endfor %}</p>
 {%- when Block::Button { words, link } %}
-<p style="margin:6px 0 6px"><a class="button" href="{{ link }}" style="display:inline-block;padding:13px 26px;background:#0b6e4f;color:#ffffff;border-radius:8px;font-weight:600;text-decoration:none">{{ words }}</a></p>
-<p class="quiet" style="margin:0 0 16px;font-size:13px;line-height:1.5;color:#56625c"><a class="link" href="{{ link }}" style="color:#0b6e4f;word-break:break-all">{{ link }}</a></p>
+<p style="margin:6px 0 6px"><a class="button" href="{{ link }}" style="display:inline-block;padding:13px 26px;background:{{ light }};color:#ffffff;border-radius:8px;font-weight:600;text-decoration:none">{{ words }}</a></p>
+<p class="quiet" style="margin:0 0 16px;font-size:13px;line-height:1.5;color:#56625c"><a class="link" href="{{ link }}" style="color:{{ light }};word-break:break-all">{{ link }}</a></p>
 {%- when Block::Keys with (keys) %}
 <pre class="block" style="margin:0 0 14px;padding:12px 14px;background:#f3f5f4;border:1px solid #dfe4e1;border-radius:8px;font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:16px;line-height:1.6;white-space:pre-wrap;word-break:break-all;color:#121814">{{ keys }}</pre>
 {%- when Block::Instructions { text: _, html } %}
@@ -280,6 +285,8 @@ struct HtmlMail<'a> {
     subject: &'a str,
     blocks: &'a [Block],
     foot: &'a str,
+    light: Rgb,
+    dark: Rgb,
 }
 
 #[cfg(test)]
@@ -293,6 +300,7 @@ mod tests {
             shop: "A & B <shop>",
             language: Language::english(),
             to_buyer: true,
+            accents: Accents::default(),
         }
     }
 

@@ -78,6 +78,7 @@ fn policy() -> MailPolicy {
         language: Language::parse("zh-CN").unwrap(),
         zone: jiff::tz::TimeZone::UTC,
         keys: false,
+        accents: Default::default(),
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Frame {
     pub notice: Option<SafeHtml>,
     /// The path of the merchant's logo, shown at most 40 px high.
     pub logo: Option<String>,
-    /// The path of a second stylesheet with the merchant's colour, made by [`super::theme::css`].
+    /// The path of a second stylesheet with the merchant's colour, made by [`crate::words::theme::css`].
     pub theme: Option<String>,
     /// The number of the site's registration in China (ICP 备案号), as it is to be shown.
     pub icp: Option<String>,

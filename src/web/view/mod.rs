@@ -24,11 +24,10 @@ mod samples;
 #[cfg(test)]
 mod stories;
 pub mod terms;
-pub mod theme;
 pub mod verify;
 pub mod window;
 
-pub use crate::words::{Language, SafeHtml, Texts, safe_html};
+pub use crate::words::{Language, SafeHtml, Texts, safe_html, theme::Rgb};
 use crate::words::{format, language, qr};
 pub use error::{ErrorPage, Problem};
 pub use field_error::{Field, FieldError};
@@ -39,7 +38,6 @@ pub use order::{Message, MessageKind, OrderPage, Reason, ReceiptLine, State};
 pub use picture::Picture;
 pub use product::{ChannelOption, ProductPage, Question, Typed, Wish};
 pub use terms::TermsPage;
-pub use theme::Rgb;
 pub use verify::VerifyPage;
 pub use window::{CategoryLink, Delivery, ProductLine, Stock, WindowPage};
 

@@ -1,4 +1,4 @@
-//! The merchant's colour as a second stylesheet that stays readable.
+//! The merchant's colour, made readable on the shop's light and dark surfaces.
 
 use std::fmt;
 
@@ -70,6 +70,32 @@ fn contrast(a: Rgb, b: Rgb) -> f64 {
 impl fmt::Display for Rgb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{:02x}{:02x}{:02x}", self.red, self.green, self.blue)
+    }
+}
+
+/// A colour as it is readable: on light surfaces under white text, and on dark ones under nearly black text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accents {
+    /// On light surfaces.
+    pub light: Rgb,
+    /// On dark surfaces.
+    pub dark: Rgb,
+}
+
+impl Accents {
+    /// The merchant's colour, darkened and lightened as far as it must be.
+    pub fn of(wanted: Rgb) -> Self {
+        Self {
+            light: LIGHT.fit(wanted).accent,
+            dark: DARK.fit(wanted).accent,
+        }
+    }
+}
+
+impl Default for Accents {
+    /// The shop's own green.
+    fn default() -> Self {
+        Self::of(Rgb::new(0x0b, 0x6e, 0x4f))
     }
 }
 
@@ -212,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_surfaces_are_those_of_the_tokens() {
-        let tokens = include_str!("../../../assets/static/tokens.css");
+        let tokens = include_str!("../../assets/static/tokens.css");
         let (light, dark) = tokens.split_once("prefers-color-scheme: dark").unwrap();
         let value = |of: &str, name: &str| {
             let at = of.split_once(&format!("--{name}: ")).unwrap().1;
