@@ -14,6 +14,7 @@
   let again = false;
   let failures = 0;
   let timer = 0;
+  let due = 0;
   let source = null;
   let heard = false;
 
@@ -29,12 +30,20 @@
     return heard ? ASK_LIVE_MS : ASK_MS;
   }
 
-  function plan() {
+  // A question that was planned earlier stays: a stream that breaks again and again must not put it off for ever.
+  function plan(anew) {
+    if (!lives() && failures === 0) return clearTimeout(timer);
+    const wait = spread(pause());
+    const at = performance.now() + wait;
+    if (!anew && timer && due <= at) return;
     clearTimeout(timer);
-    if (lives() || failures > 0) timer = setTimeout(refresh, spread(pause()));
+    due = at;
+    timer = setTimeout(refresh, wait);
   }
 
   async function refresh() {
+    clearTimeout(timer);
+    timer = 0;
     if (busy) {
       again = true;
       return;
@@ -62,7 +71,7 @@
       again = false;
       refresh();
     } else {
-      plan();
+      plan(true);
     }
   }
 
@@ -97,7 +106,7 @@
     source.onmessage = function (event) {
       heard = true;
       if (event.data !== article().dataset.mark) refresh();
-      else plan();
+      else plan(true);
     };
     source.onerror = function () {
       heard = false;
@@ -109,7 +118,7 @@
 
   // Back in front of the reader, or back in the network: what happened meanwhile is asked for at once.
   function wake() {
-    if (document.hidden) return plan();
+    if (document.hidden) return plan(true);
     failures = 0;
     refresh();
     if (!source || source.readyState === EventSource.CLOSED) listen();
