@@ -125,9 +125,6 @@ impl Shop {
             // The same one twice is one contact.
             second.canonical() != request.contact.canonical()
         });
-        let second_contact = second
-            .as_ref()
-            .map(|second| self.contact_fingerprint(second));
         let holder = Holder {
             contact: self.contact_fingerprint(&request.contact),
             address: AddressPrefix::of(request.address),
@@ -145,7 +142,6 @@ impl Shop {
             quantity: request.quantity,
             channel: request.channel,
             holder,
-            second_contact,
             private,
             month,
         };
@@ -209,7 +205,6 @@ struct Draft {
     quantity: u32,
     channel: ChannelName,
     holder: Holder,
-    second_contact: Option<[u8; 16]>,
     private: OrderPrivate,
     month: String,
 }
@@ -298,10 +293,6 @@ impl Draft {
         };
         tx.put_pool(&pool)?;
         tx.put_order(&order, None)?;
-        tx.put_contact(&self.holder.contact, order.id, true)?;
-        if let Some(second) = &self.second_contact {
-            tx.put_contact(second, order.id, true)?;
-        }
         Ok(order)
     }
 

@@ -5,7 +5,8 @@ use super::open_shop::Shop;
 use super::unread::Stage;
 use super::{outbox, stock};
 use crate::domain::{
-    EffectKind, Order, OrderId, OrderState, Pool, Reason, SlotRef, Tell, Via, seams::random,
+    Contact, EffectKind, Order, OrderId, OrderState, Pool, Reason, SlotRef, Tell, Via,
+    seams::random,
 };
 use crate::ledger::commitment::{self, Field};
 use crate::ledger::entry::{Body, Kind, Sale, SlotList, split_slots};
@@ -43,6 +44,7 @@ impl Counter<'_> {
         private: &OrderPrivate,
         key: &DataKey,
     ) -> Result<(), Fault> {
+        index_contacts(tx, self.vault, private, order.id)?;
         let slots = self.take_slots(tx, order)?;
         let keys = self.open_keys(tx, order, &slots)?;
         let paid = paying_transaction(order, private)?;
@@ -205,6 +207,22 @@ impl Counter<'_> {
         order.sale_seq = Some(seq);
         Ok(content)
     }
+}
+
+/// Lets an order be found by its contacts, now that there is money or goods. A bare order is not: anybody can make one in
+/// another's name.
+pub(super) fn index_contacts(
+    tx: &mut Tx<'_>,
+    vault: &Vault,
+    private: &OrderPrivate,
+    order: OrderId,
+) -> Result<(), Fault> {
+    let texts = [Some(private.contact.as_str()), private.second.as_deref()];
+    let contacts = texts.into_iter().flatten().map(Contact::parse);
+    contacts.flatten().try_for_each(|contact| {
+        let fingerprint = vault.fingerprint("contact", contact.canonical().as_bytes());
+        tx.put_contact(&fingerprint, order, true)
+    })
 }
 
 /// Row label of a slot within its pool.

@@ -76,15 +76,19 @@ impl Shop {
     /// to one that was typed. Gives how many. Called every two seconds.
     ///
     /// # Errors
-    /// [`Fault`]; who asked asks again.
+    /// [`Fault`]; those who asked are kept for the next time.
     pub async fn send_inbox_links(&self) -> Result<usize, Fault> {
         let asked = std::mem::take(&mut *self.inbox_asked.contacts());
         if asked.is_empty() || !self.policy.tell.buyer_mail {
             return Ok(0);
         }
         let mut letters = Vec::new();
-        for fingerprint in asked {
-            letters.extend(self.inbox_letter(&fingerprint)?);
+        for fingerprint in &asked {
+            // One that cannot be read keeps the others from nothing.
+            match self.inbox_letter(fingerprint) {
+                Ok(letter) => letters.extend(letter),
+                Err(error) => tracing::error!(%error, "a contact's orders cannot be read"),
+            }
         }
         if letters.is_empty() {
             return Ok(0);
@@ -94,13 +98,17 @@ impl Shop {
             .store
             .write(move |tx| -> Result<(), WriteError<Infallible>> {
                 for letter in &letters {
-                    tx.promise_with(EffectKind::InboxLink, Via::BuyerMail, None, |effect| {
+                    tx.promise_with(EffectKind::InboxLink, Via::BuyerMail, None, 0, |effect| {
                         Self::seal_letter(&vault, effect, letter)
                     })?;
                 }
                 Ok(())
             });
-        write.answer().await.map_err(unwritten)?;
+        write.answer().await.map_err(|error| {
+            // They were told that a mail is on its way.
+            self.inbox_asked.contacts().extend(asked);
+            unwritten(error)
+        })?;
         Ok(count)
     }
 

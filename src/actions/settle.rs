@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::chain::Chain;
-use super::deliver::{Counter, open_private, seal_private};
+use super::deliver::{Counter, index_contacts, open_private, seal_private};
 use super::open_shop::{Shop, decimal};
 use super::outbox;
 use crate::domain::settlement::{Circumstances, decide};
@@ -236,6 +236,7 @@ impl Cashbook {
         if decided.state == OrderState::Delivered && pays && !handed_out {
             counter.hand_out(tx, &mut order, &private, &key)?;
         } else {
+            index_contacts(tx, &self.vault, &private, order.id)?;
             self.leave_waiting(tx, &mut order, decided.state)?;
         }
         tx.put_payment(&self.fingerprint, order.id)?;

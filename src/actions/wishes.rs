@@ -41,9 +41,9 @@ pub enum WishError {
     Fault(Fault),
 }
 
-/// When each product's visitors were told last, Unix milliseconds. After a restart a round may come early.
+/// When each product's visitors were told last, and since when it can be bought, Unix milliseconds. After a restart a round may come early.
 #[derive(Default)]
-pub(super) struct WishRounds(Mutex<HashMap<Slug, i64>>);
+pub(super) struct WishRounds(Mutex<HashMap<Slug, i64>>, Mutex<HashMap<Slug, i64>>);
 
 /// Purpose of the key that seals wishes.
 const PURPOSE: &str = "wishes";
@@ -53,6 +53,12 @@ const OF_PRODUCT_MAX: usize = 1_000;
 const TOLD_PER_KEY: usize = 3;
 /// Between two rounds of a product: those who were told have a head start before the next are.
 const ROUND_MS: i64 = 10 * 60_000;
+/// Keys that are told of at once.
+const MANY: usize = 10;
+/// How long fewer must have been free.
+const STOOD_MS: i64 = 5 * 60_000;
+/// Between two mails of a round.
+const APART_MS: i64 = 2_000;
 /// Promises in one write, so that sales between them do not wait.
 const AT_A_TIME: usize = 100;
 /// A wish this old is forgotten.
@@ -155,7 +161,7 @@ impl Shop {
         drop(snapshot);
         let visible = product.is_some_and(|product| product.visible);
         let keys = pool.map_or(0, |pool| pool.available as usize);
-        if !visible || keys == 0 {
+        if !self.wish_rounds.has_stood(slug, visible, keys, now_ms) {
             return Ok(0);
         }
         let mut wishes = self.wishes_of(slug)?;
@@ -163,14 +169,19 @@ impl Shop {
         wishes.truncate(keys.saturating_mul(TOLD_PER_KEY));
         let mut told = 0;
         for some in wishes.chunks(AT_A_TIME) {
-            told += self.promise_back(slug, some).await?;
+            told += self.promise_back(slug, told, some).await?;
         }
         self.wish_rounds.begun(slug, now_ms);
         Ok(told)
     }
 
-    /// In one write: the promises, and the wishes go.
-    async fn promise_back(&self, slug: &Slug, wishes: &[([u8; 16], Wish)]) -> Result<usize, Fault> {
+    /// In one write: the promises, and the wishes go. `first` of this round were promised before.
+    async fn promise_back(
+        &self,
+        slug: &Slug,
+        first: usize,
+        wishes: &[([u8; 16], Wish)],
+    ) -> Result<usize, Fault> {
         let (vault, slug, wishes) = (self.vault.clone(), slug.clone(), wishes.to_vec());
         let write = self
             .store
@@ -185,7 +196,10 @@ impl Shop {
                         language: wish.language.clone(),
                         product: Some(slug.to_string()),
                     };
-                    tx.promise_with(EffectKind::BackInStock, Via::BuyerMail, None, |effect| {
+                    // One after the other, so that receipts are never behind a thousand of them.
+                    let after_ms = APART_MS * i64::try_from(first + told).unwrap_or(0);
+                    let kind = EffectKind::BackInStock;
+                    tx.promise_with(kind, Via::BuyerMail, None, after_ms, |effect| {
                         Self::seal_letter(&vault, effect, &content)
                     })?;
                     tx.put_wish(&slug, fingerprint, None)?;
@@ -210,15 +224,31 @@ impl Shop {
 
     fn wishes_of(&self, slug: &Slug) -> Result<Vec<([u8; 16], Wish)>, Fault> {
         let rows = self.store.read()?.wishes(slug, OF_PRODUCT_MAX)?;
-        rows.into_iter()
-            .map(|(contact, sealed)| {
-                open(&self.vault, slug, &contact, &sealed).map(|wish| (contact, wish))
-            })
-            .collect()
+        let opened = rows.into_iter().filter_map(|(contact, sealed)| {
+            // One that does not open keeps the others from nothing.
+            let wish = open(&self.vault, slug, &contact, &sealed);
+            let wish = wish.inspect_err(
+                |error| tracing::error!(product = %slug, %error, "a wish cannot be read"),
+            );
+            wish.ok().map(|wish| (contact, wish))
+        });
+        Ok(opened.collect())
     }
 }
 
 impl WishRounds {
+    /// Whether there are keys to tell of: many, or a few that nobody took for a while. A last key that is ordered and left again
+    /// and again must mail nobody.
+    fn has_stood(&self, slug: &Slug, visible: bool, keys: usize, now_ms: i64) -> bool {
+        let mut free = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        if !visible || keys == 0 {
+            free.remove(slug);
+            return false;
+        }
+        let since_ms = *free.entry(slug.clone()).or_insert(now_ms);
+        keys >= MANY || now_ms - since_ms >= STOOD_MS
+    }
+
     fn begun(&self, slug: &Slug, now_ms: i64) {
         let mut rounds = self.rounds();
         // No more of them than products.

@@ -303,15 +303,16 @@ impl<'t> Tx<'t> {
 
     /// Promises an effect about an order, due at once.
     pub fn promise(&mut self, kind: EffectKind, via: Via, order: OrderId) -> Result<(), Fault> {
-        self.promise_with(kind, via, Some(order), |_| Vec::new())
+        self.promise_with(kind, via, Some(order), 0, |_| Vec::new())
     }
 
-    /// Promises an effect, due at once; `seal` gives its sealed content for its number.
+    /// Promises an effect, due in `after_ms`; `seal` gives its sealed content for its number.
     pub fn promise_with(
         &mut self,
         kind: EffectKind,
         via: Via,
         order: Option<OrderId>,
+        after_ms: i64,
         seal: impl FnOnce(u64) -> Vec<u8>,
     ) -> Result<(), Fault> {
         let id = self.head.next_effect;
@@ -326,7 +327,7 @@ impl<'t> Tx<'t> {
                 content: seal(id),
                 promised_at_ms: now_ms,
                 attempts: 0,
-                due_at_ms: Some(now_ms),
+                due_at_ms: Some(now_ms + after_ms),
                 last_error: None,
             },
             None,

@@ -73,6 +73,16 @@ pub(super) const LINKS_OF_CONTACT: Pace = Pace {
     burst: 3,
     every_ms: 1_200_000,
 };
+/// The same in a day: whoever asks, a contact is not flooded.
+pub(super) const LINKS_OF_CONTACT_DAILY: Pace = Pace {
+    burst: 6,
+    every_ms: 14_400_000,
+};
+/// Wishes in the name of one contact, over all products, whoever makes them: three in a day.
+pub(super) const WISHES_OF_CONTACT: Pace = Pace {
+    burst: 3,
+    every_ms: 28_800_000,
+};
 /// Tries at one number without a delay: a buyer mistypes.
 const FREE_TRIES: u32 = 4;
 /// The first delay; each further one is twice as long.

@@ -2,7 +2,7 @@
 //! are one answer.
 
 use axum::extract::State;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
 use crate::{
     actions::FindError,
@@ -11,18 +11,23 @@ use crate::{
     web::{
         answer::{Answer, NO_STORE, page, see_other},
         form::Form,
-        limiter::{LINKS_OF_CONTACT, Pace, contact_name},
+        limiter::{LINKS_OF_CONTACT, LINKS_OF_CONTACT_DAILY, Pace, contact_name},
         state::{Shared, WebState},
         view::{FieldError, FindPage, Problem},
-        visit::Visit,
+        visit::{Visit, query},
     },
 };
 
 /// Longest text that is shown again in the field of the order's number.
 const NUMBER_BYTES_MAX: usize = 64;
 
-pub(in crate::web) async fn form(State(web): State<WebState>, visit: Visit) -> Answer {
-    page(StatusCode::OK, NO_STORE, empty(&web, &visit).render())
+pub(in crate::web) async fn form(State(web): State<WebState>, visit: Visit, uri: Uri) -> Answer {
+    let by_mail = web.shop.policy().tell.buyer_mail;
+    let shown = FindPage {
+        sent: by_mail && query(&uri, "sent").is_some(),
+        ..empty(&web, &visit)
+    };
+    page(StatusCode::OK, NO_STORE, shown.render())
 }
 
 pub(in crate::web) async fn find(State(web): State<WebState>, visit: Visit, form: Form) -> Answer {
@@ -81,14 +86,15 @@ pub(in crate::web) async fn mail_link(
     admitted.map_err(too_early)?;
     // A contact that was asked for often gets no further mail, and nobody sees that.
     let (name, pace) = (contact_name(&contact), LINKS_OF_CONTACT);
-    if web.links_of_contact.admit(name, pace, now_ms).is_ok() {
+    let daily = |name| {
+        let pace = LINKS_OF_CONTACT_DAILY;
+        web.links_of_contact_daily.admit(name, pace, now_ms)
+    };
+    if web.links_of_contact.admit(name, pace, now_ms).is_ok() && daily(name).is_ok() {
         web.shop.ask_for_inbox(&contact);
     }
-    let shown = FindPage {
-        sent: true,
-        ..empty(&web, &visit)
-    };
-    page(StatusCode::OK, NO_STORE, shown.render())
+    // An address of its own: the language can be changed there, and it can be loaded again.
+    see_other("/find?sent")
 }
 
 /// A contact that mail reaches.

@@ -1,7 +1,7 @@
 //! `GET /p/SLUG`: a product and its order form.
 
 use axum::extract::State;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
 use super::{checkout, window, wish};
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
     web::{
         answer::{Answer, FRESH, page},
         state::{Shared, WebState},
-        view::{self, ChannelOption, FieldError, Language, Problem, ProductPage, Typed},
-        visit::{Segment, Visit},
+        view::{self, ChannelOption, FieldError, Language, Problem, ProductPage, Typed, Wish},
+        visit::{Segment, Visit, query},
     },
 };
 
@@ -23,6 +23,7 @@ const MINUTE_MS: i64 = 60_000;
 pub(in crate::web) async fn show(
     State(web): State<WebState>,
     visit: Visit,
+    uri: Uri,
     Segment(slug): Segment,
 ) -> Answer {
     // The product and its stock in one state.
@@ -31,8 +32,11 @@ pub(in crate::web) async fn show(
     let stock = stock_of(&snapshot, &product.slug).map_err(|fault| web.fault(fault))?;
     drop(snapshot);
     let (typed, errors) = (Typed::default(), Vec::new());
-    let shown = page_of(&web, visit.language, &product, &stock, typed, errors)
+    let mut shown = page_of(&web, visit.language, &product, &stock, typed, errors)
         .map_err(|fault| web.fault(fault))?;
+    if matches!(shown.wish, Wish::Offered { .. }) && query(&uri, "wished").is_some() {
+        shown.wish = Wish::Taken;
+    }
     page(StatusCode::OK, FRESH, shown.render())
 }
 

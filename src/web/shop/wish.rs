@@ -14,7 +14,7 @@ use crate::{
     web::{
         answer::{Answer, NO_STORE, come_again, page, see_other},
         form::Form,
-        limiter::Pace,
+        limiter::{Pace, WISHES_OF_CONTACT, contact_name},
         state::{Shared, WebState},
         view::{FieldError, Problem, Typed, Wish},
         visit::{Segment, Visit},
@@ -42,9 +42,21 @@ pub(in crate::web) async fn wish(
     );
     let admitted = web.wishes_of_line.admit(line, pace, web.shop.now_ms());
     admitted.map_err(too_early)?;
+    let now_ms = web.shop.now_ms();
+    // A contact in whose name much was wished is kept no further wish, and nobody sees that.
+    let (name, of_contact) = (contact_name(&contact), WISHES_OF_CONTACT);
+    let taken = format!("/p/{}?wished", product.slug);
+    if web
+        .wishes_of_contact
+        .admit(name, of_contact, now_ms)
+        .is_err()
+    {
+        return see_other(&taken);
+    }
     let language = visit.language.tag();
     match web.shop.wish(&product.slug, &contact, language).await {
-        Ok(()) => shown(&web, &visit, &product, StatusCode::OK, Wish::Taken),
+        // An address of its own: the language can be changed there, and it can be loaded again.
+        Ok(()) => see_other(&taken),
         // It came back meanwhile: there it is.
         Err(WishError::Available) => see_other(&format!("/p/{}", product.slug)),
         Err(WishError::Product | WishError::NoMail) => Err(Problem::NotFound),
