@@ -375,3 +375,29 @@ fn a_visitor_wishes_for_what_is_sold_out_and_a_repeated_wish_looks_the_same() {
         assert_eq!(letters(&web, EffectKind::BackInStock).len(), 1);
     });
 }
+
+#[test]
+fn s22_guesses_of_links_are_told_to_slow_down_and_a_right_link_opens_all_the_same() {
+    mailing(async |web| {
+        let path = web.order().await;
+        let from_afar = async |path: &str| {
+            let mut request = Request::get(path).body(Body::empty()).unwrap();
+            request.extensions_mut().insert(Peer::Remote {
+                address: (Ipv4Addr::new(203, 0, 113, 7), 4711).into(),
+                tls: true,
+            });
+            web.send(request).await.status
+        };
+        let mut answers = Vec::new();
+        for guess in 0..80 {
+            answers.push(from_afar(&format!("/o/{guess:0>38}")).await);
+        }
+        assert_eq!(answers[0], 404);
+        assert_eq!(answers.iter().filter(|status| **status == 404).count(), 60);
+        assert_eq!(answers[79], 429);
+        assert_eq!(from_afar("/inbox/wrong").await, 429);
+        assert_eq!(from_afar(&path).await, 200);
+        web.till.clock.advance_ms(60_000);
+        assert_eq!(from_afar("/o/wrong").await, 404);
+    });
+}
