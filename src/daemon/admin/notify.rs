@@ -184,7 +184,7 @@ fn refusal(refusal: &Refusal) -> Value {
         Refusal::Unreachable(_) => "unreachable",
         Refusal::Later(_) => "later",
         Refusal::Never(_) => "never",
-        Refusal::Settings(_) => "settings",
+        Refusal::Policy(_) | Refusal::Settings(_) => "settings",
     };
     json!({"code": code, "message": refusal.to_string()})
 }
