@@ -24,6 +24,8 @@ impl Config {
         match self {
             Self::Check => {
                 let settings = place.settings()?;
+                crate::daemon::check_mail(&settings)
+                    .map_err(|error| Failure::new("config", error))?;
                 let (_, problems) = config::branding(&settings.shop);
                 let path = config::file(&place.dir);
                 let (there, file) = (path.exists(), path.display().to_string());

@@ -1,6 +1,10 @@
 //! `keystall notify`.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+};
 
 use clap::Subcommand;
 use serde_json::Value;
@@ -121,6 +125,10 @@ impl Template {
             Self::Show { kind, language } => {
                 let value = ask(session, Asked::TemplateShow { kind, language })?;
                 let text = print::text(&value, "text");
+                // Beside the text, which is often written into a file.
+                let names = format!("placeholders: {}\n", placeholders(&value));
+                // Who cannot read it there lacks nothing that --json does not have.
+                let _ = io::stderr().lock().write_all(names.as_bytes());
                 Ok(Done::new(value, print::safe_lines(&text) + "\n"))
             }
             Self::Set {
@@ -173,6 +181,20 @@ fn changed(value: Value, what: &str) -> Done {
     Done::new(value, text)
 }
 
+/// `{order} {订单号}, …`.
+fn placeholders(value: &Value) -> String {
+    let of = |names: &Value| {
+        let names = names.as_array().into_iter().flatten();
+        let names: Vec<String> = names
+            .filter_map(Value::as_str)
+            .map(|name| format!("{{{name}}}"))
+            .collect();
+        names.join(" ")
+    };
+    let all = value["placeholders"].as_array().into_iter().flatten();
+    print::safe(&all.map(of).collect::<Vec<_>>().join(", "))
+}
+
 fn listed(value: &Value) -> String {
     let names = ["kind", "to", "language", "own", "subject"];
     let mut rows = print::rows(value, "templates", &names);
@@ -218,7 +240,16 @@ fn tested(value: Value) -> Done {
         text.push_str(&format!("\nThe mail was not taken: {said}\n"));
     }
     let domain = print::text(&value, "domain");
-    text.push_str(&format!("\nWhat {domain} says of itself in DNS:\n"));
+    let looked = value["findings"]
+        .as_array()
+        .is_some_and(|found| !found.is_empty());
+    if looked {
+        text.push_str(&format!("\nWhat {domain} says of itself in DNS:\n"));
+    } else if let Some(why) = value["dns_error"].as_str() {
+        text.push_str(&format!("\nDNS: {why}\n"));
+    } else {
+        text.push_str("\nDNS is looked at once the mail server answers.\n");
+    }
     for finding in value["findings"].as_array().into_iter().flatten() {
         let standing = match finding["standing"].as_str() {
             Some("good") => "good   ",

@@ -22,5 +22,6 @@ pub mod telemetry;
 pub use crate::web::view::Mode;
 pub use clock::SystemClock;
 pub use open::{admin_socket, open_shop, options, policy};
+pub use post::check_mail;
 pub use serve::{Plan, ServeError, Served, serve};
 pub use signals::{End, Ending};

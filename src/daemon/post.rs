@@ -30,6 +30,14 @@ pub enum PostError {
     Setup(#[from] SmtpSetup),
 }
 
+/// Whether mail can go out as it is set up, as far as this machine tells: nothing is asked of the mail server.
+///
+/// # Errors
+/// [`PostError`].
+pub fn check_mail(settings: &Settings) -> Result<(), PostError> {
+    smtp(settings).map(|_| ())
+}
+
 /// How mail goes out; none where there is no mail server.
 ///
 /// # Errors
@@ -77,7 +85,6 @@ pub(super) fn mail_policy(settings: &Settings) -> MailPolicy {
     let (shop, mail) = (&settings.shop, &settings.mail);
     MailPolicy {
         origin: settings.origin(),
-        host: shop.host.clone(),
         title: shop.title.clone(),
         // A host without a sender was refused with the settings.
         from: mail.from.clone().unwrap_or_default(),

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use futures_util::future::{FutureExt, Shared, join};
 use futures_util::{StreamExt, stream};
 use http::{Request, StatusCode};
+use lettre::address::Envelope;
 
 use super::mail::{ComposeError, MailPolicy, Mailer, NOT_TOLD_AT, Refusal, compose};
 use super::webhook::{Event, WebhookConfig, call_id};
 use crate::actions::{PendingEffect, Shop};
-use crate::domain::{Effect, OrderId, Via};
+use crate::domain::{Effect, EffectKind, OrderId, Via};
 use crate::net::Client;
 use crate::store::Fault;
 
@@ -70,6 +71,8 @@ pub struct Worker {
     /// Delivered, and not yet marked so because the store could not be written: never sent again by this process.
     unmarked: Mutex<BTreeSet<u64>>,
     row: Mutex<Row>,
+    /// To whom the last mail went that the server refused by its policy, until it takes one.
+    refused: Mutex<Option<Envelope>>,
 }
 
 /// Orders in a row whose buyers could not be told.
@@ -77,6 +80,8 @@ pub struct Worker {
 struct Row {
     orders: BTreeSet<OrderId>,
     is_raised: bool,
+    /// When the last alarm was raised, Unix milliseconds.
+    raised_at_ms: Option<i64>,
 }
 
 /// Who waits for whom: what goes to one receiver.
@@ -111,6 +116,10 @@ enum Told {
 const EFFECTS_MAX: usize = 50;
 /// Longest time between two looks into the outbox.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Shortest time between two alarms that buyers could not be told, in milliseconds.
+const ALARM_EVERY_MS: i64 = 3_600_000;
+/// Promises among which an alarm is looked for.
+const LOOKED_AT_MAX: usize = 10_000;
 /// How long a lane rests.
 const REST: Duration = Duration::from_secs(5);
 
@@ -146,6 +155,7 @@ impl Worker {
             observe: Arc::new(|_, _| {}),
             unmarked: Mutex::default(),
             row: Mutex::default(),
+            refused: Mutex::default(),
         }
     }
 
@@ -293,7 +303,11 @@ impl Worker {
             Err(error) => return Told::Failed(error.to_string()),
         };
         match post.mailer.send(&mail).await {
-            Ok(_) => Told::Kept,
+            Ok(_) => {
+                *self.refused() = None;
+                Told::Kept
+            }
+            Err(Refusal::Policy(said)) => self.refused_by_policy(mail.envelope, said),
             Err(Refusal::Unreachable(said)) => Told::Down(said),
             Err(Refusal::Settings(said)) => {
                 tracing::error!(
@@ -305,6 +319,19 @@ impl Worker {
             Err(Refusal::Later(said)) => Told::Failed(said),
             Err(Refusal::Never(said)) => Told::GivenUp(said),
         }
+    }
+
+    /// A policy that two recipients in a row meet is one against the shop; one alone may have his own.
+    fn refused_by_policy(&self, envelope: Envelope, said: String) -> Told {
+        let before = self.refused().replace(envelope.clone());
+        if before.is_none_or(|before| before.to() == envelope.to()) {
+            return Told::Failed(said);
+        }
+        tracing::error!(
+            error = said,
+            "the mail server refuses mail to everybody: `keystall notify test` says more"
+        );
+        Told::Down(said)
     }
 
     async fn mark(&self, effect: &Effect, told: Told) -> Result<(), Fault> {
@@ -335,15 +362,20 @@ impl Worker {
         self.count(effect, outcome).await
     }
 
-    /// Counts buyers who could not be told, and raises the alarm at the tenth order in a row.
+    /// Counts buyers who could not be told, and raises the alarm at the tenth order in a row. A first failure that may pass
+    /// counts nothing: servers that do not know a sender let the first attempt wait (greylisting).
     async fn count(&self, effect: &Effect, outcome: Outcome) -> Result<(), Fault> {
         let (Via::BuyerMail, Some(order)) = (effect.via, effect.order) else {
             return Ok(());
         };
+        if outcome == Outcome::Failed && effect.attempts == 0 {
+            return Ok(());
+        }
         let count = {
             let mut row = self.row();
             if outcome == Outcome::Kept {
-                *row = Row::default();
+                row.orders.clear();
+                row.is_raised = false;
                 return Ok(());
             }
             row.orders.insert(order);
@@ -353,17 +385,38 @@ impl Worker {
             row.is_raised = true;
             row.orders.len()
         };
+        let raised = self.raise(order, count).await;
+        self.row().is_raised = matches!(raised, Ok(true));
+        raised.map(|_| ())
+    }
+
+    /// Raises the alarm, unless one is on its way or was promised just now. Whether it did.
+    async fn raise(&self, order: OrderId, count: usize) -> Result<bool, Fault> {
+        let now_ms = self.shop.now_ms();
+        let is_fresh = |at_ms: i64| now_ms - at_ms < ALARM_EVERY_MS;
+        let is_alarm = |effect: &Effect| {
+            effect.kind == EffectKind::BuyersNotTold
+                && (effect.due_at_ms.is_some() || is_fresh(effect.promised_at_ms))
+        };
+        let waiting = self.shop.effects(LOOKED_AT_MAX)?;
+        if self.row().raised_at_ms.is_some_and(is_fresh) || waiting.iter().any(is_alarm) {
+            return Ok(false);
+        }
         tracing::error!(
             orders = count,
             "the buyers of many orders in a row could not be told: `keystall outbox list` says why"
         );
-        let raised = self.shop.raise_not_told(order).await;
-        self.row().is_raised = raised.is_ok();
-        raised
+        self.shop.raise_not_told(order).await?;
+        self.row().raised_at_ms = Some(now_ms);
+        Ok(true)
     }
 
     fn unmarked(&self) -> std::sync::MutexGuard<'_, BTreeSet<u64>> {
         self.unmarked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self) -> std::sync::MutexGuard<'_, Option<Envelope>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn row(&self) -> std::sync::MutexGuard<'_, Row> {

@@ -165,6 +165,70 @@ class Server:
             self.controller.stop(no_assert=True)
         self.controller = None
 
+class Injector:
+    """A man in the middle of STARTTLS: answers the command himself with what a willing server would say in the clear, then
+    lets only the handshake through to the real server. Whoever keeps his words believes that a mail was taken."""
+
+    WORDS = (b"220 go\r\n250-hi\r\n250 AUTH PLAIN LOGIN\r\n235 ok\r\n250 sender\r\n250 recipient\r\n354 go on\r\n250 taken\r\n221 bye\r\n")
+
+    def __init__(self, server_port):
+        self.server_port, self.upgrades = server_port, 0
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.talk, args=(client,), daemon=True).start()
+
+    def talk(self, client):
+        try:
+            with client, socket.create_connection(("127.0.0.1", self.server_port)) as server:
+                client.sendall(self.line(server))
+                while True:
+                    command = self.line(client)
+                    server.sendall(command)
+                    answer = self.line(server)
+                    while answer.splitlines()[-1][3:4] == b"-":
+                        answer += self.line(server)
+                    if command.upper().startswith(b"STARTTLS"):
+                        self.upgrades += 1
+                        client.sendall(self.WORDS)
+                        break
+                    client.sendall(answer)
+                other = threading.Thread(target=self.pass_on, args=(server, client), daemon=True)
+                other.start()
+                self.pass_on(client, server)
+                other.join(5)
+        except (OSError, EOFError):
+            pass
+
+    @staticmethod
+    def line(stream):
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = stream.recv(1)
+            if not byte:
+                raise EOFError
+            line += byte
+        return line
+
+    @staticmethod
+    def pass_on(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.socket.close()
+
 
 class Postfix:
     """Debian's postfix with its own configuration and queue, passing mail for @buyer.test on to `sink`.

@@ -3,7 +3,7 @@ import os, re, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from keystall import Buyer, Story  # noqa: E402
-from smtp_server import Authority, Dns, Postfix, Server, free_port  # noqa: E402
+from smtp_server import Authority, Dns, Injector, Postfix, Server, free_port  # noqa: E402
 
 BUYER, OWNER, PASSWORD = "li.lei@buyer.test", "owner@merchant.test", "smtp-password-canary"
 
@@ -146,6 +146,28 @@ class Mail(Story):
         self.assertEqual(mail.recipients, [BUYER])
         self.until("the outbox empties", lambda: not self.effects(shop))
 
+    def test_words_put_behind_starttls_break_the_handshake_and_the_mail_waits(self):
+        server = self.open_server()
+        between = Injector(server.port)
+        self.addCleanup(between.close)
+        shop, gateway = self.open_mail_shop(between.port, MAIL__MERCHANT="")
+        Buyer(shop).buy(gateway, contact=BUYER)
+        self.until("an attempt fails", lambda: [e["attempts"] for e in self.effects(shop)] == [1])
+        self.assertGreater(between.upgrades, 0)
+        self.assertEqual(server.mails, [])
+        result = shop.cli("notify", "test", "--dns", self.open_dns({}).at, "--json", "--to", BUYER)
+        self.assertEqual((result.code, [s["step"] for s in result.json["steps"]]), (1, ["connect"]), result.said)
+
+    def test_a_link_that_a_server_quotes_is_kept_nowhere(self):
+        server = self.open_server()
+        server.refuse["DATA"] = lambda _address: "554 5.7.1 Blocked: listed URL https://shop.test/o/canary-link KEY-canary"
+        shop, gateway = self.open_mail_shop(server.port, MAIL__MERCHANT="")
+        Buyer(shop).buy(gateway, contact=BUYER)
+        self.until("it is given up", lambda: self.effects(shop)[0]["dead"])
+        self.assertIn("554 5.7.1", self.effects(shop)[0]["last_error"])
+        for private in ("canary-link", "KEY-canary", "https://"):
+            self.assertNotIn(private, shop.log_tail() + self.effects(shop)[0]["last_error"])
+
     def test_ten_buyers_in_a_row_that_cannot_be_told_are_one_alarm(self):
         server = self.open_server()
         server.refuse["RCPT"] = lambda address: None if address == OWNER else "550 5.1.1 no such user"
@@ -167,7 +189,7 @@ class Mail(Story):
         said = self.assertRefused(shop, "settings", "login", "password")
         self.assertNotIn("wrong-canary", said)
         shop.env |= {"KEYSTALL_MAIL__PORT": str(free_port())}
-        self.assertRefused(shop, "unreachable", "no connection")
+        self.assertRefused(shop, "unreachable", "no connection", "check [mail] host and port", "587")
         self.assertEqual(server.mails, [])
 
     def assertRefused(self, shop, code, *words):

@@ -7,7 +7,7 @@ use super::message::{Attached, Built, Draft, MessageError, Sender, address};
 use super::template::Template;
 use super::texts::own_template;
 use super::written::{Frame, Values, Written, write};
-use crate::actions::{Letter, Shop};
+use crate::actions::{INBOX_LINK_MS, Letter, Shop};
 use crate::domain::{Effect, EffectKind, Money, Order, OrderState, Reason, Via};
 use crate::store::Fault;
 use crate::words::language::id;
@@ -18,8 +18,6 @@ use crate::words::{Language, format, theme::Accents};
 pub struct MailPolicy {
     /// The shop's address in links, `https://HOST`.
     pub origin: String,
-    /// The shop's host, behind the `@` of message ids.
-    pub host: String,
     /// The shop's name.
     pub title: String,
     /// The sender's address.
@@ -74,7 +72,7 @@ pub fn compose(
     let Some(letter) = shop.letter(effect)? else {
         return Ok(None);
     };
-    if is_past(effect.kind, &letter) {
+    if is_past(shop, effect, &letter)? {
         return Ok(None);
     }
     let to = match effect.via {
@@ -92,7 +90,7 @@ pub fn compose(
         from: &from,
         to: &to,
         written: &written,
-        id: &message_id(policy, &shop.chain().origin(), effect.id),
+        id: &message_id(&shop.chain().origin(), effect.id),
         at_ms: shop.now_ms(),
         attached: receipt(letter),
     };
@@ -140,17 +138,20 @@ pub fn frame(policy: &MailPolicy, kind: MailKind, language: Language) -> Frame<'
     }
 }
 
-/// The id of an effect's mails without `<>`: the same in every attempt, another in every shop.
-pub fn message_id(policy: &MailPolicy, chain: &str, effect: u64) -> String {
+/// The id of an effect's mails without `<>`: the same in every attempt, also after the shop moved to another host, and
+/// another in every shop.
+pub fn message_id(chain: &str, effect: u64) -> String {
     let shop = hex::encode(&blake3::hash(chain.as_bytes()).as_bytes()[..8]);
-    format!("e{effect}.{shop}@{}", id_host(policy))
+    format!("e{effect}.{shop}@{}", id_host(chain))
 }
 
-/// The right side of a message id; an address of the network stands in brackets (RFC 5322, section 3.6.4).
-pub fn id_host(policy: &MailPolicy) -> String {
-    match policy.host.parse::<std::net::IpAddr>() {
+/// The right side of a message id: the host that the chain began under. An address of the network stands in brackets
+/// (RFC 5322, section 3.6.4).
+pub fn id_host(chain: &str) -> String {
+    let host = chain.split_once('/').map_or(chain, |(host, _)| host);
+    match host.parse::<std::net::IpAddr>() {
         Ok(address) => format!("[{address}]"),
-        Err(_) => policy.host.clone(),
+        Err(_) => host.to_owned(),
     }
 }
 
@@ -232,19 +233,22 @@ fn letter_written(
 }
 
 /// Whether what was to be told is not so any more: nothing worthless is sent.
-fn is_past(kind: EffectKind, letter: &Letter) -> bool {
+fn is_past(shop: &Shop, effect: &Effect, letter: &Letter) -> Result<bool, Fault> {
     let state = letter.order.as_ref().map(|order| order.state);
-    match kind {
+    Ok(match effect.kind {
         EffectKind::OrderQueued => state != Some(OrderState::Paid),
         EffectKind::OrderReminder | EffectKind::OrderUnread => state != Some(OrderState::Delivered),
         EffectKind::RefundDue => letter.order.as_ref().is_none_or(|order| order.owed() == 0),
-        EffectKind::InboxLink => letter.path.is_none(),
-        EffectKind::BackInStock => letter
-            .product
-            .as_ref()
-            .is_none_or(|product| !product.visible),
+        EffectKind::InboxLink => {
+            // The link in it would not open any more.
+            letter.path.is_none() || shop.now_ms() >= effect.promised_at_ms + INBOX_LINK_MS
+        }
+        EffectKind::BackInStock => match &letter.product {
+            Some(product) => !product.visible || shop.stock(&product.slug)?.available == 0,
+            None => true,
+        },
         _ => false,
-    }
+    })
 }
 
 fn receipt(letter: Letter) -> Option<Attached> {

@@ -10,6 +10,7 @@
 //! It never loads anything into a mail from outside, never sends one in the clear beyond this machine, and never decides
 //! whether a promise is kept: the worker does.
 
+mod bare;
 mod compose;
 mod kind;
 mod message;

@@ -11,10 +11,15 @@ use lettre::transport::smtp::client::{
 };
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
+use tokio::net::TcpStream;
+
+mod answers;
+mod one_byte;
 
 use super::message::Built;
 use crate::domain::Secret;
-use crate::words::format::plain;
+use answers::{Stage, line, refused, unreachable};
+use one_byte::OneByte;
 
 /// The mail server, and how to reach it.
 #[derive(Clone, Debug)]
@@ -55,6 +60,10 @@ pub enum Refusal {
     /// The server does not take this mail now.
     #[error("{0}")]
     Later(String),
+    /// The server does not take this mail by its policy: the recipient's, or where every recipient gets it, one against
+    /// this shop.
+    #[error("{0}")]
+    Policy(String),
     /// The server will never take this mail.
     #[error("{0}")]
     Never(String),
@@ -94,6 +103,11 @@ pub enum SmtpSetup {
     /// The file of the authority.
     #[error("[mail] ca_file: not certificates in PEM form")]
     Authority,
+    /// A file of something else.
+    #[error(
+        "[mail] ca_file holds no certificate: it must hold lines \"-----BEGIN CERTIFICATE-----\", not a key"
+    )]
+    NoCertificate,
 }
 
 /// How long a server may take to say goodbye.
@@ -110,6 +124,13 @@ impl Smtp {
             Ok(std::net::IpAddr::V6(v6)) => ClientId::Ipv6(v6),
             Err(_) => ClientId::Domain(config.hello.clone()),
         };
+        if config
+            .ca_pem
+            .as_deref()
+            .is_some_and(|pem| certificates(pem) == 0)
+        {
+            return Err(SmtpSetup::NoCertificate);
+        }
         let smtp = Self { config, hello };
         smtp.encryption(TlsVersion::Tlsv12)
             .map_err(|_| SmtpSetup::Authority)?;
@@ -175,16 +196,11 @@ impl Smtp {
         let encryption = self.encryption(least);
         let encryption =
             encryption.map_err(|error| unreachable(config, "TLS is not set up", &error))?;
-        let wrapped = (config.tls == SmtpTls::Wrapped).then(|| encryption.clone());
-        let mut connection = AsyncSmtpConnection::connect_tokio1(
-            (config.host.as_str(), config.port),
-            Some(config.timeout),
-            &self.hello,
-            wrapped,
-            None,
-        )
-        .await
-        .map_err(|error| unreachable(config, "no connection", &error))?;
+        let mut connection = match config.tls {
+            SmtpTls::StartTls => self.connect_plain_first().await,
+            SmtpTls::Wrapped => self.connect_by_library(Some(encryption.clone())).await,
+            SmtpTls::None => self.connect_by_library(None).await,
+        }?;
         told(steps, "connect", format!("{}:{}", config.host, config.port));
         if config.tls == SmtpTls::StartTls {
             if !connection.can_starttls() {
@@ -203,6 +219,27 @@ impl Smtp {
             told(steps, "tls", format!("TLS {version}, certificate good"));
         }
         Ok(connection)
+    }
+
+    async fn connect_by_library(
+        &self,
+        encryption: Option<TlsParameters>,
+    ) -> Result<AsyncSmtpConnection, Refusal> {
+        let place = (self.config.host.as_str(), self.config.port);
+        let timeout = Some(self.config.timeout);
+        AsyncSmtpConnection::connect_tokio1(place, timeout, &self.hello, encryption, None)
+            .await
+            .map_err(|error| unreachable(&self.config, "no connection", &error))
+    }
+
+    /// A connection of which the library never holds more than it has read: see [`OneByte`].
+    async fn connect_plain_first(&self) -> Result<AsyncSmtpConnection, Refusal> {
+        let config = &self.config;
+        let stream = TcpStream::connect((config.host.as_str(), config.port)).await;
+        let stream = stream.map_err(|error| answers::no_connection(config, &error))?;
+        AsyncSmtpConnection::connect_with_transport(Box::new(OneByte::new(stream)), &self.hello)
+            .await
+            .map_err(|error| unreachable(config, "no connection", &error))
     }
 
     async fn hand_over(
@@ -226,19 +263,19 @@ impl Smtp {
         let sender = Mail::new(mail.envelope.from().cloned(), options);
         let answer = connection.command(sender).await;
         let answer = answer.map_err(|error| refused(Stage::Sender, &error, mail))?;
-        told(steps, "sender", line(&answer));
+        told(steps, "sender", line(&answer, mail));
         for recipient in mail.envelope.to() {
             let answer = connection
                 .command(Rcpt::new(recipient.clone(), vec![]))
                 .await;
             let answer = answer.map_err(|error| refused(Stage::Recipient, &error, mail))?;
-            told(steps, "recipient", line(&answer));
+            told(steps, "recipient", line(&answer, mail));
         }
         let begun = connection.command(Data).await;
         begun.map_err(|error| refused(Stage::Message, &error, mail))?;
         let answer = connection.message(&mail.bytes).await;
         let answer = answer.map_err(|error| refused(Stage::Message, &error, mail))?;
-        let said = line(&answer);
+        let said = line(&answer, mail);
         told(steps, "message", said.clone());
         Ok(said)
     }
@@ -303,110 +340,18 @@ impl Mailer for Smtp {
     }
 }
 
-/// Where a mail stood when the server said no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Sender,
-    Recipient,
-    Message,
-}
-
 fn is_ascii(envelope: &lettre::address::Envelope) -> bool {
     let of = |address: &lettre::Address| AsRef::<str>::as_ref(address).is_ascii();
     envelope.to().iter().all(of) && envelope.from().is_none_or(of)
 }
 
+fn certificates(pem: &[u8]) -> usize {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    pem.windows(BEGIN.len()).filter(|at| *at == BEGIN).count()
+}
+
 fn told(steps: &mut Vec<Step>, name: &'static str, said: String) {
     steps.push(Step { name, said });
-}
-
-fn unreachable(config: &SmtpConfig, what: &str, error: &SmtpError) -> Refusal {
-    let why = causes(error);
-    let place = format!("{}:{}", config.host, config.port);
-    // A certificate that is not trusted, or is another host's, stays so until somebody changes it.
-    if error.is_tls() || why.contains("certificate") {
-        return Refusal::Settings(format!(
-            "{what} with {place}: {why}; check [mail] host, tls and ca_file"
-        ));
-    }
-    Refusal::Unreachable(format!("{what} with {place}: {why}"))
-}
-
-fn refused(stage: Stage, error: &SmtpError, mail: &Built) -> Refusal {
-    let Some(code) = error.status().map(u16::from) else {
-        return Refusal::Unreachable(format!("the connection broke: {}", causes(error)));
-    };
-    let said = scrubbed(&causes(error), mail);
-    verdict(stage, code, &said)
-}
-
-/// What a refusal means. 5xx is for good (RFC 5321, section 4.2.1), but who is meant depends on the stage; an enhanced code
-/// 5.7.x at the recipient is a matter of policy, as relaying without a login (RFC 3463, section 3.8).
-fn verdict(stage: Stage, code: u16, said: &str) -> Refusal {
-    let said = format!("the mail server says {code} {said}");
-    let policy = said.contains(" 5.7.") || matches!(code, 530 | 534 | 535 | 538);
-    match (code, stage) {
-        (421, _) => Refusal::Unreachable(said),
-        (..=499, _) => Refusal::Later(said),
-        (_, Stage::Sender) => Refusal::Settings(format!(
-            "{said} (about the sender: check [mail] from and user)"
-        )),
-        (_, Stage::Recipient) if policy => Refusal::Settings(said),
-        (_, Stage::Recipient) => Refusal::Never(format!("{said} (about the recipient's address)")),
-        (_, Stage::Message) => Refusal::Never(format!("{said} (about the mail itself)")),
-    }
-}
-
-/// An error with everything behind it, in one bounded line.
-fn causes(error: &SmtpError) -> String {
-    let mut said = String::new();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    if cause.is_none() {
-        said = error.to_string();
-    }
-    while let Some(one) = cause {
-        let text = one.to_string();
-        if !said.contains(&text) {
-            if !said.is_empty() {
-                said.push_str(": ");
-            }
-            said.push_str(&text);
-        }
-        cause = one.source();
-    }
-    bounded(&said)
-}
-
-fn line(answer: &lettre::transport::smtp::response::Response) -> String {
-    let text: Vec<&str> = answer.message().collect();
-    bounded(&format!("{} {}", u16::from(answer.code()), text.join(" ")))
-}
-
-fn bounded(text: &str) -> String {
-    const SAID_CHARS_MAX: usize = 300;
-    plain(text).trim().chars().take(SAID_CHARS_MAX).collect()
-}
-
-/// What a server said without the addresses that it repeats: it goes to logs and into the outbox.
-fn scrubbed(said: &str, mail: &Built) -> String {
-    let mut said = said.to_owned();
-    for address in mail.envelope.to() {
-        // Shorter names are parts of words.
-        const NAME_BYTES_MIN: usize = 3;
-        said = said.replace(AsRef::<str>::as_ref(address), "…");
-        if address.user().len() >= NAME_BYTES_MIN {
-            said = said.replace(address.user(), "…");
-        }
-    }
-    let apart =
-        |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '(' | ')' | '"' | '\'' | ',' | ';');
-    let mut out = String::with_capacity(said.len());
-    for piece in said.split_inclusive(apart) {
-        let word = piece.trim_end_matches(apart);
-        out.push_str(if word.contains('@') { "…" } else { word });
-        out.push_str(&piece[word.len()..]);
-    }
-    out
 }
 
 #[cfg(test)]

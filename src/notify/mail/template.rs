@@ -56,10 +56,12 @@ pub enum TemplateError {
         line: usize,
     },
     /// A name that nobody knows.
-    #[error("{{{name}}} is no placeholder{}", near(.nearest))]
+    #[error("{{{name}}} is no placeholder{} In \"{kind}\" there are {}", near(.nearest), known(.kind))]
     Unknown {
         /// What stands in the braces.
         name: String,
+        /// The mail's kind.
+        kind: &'static str,
         /// What was probably meant.
         nearest: Option<&'static str>,
     },
@@ -216,6 +218,7 @@ fn placeholder(kind: MailKind, name: &str) -> Result<Placeholder, TemplateError>
     let Some(placeholder) = Placeholder::parse(name.trim()) else {
         return Err(TemplateError::Unknown {
             name: name.to_owned(),
+            kind: kind.as_str(),
             nearest: nearest(kind, name.trim()),
         });
     };
@@ -243,7 +246,7 @@ fn nearest(kind: MailKind, name: &str) -> Option<&'static str> {
 fn near(nearest: &Option<&'static str>) -> String {
     match nearest {
         Some(name) => format!(": did you mean {{{name}}}?"),
-        None => ": braces stand only around the names of values, as {shop} or {店名}".to_owned(),
+        None => ": braces stand only around the names of values, as {shop} or {店名}.".to_owned(),
     }
 }
 
@@ -309,7 +312,13 @@ mod tests {
 
     #[test]
     fn s40_an_unknown_name_is_refused_with_the_nearest_known_one() {
-        assert!(complaint("{ordr}").ends_with("{ordr} is no placeholder: did you mean {order}?"));
+        let said = complaint("{ordr}");
+        assert!(
+            said.contains(
+                "{ordr} is no placeholder: did you mean {order}? In \"queued\" there are {order}"
+            ),
+            "{said}"
+        );
         assert!(complaint("{订单}").contains("did you mean {订单号}?"));
         for text in [
             "{{7*7}}",

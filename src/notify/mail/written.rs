@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use askama::Template as _;
 
+use super::bare::bare;
 use super::kind::Placeholder;
 use super::template::{Line, Piece, Template, values};
 use crate::words::theme::{Accents, Rgb};
@@ -207,7 +208,7 @@ fn text(blocks: &[Block], foot: &str) -> String {
                 out.push_str(link);
             }
             Block::Keys(keys) => out.push_str(keys),
-            Block::Instructions { text, .. } => out.push_str(text.trim()),
+            Block::Instructions { text, .. } => out.push_str(bare(text).trim()),
         }
         out.push_str("\n\n");
     }

@@ -84,14 +84,24 @@ const SELECTORS: [&str; 14] = [
 ];
 
 /// Includes that large providers tell their customers to add, by the end of their servers' names.
-const INCLUDES: [(&str, &str); 6] = [
+const INCLUDES: [(&str, &str); 13] = [
     ("google.com", "_spf.google.com"),
+    ("gmail.com", "_spf.google.com"),
     ("office365.com", "spf.protection.outlook.com"),
     ("qq.com", "spf.mail.qq.com"),
+    ("163.com", "spf.163.com"),
+    ("126.com", "spf.163.com"),
+    ("yeah.net", "spf.163.com"),
+    ("smtpdm.aliyun.com", "spf1.dm.aliyun.com"),
+    ("mxhichina.com", "spf.mxhichina.com"),
+    ("qiye.aliyun.com", "spf.qiye.aliyun.com"),
     ("amazonaws.com", "amazonses.com"),
     ("sendgrid.net", "sendgrid.net"),
     ("mailgun.org", "mailgun.org"),
 ];
+
+/// Addresses of the mail server that are looked at, at most.
+const ADDRESSES_MAX: usize = 4;
 
 /// Looks at all three.
 pub async fn look(dns: &dyn Dns, question: &Question<'_>) -> Vec<Finding> {
@@ -145,11 +155,26 @@ async fn spf(dns: &dyn Dns, question: &Question<'_>) -> Found {
             return Ok((Standing::Missing, message, line(with(&more[0], &mechanism))));
         }
     };
-    let lower = record.to_ascii_lowercase();
-    let last = lower.split_ascii_whitespace().last().unwrap_or_default();
-    if matches!(last, "+all" | "all" | "?all") {
+    let terms = match spf::terms(record) {
+        Ok(terms) => terms,
+        Err(why) => {
+            let message = format!("the SPF record of {domain} cannot be used: {why}");
+            return Ok((Standing::Missing, message, None));
+        }
+    };
+    if let Some(open) = spf::open_to_all(dns, record).await? {
+        let what = match open.contains(['=', ':']) {
+            true => "take it out",
+            false => "end it with ~all or -all",
+        };
+        let message = format!("{domain} lets everybody send for it ({open}): {what}");
+        let better = with(record, &mechanism);
+        let changed = (better != one_spaced(record)).then_some(better);
+        return Ok((Standing::Missing, message, changed.and_then(line)));
+    }
+    if terms.iter().any(|term| term.text == "?all") {
         let message =
-            format!("{domain} lets everybody send for it ({last}): end it with ~all or -all");
+            format!("{domain} says nothing of other senders (?all): end it with ~all or -all");
         return Ok((Standing::Weak, message, line(with(record, &mechanism))));
     }
     let senders = senders(dns, question).await?;
@@ -164,7 +189,15 @@ async fn spf(dns: &dyn Dns, question: &Question<'_>) -> Found {
         let message = format!("the SPF record of {domain} cannot be used: {why}");
         return Ok((Standing::Missing, message, None));
     }
-    let closed = matches!(last, "-all" | "~all") || lower.contains(" redirect=");
+    if verdicts.contains(&Verdict::Unknown) {
+        let message = format!(
+            "the SPF record of {domain} ({record}) leads to macros: whom it names cannot be known from here"
+        );
+        return Ok((Standing::Weak, message, None));
+    }
+    let closed = terms.iter().any(|term| {
+        matches!(term.text.as_str(), "-all" | "~all") || term.modifier() == Some("redirect")
+    });
     if !senders.is_empty() && verdicts.iter().all(|verdict| *verdict == Verdict::Pass) {
         return Ok(if closed {
             (
@@ -179,11 +212,19 @@ async fn spf(dns: &dyn Dns, question: &Question<'_>) -> Found {
             (Standing::Weak, message, line(with(record, &mechanism)))
         });
     }
+    let better = with(record, &mechanism);
+    if better == one_spaced(record) {
+        let message = format!(
+            "{mechanism} is already there in the SPF record of {domain}, and does not name the addresses of {}: your provider may send from others; look at the headers of the test mail (Authentication-Results: spf=pass)",
+            question.server
+        );
+        return Ok((Standing::Weak, message, None));
+    }
     let message = format!(
         "the SPF record of {domain} ({record}) does not name the addresses of {}: add {mechanism}, unless your provider sends from other addresses and tells you another include",
         question.server
     );
-    Ok((Standing::Weak, message, line(with(record, &mechanism))))
+    Ok((Standing::Weak, message, line(better)))
 }
 
 async fn dkim(dns: &dyn Dns, question: &Question<'_>) -> Found {
@@ -192,16 +233,12 @@ async fn dkim(dns: &dyn Dns, question: &Question<'_>) -> Found {
         Some(selector) => vec![selector],
         None => SELECTORS.to_vec(),
     };
+    let mut withdrawn = None;
     for selector in &selectors {
         let name = format!("{selector}._domainkey.{domain}");
         for text in dns.texts(&name).await? {
             match key_of(&text) {
-                Some("") => {
-                    let message = format!(
-                        "the DKIM key {name} is withdrawn (empty p=): switch DKIM on again at your mail provider"
-                    );
-                    return Ok((Standing::Missing, message, None));
-                }
+                Some("") => withdrawn = withdrawn.or(Some(name.clone())),
                 Some(_) => {
                     let message = format!(
                         "a DKIM key is there: {name}. Whether your mail server signs with it is in the headers of the test mail (Authentication-Results: dkim=pass)"
@@ -211,6 +248,12 @@ async fn dkim(dns: &dyn Dns, question: &Question<'_>) -> Found {
                 None => {}
             }
         }
+    }
+    if let Some(name) = withdrawn {
+        let message = format!(
+            "the DKIM key {name} is withdrawn (empty p=): switch DKIM on again at your mail provider, or test another with --dkim-selector"
+        );
+        return Ok((Standing::Missing, message, None));
     }
     let named = question.selector.unwrap_or("SELECTOR");
     let message = match question.selector {
@@ -259,7 +302,11 @@ async fn dmarc(dns: &dyn Dns, question: &Question<'_>) -> Found {
             );
             return Ok((Standing::Missing, message, line));
         }
-        [record] => tag(record, "p").map(str::to_ascii_lowercase),
+        [record] => {
+            // What the organisation says of its subdomains goes before what it says of itself.
+            let inherited = (at != name).then(|| tag(record, "sp")).flatten();
+            inherited.or(tag(record, "p")).map(str::to_ascii_lowercase)
+        }
         more => {
             let message = format!(
                 "{at} has {} DMARC records, so receivers ignore all of them: keep one",
@@ -271,7 +318,7 @@ async fn dmarc(dns: &dyn Dns, question: &Question<'_>) -> Found {
     Ok(match policy.as_deref() {
         Some("none") => {
             let message = format!(
-                "{at} is there with p=none: enough to be delivered; p=quarantine keeps others from writing in your name, once SPF and DKIM are good"
+                "{at} is there and asks for nothing (none): enough to be delivered; p=quarantine keeps others from writing in your name, once SPF and DKIM are good"
             );
             (Standing::Good, message, None)
         }
@@ -301,6 +348,7 @@ async fn senders(dns: &dyn Dns, question: &Question<'_>) -> Result<BTreeSet<IpAd
     Ok(found
         .into_iter()
         .filter(|address| !address.is_loopback())
+        .take(ADDRESSES_MAX)
         .collect())
 }
 
@@ -330,27 +378,42 @@ fn is_local(server: &str, addresses: &[IpAddr]) -> bool {
         || !addresses.is_empty() && addresses.iter().all(|address| address.is_loopback())
 }
 
-/// A record with a mechanism put behind its version, and an end that refuses others mildly.
+/// A record with a mechanism put behind its version, and an end that refuses others mildly: the end stands before modifiers,
+/// and not beside a redirect.
 fn with(record: &str, mechanism: &str) -> String {
-    let open = ["+all", "all", "?all"];
-    let mut terms: Vec<&str> = record
-        .split_ascii_whitespace()
-        .skip(1)
-        .filter(|term| !open.contains(&term.to_ascii_lowercase().as_str()))
-        .collect();
-    let ends = |term: &&str| {
-        let term = term.to_ascii_lowercase();
-        term == "-all" || term == "~all" || term.starts_with("redirect=")
+    let words: Vec<&str> = record.split_ascii_whitespace().skip(1).collect();
+    let is_modifier = |term: &&str| {
+        term.split([':', '/'])
+            .next()
+            .is_some_and(|t| t.contains('='))
     };
-    if !terms.iter().any(ends) {
-        terms.push("~all");
-    }
-    if !terms
-        .iter()
-        .any(|term| term.eq_ignore_ascii_case(mechanism))
-    {
+    let is_end = |term: &&str| {
+        matches!(
+            term.to_ascii_lowercase().as_str(),
+            "+all" | "all" | "?all" | "~all" | "-all"
+        )
+    };
+    let (modifiers, mut terms): (Vec<&str>, Vec<&str>) = words.iter().partition(|t| is_modifier(t));
+    let end = match terms.iter().find(|term| is_end(term)) {
+        Some(end @ (&"-all" | &"-ALL" | &"~all" | &"~ALL")) => Some(*end),
+        Some(_) => Some("~all"),
+        None => {
+            let redirects = |term: &&str| term.to_ascii_lowercase().starts_with("redirect=");
+            (!modifiers.iter().any(redirects)).then_some("~all")
+        }
+    };
+    terms.retain(|term| !is_end(term));
+    let is_known = |term: &&str| term.trim_start_matches('+').eq_ignore_ascii_case(mechanism);
+    if !terms.iter().any(is_known) {
         terms.insert(0, mechanism);
     }
+    terms.extend(end);
+    terms.extend(modifiers);
+    format!("v=spf1 {}", terms.join(" "))
+}
+
+fn one_spaced(record: &str) -> String {
+    let terms: Vec<&str> = record.split_ascii_whitespace().skip(1).collect();
     format!("v=spf1 {}", terms.join(" "))
 }
 

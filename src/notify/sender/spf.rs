@@ -1,4 +1,4 @@
-//! Whether a domain's SPF record lets an address send for it (RFC 7208, without macros, `exists` and `ptr`).
+//! Whether a domain's SPF record lets an address send for it (RFC 7208; macros are known as such only; without `exists` and `ptr`).
 
 use std::net::IpAddr;
 
@@ -18,8 +18,109 @@ pub(super) enum Verdict {
     SoftFail,
     /// Nothing is said.
     Neutral,
+    /// It depends on macros, which each mail fills in.
+    Unknown,
     /// The record cannot be used.
     Broken(String),
+}
+
+/// One word of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Term {
+    /// In small letters.
+    pub(super) text: String,
+}
+
+impl Term {
+    /// The name of a modifier; none for a mechanism.
+    pub(super) fn modifier(&self) -> Option<&str> {
+        let (name, _) = self.text.split_once('=')?;
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        name.bytes().all(known).then_some(name)
+    }
+
+    /// Sign and mechanism.
+    fn mechanism(&self) -> (&str, &str) {
+        match self.text.as_bytes().first() {
+            Some(b'+' | b'-' | b'~' | b'?') => self.text.split_at(1),
+            _ => ("+", self.text.as_str()),
+        }
+    }
+}
+
+/// All terms of a record. One that is wrong breaks the whole, also behind `all` (RFC 7208, section 4.6).
+pub(super) fn terms(record: &str) -> Result<Vec<Term>, String> {
+    let terms = record.split_ascii_whitespace().skip(1).map(|text| {
+        let term = Term {
+            text: text.to_ascii_lowercase(),
+        };
+        if term.modifier().is_none() {
+            is_mechanism(term.mechanism().1)?;
+        }
+        Ok(term)
+    });
+    let terms: Vec<Term> = terms.collect::<Result<_, String>>()?;
+    for name in ["redirect", "exp"] {
+        let times = terms.iter().filter(|term| term.modifier() == Some(name));
+        if times.count() > 1 {
+            return Err(format!("{name}= stands in it more than once"));
+        }
+    }
+    Ok(terms)
+}
+
+fn is_mechanism(mechanism: &str) -> Result<(), String> {
+    let name = mechanism.split([':', '/']).next().unwrap_or_default();
+    let argument = mechanism[name.len()..].strip_prefix(':');
+    match name {
+        "all" | "ptr" | "a" | "mx" => Ok(()),
+        "ip4" | "ip6" => match argument.and_then(network) {
+            Some(_) => Ok(()),
+            None => Err(format!("{mechanism} names no network")),
+        },
+        "include" | "exists" if argument.is_some_and(|name| !name.is_empty()) => Ok(()),
+        "include" | "exists" => Err(format!("{mechanism} names no domain")),
+        _ => Err(format!("{mechanism} is no mechanism of SPF")),
+    }
+}
+
+/// The term that lets everybody send: `+all`, or an include or redirect of a record that does, some steps away.
+pub(super) async fn open_to_all(dns: &dyn Dns, record: &str) -> Result<Option<String>, DnsError> {
+    let mut waiting = vec![(record.to_owned(), None::<String>)];
+    let mut asked = 0;
+    while let Some((record, under)) = waiting.pop() {
+        // What cannot be read lets nobody send.
+        let terms = terms(&record).unwrap_or_default();
+        let has_all = terms.iter().any(|term| term.mechanism().1 == "all");
+        for term in terms {
+            let (sign, mechanism) = term.mechanism();
+            if mechanism == "all" && sign == "+" {
+                return Ok(Some(under.unwrap_or(term.text)));
+            }
+            // What stands behind it decides nothing, nor does a redirect beside it (RFC 7208, section 5.1).
+            if mechanism == "all" {
+                break;
+            }
+            let include = mechanism.strip_prefix("include:").filter(|_| sign == "+");
+            let redirect = term.text.strip_prefix("redirect=").filter(|_| !has_all);
+            let target = include.or(redirect);
+            let Some(target) = target.filter(|target| !target.contains('%')) else {
+                continue;
+            };
+            asked += 1;
+            if asked > LOOKUPS_MAX {
+                return Ok(None);
+            }
+            let found = records(dns, target).await?;
+            let under = under.clone().unwrap_or_else(|| term.text.clone());
+            waiting.extend(
+                found
+                    .into_iter()
+                    .map(|record| (record, Some(under.clone()))),
+            );
+        }
+    }
+    Ok(None)
 }
 
 /// DNS questions that a check may cost (RFC 7208, section 4.6.4).
@@ -48,14 +149,22 @@ pub(super) async fn check(
         dns,
         address,
         lookups: 0,
+        has_macros: false,
     };
-    check.record(domain.to_owned(), record.to_owned()).await
+    let verdict = check.record(domain.to_owned(), record.to_owned()).await?;
+    Ok(match verdict {
+        Verdict::Pass | Verdict::Broken(_) => verdict,
+        _ if check.has_macros => Verdict::Unknown,
+        _ => verdict,
+    })
 }
 
 struct Check<'a> {
     dns: &'a dyn Dns,
     address: IpAddr,
     lookups: u32,
+    /// Whether a term was passed over whose meaning each mail decides.
+    has_macros: bool,
 }
 
 impl Check<'_> {
@@ -65,22 +174,25 @@ impl Check<'_> {
         record: String,
     ) -> BoxFuture<'_, Result<Verdict, DnsError>> {
         Box::pin(async move {
+            let terms = match terms(&record) {
+                Ok(terms) => terms,
+                Err(why) => return Ok(Verdict::Broken(why)),
+            };
             let mut redirect = None;
-            for term in record.split_ascii_whitespace().skip(1) {
-                let term = term.to_ascii_lowercase();
-                if let Some(target) = term.strip_prefix("redirect=") {
-                    redirect = Some(target.to_owned());
+            for term in &terms {
+                if let Some(modifier) = term.modifier() {
+                    // Other modifiers, as exp=, decide nothing.
+                    if modifier == "redirect" {
+                        redirect = term.text.strip_prefix("redirect=");
+                    }
                     continue;
                 }
-                let (sign, mechanism) = match term.as_bytes().first() {
-                    Some(b'+' | b'-' | b'~' | b'?') => term.split_at(1),
-                    _ => ("+", term.as_str()),
-                };
+                let (sign, mechanism) = term.mechanism();
+                if mechanism.contains('%') {
+                    self.has_macros = true;
+                    continue;
+                }
                 let name = mechanism.split([':', '/']).next().unwrap_or_default();
-                // Other modifiers, as exp=, decide nothing.
-                if name.contains('=') {
-                    continue;
-                }
                 match self.matches(&domain, name, mechanism).await? {
                     Ok(false) => {}
                     Ok(true) => return Ok(verdict(sign)),
@@ -90,7 +202,11 @@ impl Check<'_> {
             let Some(target) = redirect else {
                 return Ok(Verdict::Neutral);
             };
-            match self.other(&target).await? {
+            if target.contains('%') {
+                self.has_macros = true;
+                return Ok(Verdict::Neutral);
+            }
+            match self.other(target).await? {
                 Ok(verdict) => Ok(verdict),
                 Err(why) => Ok(Verdict::Broken(why)),
             }
@@ -269,6 +385,16 @@ mod tests {
             ("v=spf1 -ip4:192.0.2.1 +all", "192.0.2.1", Verdict::Fail),
             ("v=spf1 exp=why.example ?all", "192.0.2.1", Verdict::Neutral),
             ("v=spf1 a", "192.0.2.1", Verdict::Neutral),
+            (
+                "v=spf1 exists:%{i}.x.example -all",
+                "192.0.2.1",
+                Verdict::Unknown,
+            ),
+            (
+                "v=spf1 exists:%{i}.x.example ip4:192.0.2.1 -all",
+                "192.0.2.1",
+                Verdict::Pass,
+            ),
         ];
         for (record, address, expected) in cases {
             assert_eq!(
@@ -287,6 +413,7 @@ mod tests {
             ("v=spf1 include:nobody.example -all", "no SPF record"),
             ("v=spf1 ipv4:192.0.2.1 -all", "no mechanism"),
             ("v=spf1 ip4:x -all", "names no network"),
+            ("v=spf1 -all ip4:x", "names no network"),
         ] {
             let verdict = of(&loops, record, "192.0.2.1").await;
             assert!(

@@ -64,7 +64,10 @@ async fn a_domain_with_all_three_is_good() {
 async fn an_spf_record_that_misses_the_server_is_given_back_with_it() {
     let cases = [
         ("v=spf1 mx -all", "v=spf1 a:smtp.esp.example mx -all"),
-        ("v=spf1 mx +all", "v=spf1 a:smtp.esp.example mx ~all"),
+        (
+            "v=spf1 mx -all exp=why.shop.example",
+            "v=spf1 a:smtp.esp.example mx -all exp=why.shop.example",
+        ),
         (
             "v=spf1 ip4:192.0.2.25",
             "v=spf1 a:smtp.esp.example ip4:192.0.2.25 ~all",
@@ -167,5 +170,75 @@ async fn dns_that_does_not_answer_is_said_and_not_taken_for_nothing() {
             "{}",
             one.message
         );
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_lets_everybody_send_is_bad_also_through_an_include() {
+    for record in [
+        "v=spf1 +all exp=why.example",
+        "v=spf1 ip4:192.0.2.25 all",
+        "v=spf1 include:open.example -all",
+        "v=spf1 redirect=open.example",
+    ] {
+        let zone = zone()
+            .text("shop.example", record)
+            .text("open.example", "v=spf1 include:more.example -all")
+            .text("more.example", "v=spf1 +all");
+        let found = find(zone, &QUESTION, "SPF").await;
+        assert_eq!(found.standing, Standing::Missing, "{record}");
+        assert!(found.message.contains("everybody"), "{}", found.message);
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_would_not_change_is_already_there_and_macros_cannot_be_known() {
+    let there = zone()
+        .text("shop.example", "v=spf1 include:spf.mail.qq.com -all")
+        .text("spf.mail.qq.com", "v=spf1 ip4:198.51.100.0/24 -all")
+        .address("smtp.qq.com", "192.0.2.25");
+    let question = Question {
+        server: "smtp.qq.com",
+        ..QUESTION
+    };
+    let found = find(there, &question, "SPF").await;
+    assert!(
+        found.line.is_none() && found.message.contains("already there"),
+        "{}",
+        found.message
+    );
+    let macros = zone().text("shop.example", "v=spf1 exists:%{i}._spf.esp.example -all");
+    let found = find(macros, &QUESTION, "SPF").await;
+    assert!(found.line.is_none() && found.message.contains("cannot be known from here"));
+}
+
+#[tokio::test]
+async fn one_withdrawn_key_does_not_hide_one_that_is_there_and_sp_goes_before_p_for_subdomains() {
+    let both = zone()
+        .text("default._domainkey.shop.example", "v=DKIM1; p=")
+        .text("s2._domainkey.shop.example", "v=DKIM1; p=MIIB");
+    assert_eq!(find(both, &QUESTION, "DKIM").await.standing, Standing::Good);
+    let question = Question {
+        domain: "mail.shop.example",
+        ..QUESTION
+    };
+    let parent = zone().text("_dmarc.shop.example", "v=DMARC1; p=reject; sp=none");
+    let found = find(parent, &question, "DMARC").await;
+    assert!(found.message.contains("(none)"), "{}", found.message);
+}
+
+#[tokio::test]
+async fn providers_of_china_and_gmail_are_known() {
+    for (server, include) in [
+        ("smtp.gmail.com", "_spf.google.com"),
+        ("smtp.exmail.qq.com", "spf.mail.qq.com"),
+        ("smtp.163.com", "spf.163.com"),
+        ("smtpdm.aliyun.com", "spf1.dm.aliyun.com"),
+        ("smtp.mxhichina.com", "spf.mxhichina.com"),
+        ("smtp.qiye.aliyun.com", "spf.qiye.aliyun.com"),
+    ] {
+        let question = Question { server, ..QUESTION };
+        let line = find(Zone::default(), &question, "SPF").await.line.unwrap();
+        assert_eq!(line.value, format!("v=spf1 include:{include} ~all"));
     }
 }

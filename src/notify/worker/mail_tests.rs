@@ -3,7 +3,7 @@ use std::future::pending;
 use std::pin::Pin;
 
 use super::*;
-use crate::domain::{EffectKind, Order, Tell};
+use crate::domain::{Contact, EffectKind, Order, Slug, Tell};
 use crate::notify::mail::Built;
 use crate::testing::{TestShop, Till};
 use crate::words::Language;
@@ -69,7 +69,6 @@ struct Test {
 fn policy() -> MailPolicy {
     MailPolicy {
         origin: "https://shop.example".into(),
-        host: "shop.example".into(),
         title: "钥铺".into(),
         from: "shop@shop.example".into(),
         from_name: "钥铺".into(),
@@ -335,4 +334,88 @@ async fn a_text_of_the_merchants_own_is_used_and_one_that_went_bad_is_not() {
             .1
             .contains("Subject: own ")
     );
+}
+
+#[tokio::test]
+async fn a_policy_that_one_recipient_has_stops_nobody_and_one_that_two_meet_rests_the_lane() {
+    let test = Test::new(false);
+    let policy = || Refusal::Policy("550 5.7.1 blocked".into());
+    test.sale("T1").await;
+    test.office.answers([policy()]);
+    assert_eq!(test.pass().await, Next::Wait);
+    test.inner.clock.advance_ms(10_000);
+    test.office.answers([policy()]);
+    assert_eq!(test.pass().await, Next::Wait, "the same recipient again");
+    assert!(test.waiting()[0].due_at_ms.is_some());
+    let other = lettre::address::Envelope::new(None, vec!["other@x.example".parse().unwrap()]);
+    *test.worker.refused() = Some(other.unwrap());
+    test.inner.clock.advance_ms(400_000);
+    test.office.answers([policy()]);
+    assert_eq!(test.pass().await, Next::Rest);
+    test.inner.clock.advance_ms(4_000_000);
+    test.pass().await;
+    assert!(test.waiting().is_empty() && test.worker.refused().is_none());
+}
+
+#[tokio::test]
+async fn greylisting_raises_no_alarm_and_what_fails_twice_does_once_an_hour() {
+    let test = Test::new(true);
+    let alarms = || {
+        let waiting = test.waiting().into_iter();
+        waiting
+            .filter(|one| one.kind == EffectKind::BuyersNotTold)
+            .count()
+    };
+    let later = || Refusal::Later("450 4.2.0 greylisted".into());
+    for number in 0..12 {
+        test.sale(&format!("T{number}")).await;
+    }
+    test.office.answers((0..24).map(|_| later()));
+    test.pass().await;
+    assert_eq!((alarms(), test.worker.row().orders.len()), (0, 0));
+    test.inner.clock.advance_ms(10_000);
+    test.office.answers((0..24).map(|_| later()));
+    test.pass().await;
+    assert_eq!(alarms(), 1);
+    // One is told, then it goes wrong again: no second alarm within the hour.
+    test.worker.row().orders.clear();
+    test.worker.row().is_raised = false;
+    test.inner.clock.advance_ms(600_000);
+    test.office.answers((0..40).map(|_| later()));
+    test.pass().await;
+    assert_eq!(alarms(), 1);
+}
+
+#[tokio::test]
+async fn a_link_that_ended_before_it_could_be_sent_is_not_sent() {
+    let test = Test::new(false);
+    test.sale("T1").await;
+    test.pass().await;
+    let before = test.office.taken().len();
+    let buyer = Contact::parse(test.office.taken()[0].0.as_str()).unwrap();
+    test.inner.shop.ask_for_inbox(&buyer);
+    assert_eq!(test.inner.shop.send_inbox_links().await.unwrap(), 1);
+    test.inner
+        .clock
+        .advance_ms(crate::actions::INBOX_LINK_MS + 1);
+    test.pass().await;
+    assert_eq!(test.office.taken().len(), before);
+    assert!(test.waiting().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_sold_out_again_is_not_said_to_be_back() {
+    let test = Test::new(false);
+    test.inner.add_product("epic", 1_000);
+    let (epic, buyer) = (
+        Slug::parse("epic").unwrap(),
+        Contact::parse("li@buyer.example").unwrap(),
+    );
+    test.inner.shop.wish(&epic, &buyer, "en").await.unwrap();
+    assert_eq!(test.inner.shop.tell_wishes().await.unwrap(), 0);
+    test.inner.stock("epic", "E", 1);
+    assert_eq!(test.inner.shop.tell_wishes().await.unwrap(), 1);
+    test.inner.order("epic").await;
+    test.pass().await;
+    assert!(test.office.taken().is_empty() && test.waiting().is_empty());
 }
