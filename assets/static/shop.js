@@ -26,7 +26,8 @@
       if (left > 0 || place.dataset.over) return;
       place.dataset.over = "1";
       document.dispatchEvent(new Event("lapsed"));
-      if (place.dataset.then === "reload" && !typing()) setTimeout(() => location.reload(), 1000 + Math.random() * 4000);
+      // By its own address: a page that answers a form would send it again when it is reloaded.
+      if (place.dataset.then && !typing()) setTimeout(() => location.replace(place.dataset.then), 1000 + Math.random() * 4000);
     });
   }
 

@@ -119,6 +119,7 @@ error-stock-left = { $left ->
 error-sold-out = It has just sold out. Please come back later or choose another product.
 error-channel = Please choose how to pay.
 error-password-long = The password is too long: { $max } bytes at most. Please shorten it.
+error-password-again = Please type the password again: it is never sent back.
 error-open-contact = { $max ->
     [one] This contact already has an unpaid order. Please pay it first, or wait until it ends.
    *[other] This contact already has { $max } unpaid orders. Please pay them first, or wait until they end.
@@ -140,6 +141,7 @@ error-busy = Many people are ordering. Please submit again in a few seconds; wha
 order-title = Order { $number }
 state-pending = Waiting for payment
 state-short = Too little arrived
+state-parts = Paid in parts
 state-paid = Paid, being delivered
 state-queue = Paid, being restocked
 state-review = Paid, being reviewed
@@ -154,6 +156,7 @@ state-cancelled = Cancelled
 next-pending = Your goods appear on this page by themselves once the payment arrives. Please do not pay twice.
 next-pending-closed = This way to pay is closed for the moment. Please reload this page later or contact support.
 next-short = Goods are handed out for the full amount only. Please contact support with the order number about the rest; if it stays unpaid, what arrived is listed for refund when the order ends.
+next-parts = The payment arrived in parts, so a person hands out the goods. Please contact support with the order number and do not pay again.
 next-paid = The payment has arrived. Your goods appear here in a moment.
 next-queue = The payment has arrived, but the stock has just run out. You get your goods in the order of payment as soon as they are restocked, or ask support for a refund.
 next-queue-place = The payment has arrived, but the stock has just run out. You are number { $place } in the queue and get your goods as soon as they are restocked, or ask support for a refund.

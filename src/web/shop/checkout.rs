@@ -37,9 +37,13 @@ pub(in crate::web) async fn order(
     };
     let ticket = Ticket::parse(form.field("ticket")?);
     // Price, amount and currency are never read from a form.
-    let request = match parse(&web, &visit, &product, &typed, form.field("password")?) {
+    let password = form.field("password")?;
+    let request = match parse(&web, &visit, &product, &typed, password) {
         Ok(request) => CheckoutRequest { ticket, ..request },
-        Err(errors) => return refused(&web, &visit, &product, typed, errors),
+        Err(mut errors) => {
+            ask_again(password, &mut errors);
+            return refused(&web, &visit, &product, typed, errors);
+        }
     };
     match web.shop.checkout(request).await {
         Ok(order) => {
@@ -49,8 +53,9 @@ pub(in crate::web) async fn order(
             Ok(response)
         }
         Err(error) => {
-            let error = told(&web, &product, error)?;
-            refused(&web, &visit, &product, typed, vec![error])
+            let mut errors = vec![told(&web, &product, error)?];
+            ask_again(password, &mut errors);
+            refused(&web, &visit, &product, typed, errors)
         }
     }
 }
@@ -112,6 +117,13 @@ fn parse(
             ];
             Err(errors.into_iter().flatten().collect())
         }
+    }
+}
+
+/// A password that was typed does not come back with the form: without a word the next order would have none.
+fn ask_again(password: &str, errors: &mut Vec<FieldError>) {
+    if !password.is_empty() && !errors.contains(&FieldError::PasswordTooLong) {
+        errors.push(FieldError::PasswordAgain);
     }
 }
 

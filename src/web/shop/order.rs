@@ -7,7 +7,7 @@ use axum::{
 use http::{Method, StatusCode, request::Parts};
 use serde::Serialize;
 
-use super::product::questions;
+use super::{product::questions, window::in_language};
 use crate::{
     actions::{OrderView, ReceiptError},
     domain::{Contact, EffectKind, Order, OrderId, OrderState, Product, Reason, Secret, Via},
@@ -15,7 +15,9 @@ use crate::{
     web::{
         answer::{Answer, NO_STORE, download, json, page},
         state::{Shared, WebState},
-        view::{Message, MessageKind, OrderPage, Problem, Question, ReceiptLine, SafeHtml},
+        view::{
+            Language, Message, MessageKind, OrderPage, Problem, Question, ReceiptLine, SafeHtml,
+        },
         visit::{Segment, Visit},
     },
 };
@@ -138,6 +140,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         ..
     } = view;
     let (state, reason) = (order.state, order.reason);
+    let title = title(order.title.clone(), product.as_ref(), visit.language);
     let goods = Goods::of(web, product, state);
     let can_pay = can_pay(web, &order);
     let shown = OrderPage {
@@ -159,7 +162,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         expires_at_ms: order.expires_at_ms,
         paid_at_ms: order.paid_at_ms,
         delivered_at_ms: order.delivered_at_ms,
-        title: order.title,
+        title,
         contact,
         note: order.note,
         queue_place,
@@ -175,6 +178,12 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         tells_by_mail,
     };
     page(StatusCode::OK, NO_STORE, shown.render())
+}
+
+/// The title as it was sold; for readers of English the product's English one, where it has one now.
+pub(super) fn title(sold: String, product: Option<&Product>, language: Language) -> String {
+    let title_en = product.and_then(|product| product.title_en.as_deref());
+    in_language(&sold, title_en, language).to_owned()
 }
 
 /// What the page says of the product, as it is now.

@@ -62,6 +62,7 @@ impl Frame {
             current: language == self.language,
         });
         Chrome {
+            here: String::new(),
             shop: plain(&self.shop_title),
             languages: languages.collect(),
             banner: match self.mode {
@@ -85,6 +86,9 @@ impl Frame {
 }
 
 pub(super) struct Chrome {
+    /// The path at which the page can be read again; empty where that is the address it has. An answer to a form
+    /// may stand at an address that only takes forms.
+    pub(super) here: String,
     pub(super) shop: String,
     pub(super) languages: Vec<Switch>,
     pub(super) banner: Option<String>,

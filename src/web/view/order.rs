@@ -35,7 +35,7 @@ pub struct OrderPage {
     pub now_ms: i64,
     /// What was ordered.
     pub product: Slug,
-    /// Its title when it was ordered.
+    /// Its title when it was ordered, or its English one today for readers of English.
     pub title: String,
     /// How many.
     pub quantity: u32,
@@ -147,7 +147,7 @@ impl OrderPage {
             c: self.frame.chrome(),
             mark: mark(self.state, self.reason),
             state: self.state,
-            waits,
+            asks: waits && !self.came_in_parts(),
             again: ended && !self.is_checked(),
             lives: matches!(
                 self.state,
@@ -162,8 +162,9 @@ impl OrderPage {
             title: plain(&self.title),
             quantity: self.quantity,
             total: self.money(self.total.amount),
-            received: (self.received > 0 && self.received != self.total.amount)
-                .then(|| self.money(self.received)),
+            received: (self.received > 0
+                && (self.received != self.total.amount || self.reason == Some(Reason::Short)))
+            .then(|| self.money(self.received)),
             missing: (waits && self.received > 0)
                 .then(|| self.money((self.total.amount - self.received).max(0))),
             channel: plain(&self.channel),
@@ -209,6 +210,13 @@ impl OrderPage {
             && matches!(self.state, State::Pending | State::Paid | State::Expired)
     }
 
+    /// Whether payments, each too small, make up the price together: nothing is missing, and a person hands out.
+    pub(super) fn came_in_parts(&self) -> bool {
+        self.state == State::Pending
+            && self.reason == Some(Reason::Short)
+            && self.received >= self.total.amount
+    }
+
     /// Whether its time is over, and it only was not looked at since.
     pub(super) fn is_lapsed(&self) -> bool {
         self.state == State::Pending && self.now_ms >= self.expires_at_ms
@@ -244,7 +252,7 @@ struct Shown<'a> {
     c: Chrome,
     mark: String,
     state: State,
-    waits: bool,
+    asks: bool,
     again: bool,
     lives: bool,
     number: String,

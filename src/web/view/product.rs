@@ -126,11 +126,15 @@ impl ProductPage {
     /// [`RenderError`] for a defect of this program.
     pub fn render(&self) -> Result<String, RenderError> {
         let t = self.frame.language;
+        let path = format!("/p/{}", self.slug);
         let support = self.support.as_deref().or(self.frame.support.as_deref());
         let shown = Shown {
             t,
-            c: self.frame.chrome(),
-            canonical: self.frame.link(&format!("/p/{}", self.slug)),
+            canonical: self.frame.link(&path),
+            c: Chrome {
+                here: path,
+                ..self.frame.chrome()
+            },
             slug: self.slug.to_string(),
             title: plain(&self.title),
             picture: self.picture.as_ref(),

@@ -142,6 +142,7 @@ pub(super) fn field_errors() -> Vec<FieldError> {
         FieldError::SoldOut,
         FieldError::ChannelUnknown,
         FieldError::PasswordTooLong,
+        FieldError::PasswordAgain,
         FieldError::TooManyOfContact { max: 2 },
         FieldError::TooManyOfAddress { max: 3 },
         FieldError::NetworkShare { allowed: 2 },

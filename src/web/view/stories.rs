@@ -9,6 +9,7 @@ use super::{
     samples::{SECRET, find, inbox, order, product, window},
     *,
 };
+use crate::domain::money::{Currency, Money};
 
 const EN: fn() -> Language = Language::english;
 
@@ -144,7 +145,7 @@ fn reserved_goods_count_down_by_the_shops_clock_and_say_the_time_without_a_scrip
         free_again_at_ms: 1_795_264_260_000,
     };
     let html = product(EN(), "x", stock, vec![]).render().unwrap();
-    assert!(html.contains("data-left-ms=\"252000\" data-then=\"reload\">04:12<"));
+    assert!(html.contains("data-left-ms=\"252000\" data-then=\"/p/steam-20\">04:12<"));
     assert!(html.contains("2026-11-21 20:31"));
 }
 
@@ -198,4 +199,36 @@ fn the_merchants_own_things_are_shown_where_they_are_set() {
     bare.frame.icp = None;
     let html = bare.render().unwrap();
     assert!(!html.contains("miit.gov.cn") && !html.contains("<aside"));
+}
+
+#[test]
+fn short_payments_that_add_up_ask_for_nothing_and_name_what_arrived() {
+    let page = OrderPage {
+        total: Money::new(999, Currency::CNY),
+        received: 999,
+        ..order(EN(), "x", State::Pending, Some(Reason::Short))
+    };
+    let html = page.render().unwrap();
+    assert!(html.contains("Paid in parts") && html.contains("do not pay again"));
+    assert!(html.contains("<dt>Received</dt><dd>CNY 9.99</dd>"));
+    for wrong in ["CNY 0.00", "class=\"pay\"", "Too little", "about the rest"] {
+        assert!(!html.contains(wrong), "{wrong}");
+    }
+}
+
+#[test]
+fn the_language_is_changed_at_an_address_that_can_be_read() {
+    let refused = ProductPage {
+        wish: Wish::Offered {
+            contact: "x".into(),
+            error: Some(FieldError::MailNeeded),
+        },
+        ..product(EN(), "x", Stock::SoldOut, vec![])
+    };
+    let html = refused.render().unwrap();
+    assert!(html.contains("href=\"/p/steam-20?lang=zh-CN\""));
+    let html = find(EN(), "x").render().unwrap();
+    assert!(html.contains("href=\"/find?lang=zh-CN\""));
+    let html = window(EN(), "x").render().unwrap();
+    assert!(html.contains("href=\"?lang=zh-CN\""));
 }
