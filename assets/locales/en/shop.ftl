@@ -13,6 +13,7 @@ notice-label = Notice from the shop
 support = Support:
 terms = Terms
 zone-line = Times in { $zone }
+zone-line-china = Times in China (UTC+8)
 banner-demo = Demo shop: goods and payments are not real. Nothing is charged.
 banner-test = Test mode: payments are not real and no real goods are handed out.
 
@@ -78,6 +79,10 @@ other-products = See other products
 no-channel = The shop cannot take payments right now. Please come back later.
 form-heading = Order
 field-quantity = Quantity
+field-quantity-most = { $max ->
+    [one] One order takes one at the moment.
+   *[other] One order takes { $max } at most at the moment.
+}
 field-contact = Mail address or phone number
 field-contact-hint = The shop reaches you there if something is wrong with the order.
 field-contact-mailed = A mail address gets the order's link and receipt.
@@ -88,6 +93,7 @@ field-second-hint = In case the first one cannot be reached.
 field-password = Password to find the order again (optional)
 field-password-hint = With it and the order number you can find your order again. Do not use a password of another site.
 field-channel = Pay with
+form-total = Total
 form-submit = Place order
 form-hold = { $minutes ->
     [one] Reserved for you for one minute. An unpaid order ends by itself and costs nothing.
@@ -105,7 +111,7 @@ errors-heading = The order was not placed yet
 error-contact-empty = Please enter a mail address or a phone number.
 error-contact-form = This is neither a mail address nor a phone number. Please check it, for example name@example.com.
 error-second-form = The second contact must be another mail address or phone number. Please check it or leave it empty.
-error-mail-needed = Please enter a mail address, for example name@example.com: the answer is a mail.
+error-mail-needed = Please enter a mail address, for example name@example.com.
 error-wishes-full = Too many are waiting for this product already. Please look in again later.
 error-quantity-form = Please enter a whole number from 1.
 error-quantity-too-many = { $max ->
@@ -135,6 +141,7 @@ error-network-share = { $max ->
     [one] Unpaid orders of your network may hold one more at the moment. Please order one.
    *[other] Unpaid orders of your network may hold { $max } more at the moment. Please order fewer.
 }
+error-wish-busy = The shop is busy. Please try again in a few seconds.
 error-busy = Many people are ordering. Please submit again in a few seconds; what you typed is kept.
 
 # An order: where it stands
@@ -221,7 +228,7 @@ details-heading = Details
 detail-number = Order number
 detail-product = Product
 detail-scope = For
-detail-total = Total
+detail-total = Order total
 detail-received = Received
 detail-missing = Missing
 detail-channel = Pay with
@@ -230,7 +237,7 @@ detail-created = Ordered
 detail-paid = Paid
 detail-delivered = Delivered
 keep-heading = Keep this link
-keep-hint = It opens your order and your keys at any time. Anyone who has it can see them, so do not pass it on.
+keep-hint = It opens your order at any time, and your keys for as long as they are kept. Anyone who has it can see them, so do not pass it on.
 keep-mailed = Mails about this order, with this link, go to { $contact }.
 keep-other-device = Open on another device
 keep-qr = QR code of this order's link
@@ -238,7 +245,7 @@ messages-heading = Messages sent to you
 messages-hint = Nothing arrived? Please look in the spam folder too; everything they say is on this page.
 message-delivered = Mail: your order was delivered
 message-reminder = Mail: a reminder that your order is ready
-message-queued = Mail: paid, waiting for stock
+message-queued = Mail: payment received
 message-refund = Mail: about your refund
 help-heading = Help with this order
 help-contact = The shop:
@@ -262,12 +269,13 @@ find-by-mail-submit = Send me a link
 find-sent-heading = Please look at your mails
 find-sent = If there are orders for this address, a mail with a link is on its way. It can take a few minutes; look in the spam folder too.
 find-back = Back to the search
+find-lost-one = No password? Use the order's link that you kept, or contact support.
 find-lost = Nothing fits? Use the order's link that you kept, or contact support.
 
 # The inbox
 inbox-heading = Your orders
 inbox-empty = There are no orders for this contact.
-inbox-unread = New
+inbox-unread = Not opened
 inbox-more = Older orders
 inbox-until = This page can be opened until
 inbox-private = — anyone who has its link can see these orders, so do not pass it on.

@@ -153,11 +153,24 @@ fn told(web: &Shared, product: &Product, error: CheckoutError) -> Result<FieldEr
         CheckoutError::OpenOfContact { max } => FieldError::TooManyOfContact { max },
         CheckoutError::OpenOfAddress { max } => FieldError::TooManyOfAddress { max },
         CheckoutError::HeldShare { allowed: 0 } => FieldError::NetworkFull,
-        CheckoutError::HeldShare { allowed } => FieldError::NetworkShare { allowed },
+        CheckoutError::HeldShare { allowed } => held_share(web, product, allowed)?,
         CheckoutError::Password => FieldError::PasswordTooLong,
         CheckoutError::Busy => FieldError::Busy,
         CheckoutError::ReadOnly => return Err(Problem::ReadOnly),
         CheckoutError::Fault(fault) => return Err(web.fault(fault)),
+    })
+}
+
+/// A network that holds nothing yet asked for more than any may: that is the limit of an order, and not its fault.
+fn held_share(web: &Shared, product: &Product, allowed: u32) -> Result<FieldError, Problem> {
+    let stock = web
+        .shop
+        .stock(&product.slug)
+        .map_err(|fault| web.fault(fault))?;
+    Ok(if allowed >= product::share(web.shop.policy(), &stock) {
+        FieldError::QuantityTooMany { max: allowed }
+    } else {
+        FieldError::NetworkShare { allowed }
     })
 }
 

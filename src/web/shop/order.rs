@@ -127,8 +127,8 @@ fn view(web: &Shared, secret: &str) -> Result<OrderView, Problem> {
 fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answer {
     let view = view(web, secret)?;
     reader.opened(web, &view.order);
-    let tells_by_mail = tells_by_mail(web, &view);
-    let contact = masked(&view);
+    let mailed_to = mailed_to(web, &view);
+    let contact = masked(contacts(&view)).unwrap_or_default();
     let OrderView {
         order,
         keys,
@@ -175,7 +175,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         support: goods.support,
         questions: goods.questions,
         messages: told.iter().filter_map(message).collect(),
-        tells_by_mail,
+        mailed_to,
     };
     page(StatusCode::OK, NO_STORE, shown.render())
 }
@@ -217,18 +217,20 @@ impl Goods {
 }
 
 /// The contacts, as their owner knows them again.
-fn masked(view: &OrderView) -> String {
-    match &view.second {
-        Some(second) => format!("{} · {}", view.contact.masked(), second.masked()),
-        None => view.contact.masked(),
-    }
+fn masked<'a>(contacts: impl Iterator<Item = &'a Contact>) -> Option<String> {
+    let masked: Vec<String> = contacts.map(Contact::masked).collect();
+    (!masked.is_empty()).then(|| masked.join(" · "))
 }
 
-fn tells_by_mail(web: &Shared, view: &OrderView) -> bool {
-    let mut contacts = [Some(&view.contact), view.second.as_ref()]
+fn contacts(view: &OrderView) -> impl Iterator<Item = &Contact> {
+    [Some(&view.contact), view.second.as_ref()]
         .into_iter()
-        .flatten();
-    web.shop.policy().tell.buyer_mail && contacts.any(Contact::is_mail)
+        .flatten()
+}
+
+fn mailed_to(web: &Shared, view: &OrderView) -> Option<String> {
+    let mails = contacts(view).filter(|contact| contact.is_mail());
+    masked(mails).filter(|_| web.shop.policy().tell.buyer_mail)
 }
 
 /// What was told, as far as it went to the buyer.

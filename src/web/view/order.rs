@@ -84,8 +84,8 @@ pub struct OrderPage {
     pub questions: Vec<Question>,
     /// What was sent to the buyer, oldest first.
     pub messages: Vec<Message>,
-    /// Whether the shop mails this buyer: only then it promises messages.
-    pub tells_by_mail: bool,
+    /// Where the shop mails this buyer, masked; without it no messages are promised.
+    pub mailed_to: Option<String>,
 }
 
 /// A message that left the shop for the buyer.
@@ -193,7 +193,7 @@ impl OrderPage {
             help: self.help(),
             questions: &self.questions,
             messages: Sent::all(&self.messages, &self.frame),
-            mailed: self.tells_by_mail && self.contact.contains('@'),
+            mailed_to: self.mailed_to.as_deref().map(plain),
             // An order that is over is no more carried to another device.
             qr: (!ended && !self.is_lapsed())
                 .then(|| qr::svg(&link))
@@ -285,7 +285,7 @@ struct Shown<'a> {
     help: Option<Help>,
     questions: &'a [Question],
     messages: Vec<Sent>,
-    mailed: bool,
+    mailed_to: Option<String>,
     qr: Option<String>,
     path: String,
     link: String,

@@ -251,7 +251,7 @@ pub(super) fn order(
         support: None,
         questions: vec![question(text)],
         messages: if delivered { messages() } else { vec![] },
-        tells_by_mail: delivered,
+        mailed_to: delivered.then(|| text.to_owned()),
     }
 }
 
