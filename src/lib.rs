@@ -15,7 +15,7 @@
 //! | `words` | languages and their texts, money and times as people read them, merchants' Markdown made safe |
 //! | `net` | sockets, TLS, the accept loop, the one outbound client |
 //! | `pay` | payment channels: one folder per provider, and the desk where every notice is decided by one rule |
-//! | `notify` | the outbox worker |
+//! | `notify` | the outbox worker: webhook and mail, a lane for each; mails and their texts |
 //! | `web` | the shop's pages and the callback endpoint; the only room, beside the sandbox, that knows axum and askama |
 //! | `cashier` | the demo's sandbox gateway; shares no code with `pay` |
 //! | `config` | one strict table of settings |
@@ -33,7 +33,8 @@
 //!    appends the `sale` to the ledger, keeps the notice, promises what the merchant is told.
 //! 6. The writer commits that together with whatever else waited, then signs the checkpoint, and only then the provider gets its
 //!    `success`.
-//! 7. `notify` delivers what was promised; the order's page, which listened, shows the key; its receipt is a download.
+//! 7. `notify` delivers what was promised, by webhook and by mail; the order's page, which listened, shows the key; its receipt is a
+//!    download. Who does not open the page is told again, and after an hour a person is.
 
 pub mod domain;
 pub mod ledger;

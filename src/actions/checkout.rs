@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::deliver::seal_private;
+use super::deliver::{open_private, seal_private};
 use super::open_shop::{Policy, Shop, month_of};
 use super::stock;
 use super::tickets::{Ticket, Tickets};
@@ -154,7 +154,7 @@ impl Shop {
             let Some(form) = form else {
                 return draft.place(tx, &vault, &policy);
             };
-            if let Some(order) = draft.placed_before(tx, &tickets, &form)? {
+            if let Some(order) = draft.placed_before(tx, &vault, &tickets, &form)? {
                 return Ok(order);
             }
             let order = draft.place(tx, &vault, &policy)?;
@@ -212,24 +212,35 @@ struct Draft {
 type Refusal = WriteError<CheckoutError>;
 
 impl Draft {
-    /// The order that the same form made before, while it waits for its payment. One that a failed batch took back is none, and so
+    /// The order that the same form made before, unless it is over. One that a failed batch took back is none, and so
     /// is one of another buyer that got its number since.
     fn placed_before(
         &self,
         tx: &Tx<'_>,
+        vault: &Vault,
         tickets: &Tickets,
         form: &[u8; 16],
     ) -> Result<Option<Order>, Refusal> {
         let Some(id) = tickets.order(form, tx.now_ms()) else {
             return Ok(None);
         };
-        Ok(tx.order(id)?.filter(|order| {
-            order.state == OrderState::Pending
-                && order.product == self.product
+        let alike = |order: &Order| {
+            order.product == self.product
                 && order.quantity == self.quantity
                 && order.channel == self.channel
-                && order.holder.contact == self.holder.contact
-        }))
+        };
+        let Some(order) = tx.order(id)?.filter(alike) else {
+            return Ok(None);
+        };
+        let same_buyer = match order.state {
+            OrderState::Pending => order.holder.contact == self.holder.contact,
+            // Paid meanwhile: a form sent again asks nobody to pay twice. Who held the reservation is not kept any more.
+            OrderState::Paid | OrderState::Delivered => {
+                open_private(vault, &order)?.0.contact == self.private.contact
+            }
+            _ => false,
+        };
+        Ok(Some(order).filter(|_| same_buyer))
     }
 
     fn place(

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::deliver::open_private;
+use super::deliver::{index_contacts, open_private};
 use super::open_shop::{Shop, unwritten};
 use crate::domain::{Contact, EffectKind, Order, OrderId, Via};
 use crate::store::{Fault, LetterContent, OrderPrivate, Rows, Snapshot, Told, WriteError};
@@ -140,6 +140,36 @@ impl Shop {
             orders,
             until_ms,
         })
+    }
+
+    /// Lets orders of older data be found by their contacts: those with money or goods. Repeated after a crash, it writes the same.
+    pub(super) fn index_old_contacts(&self) -> Result<(), Fault> {
+        const AT_A_TIME: usize = 500;
+        let mut before = None;
+        loop {
+            let orders = self.store.read()?.orders_before(before, AT_A_TIME)?;
+            let Some(last) = orders.last() else {
+                return Ok(());
+            };
+            before = Some(last.id);
+            let vault = self.vault.clone();
+            let write = self
+                .store
+                .write(move |tx| -> Result<(), WriteError<Infallible>> {
+                    let known =
+                        |order: &&Order| !order.payments.is_empty() || order.sale_seq.is_some();
+                    for order in orders.iter().filter(known) {
+                        match open_private(&vault, order) {
+                            Ok((private, _)) => index_contacts(tx, &vault, &private, order.id)?,
+                            Err(error) => {
+                                tracing::error!(order = %order.id, %error, "an order's buyer cannot be read");
+                            }
+                        }
+                    }
+                    Ok(())
+                });
+            write.wait().map_err(unwritten)?;
+        }
     }
 
     /// The name under which a contact's orders are found.

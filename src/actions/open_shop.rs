@@ -263,6 +263,7 @@ impl Shop {
             highwater,
         };
         if older {
+            shop.index_old_contacts()?;
             let upgraded =
                 shop.store
                     .write(|tx| -> Result<(), WriteError<std::convert::Infallible>> {

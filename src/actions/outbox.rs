@@ -16,37 +16,29 @@ pub struct PendingEffect {
 }
 
 impl Shop {
-    /// Promises that go by one of `ways` and are due now, the longest due first. Others do not keep them from being found,
-    /// unless very many are due.
+    /// Promises that go by one of `ways` and are due now, of each way the longest due first. No way stands before another.
     ///
     /// # Errors
     /// [`Fault`].
     pub fn effects_due(&self, ways: &[Via], max: usize) -> Result<Vec<PendingEffect>, Fault> {
-        const LOOKED_AT_MAX: usize = 10_000;
-        let snapshot = self.store.read()?;
-        let due = snapshot.effects_due(self.clock.now_ms(), LOOKED_AT_MAX)?;
-        let effects = due
-            .into_iter()
-            .filter_map(|id| snapshot.effect(id).transpose());
-        effects
-            .filter(|effect| {
-                effect
-                    .as_ref()
-                    .map_or(true, |effect| ways.contains(&effect.via))
-            })
-            .take(max)
-            .map(|effect| {
-                effect.and_then(|effect| {
-                    Ok(PendingEffect {
-                        order: match effect.order {
-                            Some(order) => snapshot.order(order)?,
-                            None => None,
-                        },
-                        effect,
-                    })
-                })
-            })
-            .collect()
+        let (snapshot, now_ms) = (self.store.read()?, self.clock.now_ms());
+        let mut pending = Vec::new();
+        for via in ways {
+            let due = snapshot.effects_due(*via, now_ms, max)?;
+            for id in due {
+                let Some(effect) = snapshot.effect(id)? else {
+                    continue;
+                };
+                let order = match effect.order {
+                    Some(order) => snapshot.order(order)?,
+                    None => None,
+                };
+                pending.push(PendingEffect { effect, order });
+            }
+        }
+        pending.sort_by_key(|pending| (pending.effect.due_at_ms, pending.effect.id));
+        pending.truncate(max);
+        Ok(pending)
     }
 
     /// All promises not kept yet, dead letters among them.
@@ -54,7 +46,7 @@ impl Shop {
     /// # Errors
     /// [`Fault`].
     pub fn effects(&self, max: usize) -> Result<Vec<Effect>, Fault> {
-        self.store.read()?.effects(max)
+        self.store.read()?.effects_after(None, max)
     }
 
     /// A promise was kept. What was told about an order by mail stays on record with it.
@@ -151,31 +143,75 @@ impl Shop {
         write.answer().await.map_err(unwritten)
     }
 
-    /// Tries dead letters again from the beginning. Gives how many.
+    /// Makes every promise due now, dead letters from the beginning: what went wrong was put right. Gives how many, in all.
     ///
     /// # Errors
     /// [`Fault`].
-    pub fn retry_dead_effects(&self) -> Result<usize, Fault> {
-        const AT_A_TIME: usize = 10_000;
-        let write = self
-            .store
-            .write(move |tx| -> Result<usize, WriteError<Infallible>> {
-                let dead: Vec<_> = tx
-                    .effects(AT_A_TIME)?
-                    .into_iter()
-                    .filter(|effect| effect.due_at_ms.is_none())
-                    .collect();
-                for before in &dead {
-                    let after = Effect {
-                        attempts: 0,
-                        due_at_ms: Some(tx.now_ms()),
-                        ..before.clone()
-                    };
-                    tx.put_effect(&after, Some(before))?;
-                }
-                Ok(dead.len())
-            });
-        write.wait().map_err(unwritten)
+    pub fn retry_effects(&self) -> Result<usize, Fault> {
+        self.each_effect(|effect, now_ms| {
+            let attempts = match effect.due_at_ms {
+                Some(due_ms) if due_ms <= now_ms => return None,
+                Some(_) => effect.attempts,
+                None => 0,
+            };
+            Some(Effect {
+                attempts,
+                due_at_ms: Some(now_ms),
+                ..effect
+            })
+        })
+    }
+
+    /// Gives up what would go by a way that is not set up any more: a person sees it, and nothing waits unseen. Gives how many.
+    /// Called at start.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn give_up_closed_ways(&self) -> Result<usize, Fault> {
+        let tell = self.policy.tell;
+        self.each_effect(move |effect, _| {
+            let open = match effect.via {
+                Via::Webhook => tell.webhook,
+                Via::MerchantMail => tell.merchant_mail,
+                Via::BuyerMail => tell.buyer_mail,
+            };
+            let closed = !open && effect.due_at_ms.is_some();
+            closed.then(|| effect.given_up("this way is not set up any more"))
+        })
+    }
+
+    /// Writes what `changed` makes of each promise, some at a time so that sales between them do not wait.
+    fn each_effect(
+        &self,
+        changed: impl Fn(Effect, i64) -> Option<Effect> + Send + Clone + 'static,
+    ) -> Result<usize, Fault> {
+        const AT_A_TIME: usize = 1_000;
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let page = self.store.read()?.effects_after(after, AT_A_TIME)?;
+            let Some(last) = page.last() else {
+                return Ok(count);
+            };
+            after = Some(last.id);
+            let ids: Vec<_> = page.iter().map(|effect| effect.id).collect();
+            let changed = changed.clone();
+            let write = self
+                .store
+                .write(move |tx| -> Result<usize, WriteError<Infallible>> {
+                    let mut count = 0;
+                    for id in &ids {
+                        let Some(before) = tx.effect(*id)? else {
+                            continue;
+                        };
+                        if let Some(effect) = changed(before.clone(), tx.now_ms()) {
+                            tx.put_effect(&effect, Some(&before))?;
+                            count += 1;
+                        }
+                    }
+                    Ok(count)
+                });
+            count += write.wait().map_err(unwritten)?;
+        }
     }
 }
 

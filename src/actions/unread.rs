@@ -9,7 +9,8 @@ use super::deliver::open_private;
 use super::open_shop::{Shop, unwritten};
 use super::outbox;
 use crate::domain::{Contact, EffectKind, Order, OrderId, OrderState, Via};
-use crate::store::{Fault, Rows, WriteError};
+use crate::store::{Fault, Rows, Tx, WriteError};
+use crate::vault::Vault;
 
 /// How far telling the buyer went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +118,11 @@ impl Shop {
                         continue;
                     };
                     // One that is long overdue still gets its second mail first: the merchant is told in the next round.
-                    let next = if *stage == Stage::Told as u8 {
+                    let told = *stage == Stage::Told as u8;
+                    if told && waits_for_first_mail(tx, &vault, &order)? {
+                        continue;
+                    }
+                    let next = if told {
                         // One that does not open keeps the others from nothing, and comes to the merchant's list.
                         let private = open_private(&vault, &order);
                         if private.is_err() {
@@ -241,4 +246,19 @@ impl Opened {
         // Nothing panics while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+/// Whether the first mail to the buyer has not gone out for long enough: then there is nothing to remind of. After an hour the
+/// merchant's list does not wait for it either.
+fn waits_for_first_mail(tx: &Tx<'_>, vault: &Vault, order: &Order) -> Result<bool, Fault> {
+    const TOLD_MAX: usize = 50;
+    let delivered_at_ms = order.delivered_at_ms.unwrap_or_default();
+    let by_mail = open_private(vault, order).is_ok_and(|(private, _)| private.reaches_by_mail());
+    if !by_mail || tx.now_ms() - delivered_at_ms >= LIST_AFTER_MS {
+        return Ok(false);
+    }
+    let told = tx.told(order.id, TOLD_MAX)?;
+    let first = told
+        .iter()
+        .find(|told| told.kind == EffectKind::OrderDelivered && told.via == Via::BuyerMail);
+    Ok(first.is_none_or(|first| tx.now_ms() - first.at_ms < REMIND_AFTER_MS))
 }

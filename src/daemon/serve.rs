@@ -125,6 +125,18 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         front::observer(metrics.clone()),
         ending.watched(),
     );
+    let closing = shop.clone();
+    let given_up = tokio::task::spawn_blocking(move || closing.give_up_closed_ways()).await;
+    match given_up
+        .map_err(std::io::Error::other)?
+        .map_err(ShopError::from)?
+    {
+        0 => {}
+        count => tracing::warn!(
+            count,
+            "messages wait for a way that is not set up any more: `keystall outbox list` shows them"
+        ),
+    }
     let mut tasks = schedule::start(&shop, desk, &metrics, &ending);
     let webhook = webhook(&settings)?;
     let told_of = metrics.clone();

@@ -76,12 +76,17 @@ fn is_mail(text: &str) -> bool {
     };
     match text.rsplit_once('@') {
         Some((name, host)) => {
-            !name.is_empty()
-                && name.len() <= 64
+            let dotted = |part: &str, labels: usize| {
+                part.split('.').count() >= labels && part.split('.').all(|label| !label.is_empty())
+            };
+            let label = |label: &str| !label.starts_with('-') && !label.ends_with('-');
+            name.len() <= 64
+                && !name.contains(['@', ':', '[', ']'])
+                && dotted(name, 1)
+                && dotted(host, 2)
+                && host.split('.').all(label)
+                && !host.contains(['_', ':', '[', ']', '@'])
                 && host.len() >= 3
-                && host.contains('.')
-                && !host.starts_with('.')
-                && !host.ends_with('.')
                 && !text.chars().any(forbidden)
         }
         None => false,
@@ -130,6 +135,15 @@ mod tests {
             "1234",
             "a b@c.de",
             "@c.de",
+            "a@b@c.de",
+            "a..b@c.de",
+            ".a@c.de",
+            "a.@c.de",
+            "a@c..de",
+            "a@-c.de",
+            "a@b_c.de",
+            "a:b@c.de",
+            "a@[1.2.3.4]",
         ] {
             assert!(Contact::parse(text).is_err(), "{text}");
         }

@@ -27,15 +27,16 @@ pub enum EffectKind {
     BackInStock,
 }
 
-/// The way a message goes.
+/// The way a message goes. The numbers are stored in an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum Via {
     /// The merchant's webhook.
-    Webhook,
+    Webhook = 0,
     /// Mail to the merchant.
-    MerchantMail,
+    MerchantMail = 1,
     /// Mail to the buyer.
-    BuyerMail,
+    BuyerMail = 2,
 }
 
 /// Which ways there are, as the merchant set the shop up: promises are made for these only.

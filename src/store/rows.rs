@@ -9,7 +9,7 @@ use super::records::{
 };
 use super::{Fault, Head, Snapshot, Tx, tables};
 use crate::domain::{
-    Category, ChannelName, Effect, Notice, Order, OrderId, Pool, Product, SlotRef, Slug,
+    Category, ChannelName, Effect, Notice, Order, OrderId, Pool, Product, SlotRef, Slug, Via,
 };
 
 /// By what pending orders are counted.
@@ -95,10 +95,10 @@ pub trait Rows {
     fn marks(&self, after: u64, max: usize) -> Result<Vec<(u64, String)>, Fault>;
     /// An effect.
     fn effect(&self, id: u64) -> Result<Option<Effect>, Fault>;
-    /// Effects due at `now_ms`, longest due first.
-    fn effects_due(&self, now_ms: i64, max: usize) -> Result<Vec<u64>, Fault>;
-    /// All effects not yet kept, dead letters among them, oldest first.
-    fn effects(&self, max: usize) -> Result<Vec<Effect>, Fault>;
+    /// Effects of one way due at `now_ms`, longest due first.
+    fn effects_due(&self, via: Via, now_ms: i64, max: usize) -> Result<Vec<u64>, Fault>;
+    /// Effects not yet kept after number `after`, dead letters among them, oldest first.
+    fn effects_after(&self, after: Option<u64>, max: usize) -> Result<Vec<Effect>, Fault>;
     /// Orders of a contact older than `before`, newest first.
     fn orders_of_contact(
         &self,
@@ -388,19 +388,21 @@ macro_rules! rows {
                     .transpose()
             }
 
-            fn effects_due(&self, now_ms: i64, max: usize) -> Result<Vec<u64>, Fault> {
+            fn effects_due(&self, via: Via, now_ms: i64, max: usize) -> Result<Vec<u64>, Fault> {
                 let table = $table!(self, due, DUE);
-                let range = table.range(..=(now_ms, u64::MAX))?;
+                let range =
+                    table.range((via as u8, i64::MIN, 0)..=(via as u8, now_ms, u64::MAX))?;
                 range
                     .take(max)
-                    .map(|row| row.map(|(key, _)| key.value().1).map_err(Fault::from))
+                    .map(|row| row.map(|(key, _)| key.value().2).map_err(Fault::from))
                     .collect()
             }
 
-            fn effects(&self, max: usize) -> Result<Vec<Effect>, Fault> {
+            fn effects_after(&self, after: Option<u64>, max: usize) -> Result<Vec<Effect>, Fault> {
+                let from = after.map_or(0, |after| after.saturating_add(1));
                 let table = $table!(self, outbox, OUTBOX);
                 table
-                    .iter()?
+                    .range(from..)?
                     .take(max)
                     .map(|row| converted::<EffectV2, _>("outbox", row?.1.value()))
                     .collect()

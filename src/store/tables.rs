@@ -42,8 +42,9 @@ pub const ENTRIES: Table<u64> = Table::new("ledger_entries");
 pub const MARKS: Table<u64> = Table::new("ledger_marks");
 /// Number → promised effect.
 pub const OUTBOX: Table<u64> = Table::new("outbox");
-/// Due time in Unix milliseconds, number, of effects to be tried.
-pub const DUE: Index<(i64, u64)> = Index::new("outbox_due");
+/// Way, due time in Unix milliseconds, number, of effects to be tried: a way that is down never stands before another.
+/// (Schema 1 had `outbox_due` without the way.)
+pub const DUE: Index<(u8, i64, u64)> = Index::new("outbox_due_by_way");
 /// Keyed fingerprint of a contact, order id, of all orders of that contact.
 pub const CONTACTS: TableDefinition<'static, (&[u8; 16], u64), ()> =
     TableDefinition::new("contact_orders");

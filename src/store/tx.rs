@@ -46,7 +46,7 @@ pub(super) struct Tables<'t> {
     pub entries: Rowed<'t, u64>,
     pub marks: Rowed<'t, u64>,
     pub outbox: Rowed<'t, u64>,
-    pub due: Table<'t, (i64, u64), ()>,
+    pub due: Table<'t, (u8, i64, u64), ()>,
     pub contacts: Table<'t, (&'static [u8; 16], u64), ()>,
     pub unread: Table<'t, (i64, u64), u8>,
     pub told: Rowed<'t, (u64, u64)>,
@@ -126,8 +126,17 @@ impl<'t> Tx<'t> {
     }
 
     /// Brings older data up to the schema of this version: its tables were made when this batch opened them, its records are
-    /// converted when they are read.
+    /// converted when they are read, and what is due is indexed anew. The caller has indexed what only it can open.
     pub fn upgrade(&mut self) -> Result<(), Fault> {
+        let mut after = None;
+        loop {
+            let effects = self.effects_after(after, 1_000)?;
+            let Some(last) = effects.last() else { break };
+            after = Some(last.id);
+            for effect in &effects {
+                self.put_effect(effect, None)?;
+            }
+        }
         self.put_meta("schema", &super::SCHEMA.to_le_bytes())
     }
 
@@ -338,10 +347,14 @@ impl<'t> Tx<'t> {
     pub fn put_effect(&mut self, effect: &Effect, before: Option<&Effect>) -> Result<(), Fault> {
         self.wrote = true;
         if let Some(due_ms) = before.and_then(|before| before.due_at_ms) {
-            self.tables.due.remove((due_ms, effect.id))?;
+            self.tables
+                .due
+                .remove((effect.via as u8, due_ms, effect.id))?;
         }
         if let Some(due_ms) = effect.due_at_ms {
-            self.tables.due.insert((due_ms, effect.id), ())?;
+            self.tables
+                .due
+                .insert((effect.via as u8, due_ms, effect.id), ())?;
         }
         self.tables
             .outbox
@@ -353,7 +366,9 @@ impl<'t> Tx<'t> {
     pub fn remove_effect(&mut self, effect: &Effect) -> Result<(), Fault> {
         self.wrote = true;
         if let Some(due_ms) = effect.due_at_ms {
-            self.tables.due.remove((due_ms, effect.id))?;
+            self.tables
+                .due
+                .remove((effect.via as u8, due_ms, effect.id))?;
         }
         self.tables.outbox.remove(effect.id)?;
         Ok(())

@@ -63,6 +63,16 @@ const LOOPBACK: Pace = Pace {
     burst: 500,
     every_ms: 100,
 };
+/// Links of one line that open nothing: a browser meets a few, a guesser many.
+const WRONG_LINKS: Pace = Pace {
+    burst: 60,
+    every_ms: 1_000,
+};
+/// Those of this machine itself.
+const WRONG_LINKS_LOOPBACK: Pace = Pace {
+    burst: 10_000,
+    every_ms: 10,
+};
 /// Mails that one line may ask for: links to inboxes, and wishes, each: ten in an hour.
 const MAILS_OF_LINE: Pace = Pace {
     burst: 10,
@@ -163,6 +173,15 @@ impl Lookups {
 }
 
 impl Pace {
+    /// The pace of the line of `address` at links that open nothing.
+    pub(super) fn wrong_links_of(address: IpAddr) -> Self {
+        if address.to_canonical().is_loopback() {
+            WRONG_LINKS_LOOPBACK
+        } else {
+            WRONG_LINKS
+        }
+    }
+
     /// The pace of the line of `address` at asking for mails. This machine itself stands for many.
     pub(super) fn mails_of(address: IpAddr) -> Self {
         if address.to_canonical().is_loopback() {

@@ -28,6 +28,6 @@ pub(super) fn list(context: &Context) -> Result<Value, CommandError> {
 }
 
 pub(super) fn retry(context: &Context) -> Result<Value, CommandError> {
-    let retried = context.shop.retry_dead_effects()?;
+    let retried = context.shop.retry_effects()?;
     Ok(json!({"retried": retried}))
 }

@@ -246,7 +246,7 @@ async fn a_bounced_address_is_given_up_at_once_and_a_greylisted_one_is_not() {
         (dead.due_at_ms, dead.last_error.as_deref()),
         (None, Some("550 no such user"))
     );
-    test.inner.shop.retry_dead_effects().unwrap();
+    test.inner.shop.retry_effects().unwrap();
     test.pass().await;
     let taken = test.office.taken();
     assert_eq!(taken.len(), 3);
@@ -270,7 +270,7 @@ async fn ten_orders_in_a_row_that_could_not_be_told_are_one_alarm_until_one_is_t
         test.pass().await;
         assert_eq!(alarms(), usize::from(round >= 10), "round {round}");
     }
-    test.inner.shop.retry_dead_effects().unwrap();
+    test.inner.shop.retry_effects().unwrap();
     test.office.script.lock().unwrap().clear();
     test.sale("good").await;
     test.pass().await;

@@ -164,7 +164,7 @@ async fn r14_after_ten_attempts_the_message_stays_for_a_person() {
     let dead = test.waiting().remove(0);
     assert_eq!((dead.due_at_ms, dead.attempts), (None, 10));
     assert!(dead.last_error.unwrap().contains("410"));
-    test.inner.shop.retry_dead_effects().unwrap();
+    test.inner.shop.retry_effects().unwrap();
     test.pass().await;
     assert_eq!((test.receiver.calls(), test.waiting().len()), (11, 0));
 }

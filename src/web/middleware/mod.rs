@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::uri::PathAndQuery;
+use http::{StatusCode, uri::PathAndQuery};
 use tokio::sync::SemaphorePermit;
 use tracing::Instrument;
 
@@ -23,7 +23,7 @@ pub(super) use headers::content_policy;
 
 use super::{
     answer,
-    limiter::{LineMax, Place},
+    limiter::{LineMax, Pace, Place},
     state::{Shared, WebState},
     view::Problem,
     visit::Visit,
@@ -100,6 +100,9 @@ async fn pass(
     let _places = places(web, visit, route).ok_or(Problem::Busy)?;
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(ANSWER_TIME_MAX, handled).await {
+        Ok(Ok(response)) if is_guess(web, visit, route, &response) => {
+            Err(Problem::TooMany { retry_s: 1 })
+        }
         Ok(Ok(response)) => Ok(response),
         Ok(Err(_)) => {
             // What it said went to standard error by the panic hook.
@@ -114,6 +117,21 @@ async fn pass(
             Err(Problem::Busy)
         }
     }
+}
+
+/// Whether a secret link that opens nothing is one too many of its line. Links that open are answered to the same line as ever: a
+/// guesser behind the same network shuts nobody out.
+fn is_guess(web: &Shared, visit: &Visit, route: &str, response: &Response) -> bool {
+    let secret = route.starts_with("/o/") || route.starts_with("/inbox/");
+    if !secret || response.status() != StatusCode::NOT_FOUND {
+        return false;
+    }
+    let (line, pace) = (
+        AddressPrefix::of(visit.address),
+        Pace::wrong_links_of(visit.address),
+    );
+    let now_ms = web.shop.now_ms();
+    web.wrong_links_of_line.admit(line, pace, now_ms).is_err()
 }
 
 /// Sends a reader to the encrypted shop. A form is not sent on: what it held was readable on the way already.

@@ -196,10 +196,12 @@ fn keys_are_gone_from_page_json_and_file_after_their_time() {
 #[test]
 fn s21_known_and_unknown_contacts_get_one_answer_and_the_link_goes_by_mail_alone() {
     mailing(async |web| {
-        web.order().await;
+        let path = web.order().await;
+        web.pay(&path).await;
         let known = asked(&web, "LI%40example.com").await;
         let unknown = asked(&web, "nobody%40example.com").await;
-        assert_eq!((known.status, unknown.status), (200, 200));
+        assert_eq!((known.status, unknown.status), (303, 303));
+        assert_eq!(known.header("location"), unknown.header("location"));
         assert_eq!(known.text(), unknown.text());
         let names = |answer: &Answered| {
             let mut names: Vec<_> = answer.headers.keys().cloned().collect();
@@ -226,7 +228,8 @@ fn s21_known_and_unknown_contacts_get_one_answer_and_the_link_goes_by_mail_alone
 #[test]
 fn s21_known_and_unknown_contacts_take_the_same_time() {
     mailing(async |web| {
-        web.order().await;
+        let path = web.order().await;
+        web.pay(&path).await;
         let mut times = [Vec::new(), Vec::new()];
         for sample in 0..1_000_u32 {
             let known = sample % 2 == 0;
@@ -251,7 +254,7 @@ fn s21_known_and_unknown_contacts_take_the_same_time() {
             let begun = Instant::now();
             let answer = web.send(request).await;
             times[usize::from(known)].push(begun.elapsed());
-            assert_eq!(answer.status, 200);
+            assert_eq!(answer.status, 303);
         }
         let [unknown, known] = times.map(|mut times: Vec<Duration>| {
             times.sort();
@@ -265,11 +268,12 @@ fn s21_known_and_unknown_contacts_take_the_same_time() {
 #[test]
 fn a_contact_gets_three_links_an_hour_and_nobody_sees_the_fourth_missing() {
     mailing(async |web| {
-        web.order().await;
+        let path = web.order().await;
+        web.pay(&path).await;
         let mut first = None;
         for asks in 1..=5 {
             let answer = asked(&web, "li%40example.com").await;
-            assert_eq!(answer.status, 200);
+            assert_eq!(answer.status, 303);
             let text = answer.text();
             assert_eq!(&text, first.get_or_insert(text.clone()));
             web.till.shop.send_inbox_links().await.unwrap();
@@ -277,7 +281,7 @@ fn a_contact_gets_three_links_an_hour_and_nobody_sees_the_fourth_missing() {
             assert_eq!(links, asks.min(3));
         }
         for _ in 5..10 {
-            assert_eq!(asked(&web, "nobody%40example.com").await.status, 200);
+            assert_eq!(asked(&web, "nobody%40example.com").await.status, 303);
         }
         let late = asked(&web, "nobody%40example.com").await;
         assert_eq!(late.status, 429);
@@ -315,11 +319,12 @@ fn an_inbox_lists_orders_page_by_page_without_any_key() {
         let mut paths = Vec::new();
         for _ in 0..20 {
             paths.push(web.order().await);
+            web.pay(&paths[paths.len() - 1]).await;
             web.till.clock.advance_ms(1_000);
         }
-        web.pay(&paths[19]).await;
         web.till.stock("steam", "MORE", 5);
         paths.push(web.order().await);
+        web.pay(&paths[20]).await;
         asked(&web, "li%40example.com").await;
         web.till.shop.send_inbox_links().await.unwrap();
         let letter = &letters(&web, EffectKind::InboxLink)[0];
@@ -357,7 +362,8 @@ fn a_visitor_wishes_for_what_is_sold_out_and_a_repeated_wish_looks_the_same() {
         assert_eq!(refused.status, 422);
         let wish = async || web.post("/p/steam/wish", "contact=li%40example.com").await;
         let (first, again) = (wish().await, wish().await);
-        assert_eq!((first.status, again.status), (200, 200));
+        assert_eq!((first.status, again.status), (303, 303));
+        assert_eq!(first.header("location"), again.header("location"));
         assert_eq!(first.text(), again.text());
         for _ in 2..9 {
             wish().await;
@@ -367,5 +373,31 @@ fn a_visitor_wishes_for_what_is_sold_out_and_a_repeated_wish_looks_the_same() {
         web.till.shop.expire_due().await.unwrap();
         assert_eq!(web.till.shop.tell_wishes().await.unwrap(), 1);
         assert_eq!(letters(&web, EffectKind::BackInStock).len(), 1);
+    });
+}
+
+#[test]
+fn s22_guesses_of_links_are_told_to_slow_down_and_a_right_link_opens_all_the_same() {
+    mailing(async |web| {
+        let path = web.order().await;
+        let from_afar = async |path: &str| {
+            let mut request = Request::get(path).body(Body::empty()).unwrap();
+            request.extensions_mut().insert(Peer::Remote {
+                address: (Ipv4Addr::new(203, 0, 113, 7), 4711).into(),
+                tls: true,
+            });
+            web.send(request).await.status
+        };
+        let mut answers = Vec::new();
+        for guess in 0..80 {
+            answers.push(from_afar(&format!("/o/{guess:0>38}")).await);
+        }
+        assert_eq!(answers[0], 404);
+        assert_eq!(answers.iter().filter(|status| **status == 404).count(), 60);
+        assert_eq!(answers[79], 429);
+        assert_eq!(from_afar("/inbox/wrong").await, 429);
+        assert_eq!(from_afar(&path).await, 200);
+        web.till.clock.advance_ms(60_000);
+        assert_eq!(from_afar("/o/wrong").await, 404);
     });
 }
