@@ -49,3 +49,21 @@ fn an_order_has_the_english_title_for_readers_of_english() {
         assert!(!web.get(&path).await.text().contains("Steam wallet code"));
     });
 }
+
+#[test]
+fn a_buyer_with_phone_and_mail_is_told_which_of_them_gets_mails() {
+    let mut till = Till::default();
+    till.policy.tell.buyer_mail = true;
+    Web::story_with(
+        till,
+        |settings| settings,
+        |web| async move {
+            let form =
+                "quantity=1&contact=13800138000&second=li%40example.com&password=&channel=main";
+            let placed = web.post("/p/steam", form).await;
+            assert_eq!(placed.status, 303);
+            let page = web.get(placed.header("location")).await.text();
+            assert!(page.contains("会发到 l…@example.com。"), "{page}");
+        },
+    );
+}
