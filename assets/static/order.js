@@ -26,8 +26,8 @@
 
   function pause() {
     if (failures > 0) return Math.min(ASK_MS * 2 ** (failures - 1), ASK_ERROR_MS_MAX);
-    if (document.hidden || state() === LATE) return ASK_HIDDEN_MS;
-    return heard ? ASK_LIVE_MS : ASK_MS;
+    if (heard) return ASK_LIVE_MS;
+    return document.hidden || state() === LATE ? ASK_HIDDEN_MS : ASK_MS;
   }
 
   // A question that was planned earlier stays: a stream that breaks again and again must not put it off for ever.
@@ -50,7 +50,9 @@
     }
     busy = true;
     try {
-      const answer = await fetch(location.href, { cache: "no-store", credentials: "same-origin" });
+      // Nobody looks at a tab in the background: the shop must not take the order for opened.
+      const headers = document.hidden ? { purpose: "prefetch" } : {};
+      const answer = await fetch(location.href, { cache: "no-store", credentials: "same-origin", headers });
       if (!answer.ok) throw new Error("status " + answer.status);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("order");
@@ -76,7 +78,7 @@
   }
 
   function said(order) {
-    const texts = order.querySelectorAll("h1, .lead, .note, .pay .button, .messages li");
+    const texts = order.querySelectorAll("h1, .lead, .note, .pay .button, .pay .price, dd, .messages li");
     return order.dataset.mark + Array.from(texts, (text) => "\n" + text.textContent).join("");
   }
 

@@ -26,13 +26,39 @@
       if (left > 0 || place.dataset.over) return;
       place.dataset.over = "1";
       document.dispatchEvent(new Event("lapsed"));
-      if (place.dataset.then === "reload" && !typing()) setTimeout(() => location.reload(), 1000 + Math.random() * 4000);
+      // By its own address: a page that answers a form would send it again when it is reloaded.
+      if (place.dataset.then && !typing()) setTimeout(() => location.replace(place.dataset.then), 1000 + Math.random() * 4000);
     });
   }
 
   // A page is not taken away from under a reader who is writing in it.
   function typing() {
     return Array.from(document.querySelectorAll("main input"), (input) => input.value !== input.defaultValue).includes(true);
+  }
+
+  /* The sum of an order, written as the shop wrote the price of one. */
+
+  const sum = document.getElementById("sum");
+  const many = document.getElementById("quantity");
+
+  function add() {
+    const minor = Number(sum.dataset.minor) * Number(many.value);
+    // What is no quantity has no sum.
+    sum.hidden = !/^[0-9]{1,6}$/.test(many.value) || minor <= 0 || !Number.isSafeInteger(minor);
+    if (sum.hidden) return;
+    const decimals = Number(sum.dataset.decimals);
+    const digits = String(minor).padStart(decimals + 1, "0");
+    const at = digits.length - decimals;
+    const text = decimals ? digits.slice(0, at) + "." + digits.slice(at) : digits;
+    const place = sum.querySelector("output");
+    const written = place.textContent.replace(/[0-9]+([.][0-9]+)?/, text);
+    if (place.textContent !== written) place.textContent = written;
+  }
+
+  if (sum && many) {
+    many.addEventListener("input", add);
+    addEventListener("pageshow", add);
+    add();
   }
 
   /* Copying. Browsers inside apps (WeChat) may lack or refuse the clipboard's interface. */

@@ -13,6 +13,7 @@ notice-label = Notice from the shop
 support = Support:
 terms = Terms
 zone-line = Times in { $zone }
+zone-line-china = Times in China (UTC+8)
 banner-demo = Demo shop: goods and payments are not real. Nothing is charged.
 banner-test = Test mode: payments are not real and no real goods are handed out.
 
@@ -78,6 +79,10 @@ other-products = See other products
 no-channel = The shop cannot take payments right now. Please come back later.
 form-heading = Order
 field-quantity = Quantity
+field-quantity-most = { $max ->
+    [one] One order takes one at the moment.
+   *[other] One order takes { $max } at most at the moment.
+}
 field-contact = Mail address or phone number
 field-contact-hint = The shop reaches you there if something is wrong with the order.
 field-contact-mailed = A mail address gets the order's link and receipt.
@@ -88,6 +93,7 @@ field-second-hint = In case the first one cannot be reached.
 field-password = Password to find the order again (optional)
 field-password-hint = With it and the order number you can find your order again. Do not use a password of another site.
 field-channel = Pay with
+form-total = Total
 form-submit = Place order
 form-hold = { $minutes ->
     [one] Reserved for you for one minute. An unpaid order ends by itself and costs nothing.
@@ -105,7 +111,7 @@ errors-heading = The order was not placed yet
 error-contact-empty = Please enter a mail address or a phone number.
 error-contact-form = This is neither a mail address nor a phone number. Please check it, for example name@example.com.
 error-second-form = The second contact must be another mail address or phone number. Please check it or leave it empty.
-error-mail-needed = Please enter a mail address, for example name@example.com: the answer is a mail.
+error-mail-needed = Please enter a mail address, for example name@example.com.
 error-wishes-full = Too many are waiting for this product already. Please look in again later.
 error-quantity-form = Please enter a whole number from 1.
 error-quantity-too-many = { $max ->
@@ -119,6 +125,7 @@ error-stock-left = { $left ->
 error-sold-out = It has just sold out. Please come back later or choose another product.
 error-channel = Please choose how to pay.
 error-password-long = The password is too long: { $max } bytes at most. Please shorten it.
+error-password-again = Please type the password again: it is never sent back.
 error-open-contact = { $max ->
     [one] This contact already has an unpaid order. Please pay it first, or wait until it ends.
    *[other] This contact already has { $max } unpaid orders. Please pay them first, or wait until they end.
@@ -134,12 +141,14 @@ error-network-share = { $max ->
     [one] Unpaid orders of your network may hold one more at the moment. Please order one.
    *[other] Unpaid orders of your network may hold { $max } more at the moment. Please order fewer.
 }
+error-wish-busy = The shop is busy. Please try again in a few seconds.
 error-busy = Many people are ordering. Please submit again in a few seconds; what you typed is kept.
 
 # An order: where it stands
 order-title = Order { $number }
 state-pending = Waiting for payment
 state-short = Too little arrived
+state-parts = Paid in parts
 state-paid = Paid, being delivered
 state-queue = Paid, being restocked
 state-review = Paid, being reviewed
@@ -154,6 +163,7 @@ state-cancelled = Cancelled
 next-pending = Your goods appear on this page by themselves once the payment arrives. Please do not pay twice.
 next-pending-closed = This way to pay is closed for the moment. Please reload this page later or contact support.
 next-short = Goods are handed out for the full amount only. Please contact support with the order number about the rest; if it stays unpaid, what arrived is listed for refund when the order ends.
+next-parts = The payment arrived in parts, so a person hands out the goods. Please contact support with the order number and do not pay again.
 next-paid = The payment has arrived. Your goods appear here in a moment.
 next-queue = The payment has arrived, but the stock has just run out. You get your goods in the order of payment as soon as they are restocked, or ask support for a refund.
 next-queue-place = The payment has arrived, but the stock has just run out. You are number { $place } in the queue and get your goods as soon as they are restocked, or ask support for a refund.
@@ -218,7 +228,7 @@ details-heading = Details
 detail-number = Order number
 detail-product = Product
 detail-scope = For
-detail-total = Total
+detail-total = Order total
 detail-received = Received
 detail-missing = Missing
 detail-channel = Pay with
@@ -227,7 +237,7 @@ detail-created = Ordered
 detail-paid = Paid
 detail-delivered = Delivered
 keep-heading = Keep this link
-keep-hint = It opens your order and your keys at any time. Anyone who has it can see them, so do not pass it on.
+keep-hint = It opens your order at any time, and your keys for as long as they are kept. Anyone who has it can see them, so do not pass it on.
 keep-mailed = Mails about this order, with this link, go to { $contact }.
 keep-other-device = Open on another device
 keep-qr = QR code of this order's link
@@ -235,7 +245,7 @@ messages-heading = Messages sent to you
 messages-hint = Nothing arrived? Please look in the spam folder too; everything they say is on this page.
 message-delivered = Mail: your order was delivered
 message-reminder = Mail: a reminder that your order is ready
-message-queued = Mail: paid, waiting for stock
+message-queued = Mail: payment received
 message-refund = Mail: about your refund
 help-heading = Help with this order
 help-contact = The shop:
@@ -259,12 +269,13 @@ find-by-mail-submit = Send me a link
 find-sent-heading = Please look at your mails
 find-sent = If there are orders for this address, a mail with a link is on its way. It can take a few minutes; look in the spam folder too.
 find-back = Back to the search
+find-lost-one = No password? Use the order's link that you kept, or contact support.
 find-lost = Nothing fits? Use the order's link that you kept, or contact support.
 
 # The inbox
 inbox-heading = Your orders
 inbox-empty = There are no orders for this contact.
-inbox-unread = New
+inbox-unread = Not opened
 inbox-more = Older orders
 inbox-until = This page can be opened until
 inbox-private = — anyone who has its link can see these orders, so do not pass it on.

@@ -37,9 +37,13 @@ pub(in crate::web) async fn order(
     };
     let ticket = Ticket::parse(form.field("ticket")?);
     // Price, amount and currency are never read from a form.
-    let request = match parse(&web, &visit, &product, &typed, form.field("password")?) {
+    let password = form.field("password")?;
+    let request = match parse(&web, &visit, &product, &typed, password) {
         Ok(request) => CheckoutRequest { ticket, ..request },
-        Err(errors) => return refused(&web, &visit, &product, typed, errors),
+        Err(mut errors) => {
+            ask_again(password, &mut errors);
+            return refused(&web, &visit, &product, typed, errors);
+        }
     };
     match web.shop.checkout(request).await {
         Ok(order) => {
@@ -49,8 +53,9 @@ pub(in crate::web) async fn order(
             Ok(response)
         }
         Err(error) => {
-            let error = told(&web, &product, error)?;
-            refused(&web, &visit, &product, typed, vec![error])
+            let mut errors = vec![told(&web, &product, error)?];
+            ask_again(password, &mut errors);
+            refused(&web, &visit, &product, typed, errors)
         }
     }
 }
@@ -115,6 +120,13 @@ fn parse(
     }
 }
 
+/// A password that was typed does not come back with the form: without a word the next order would have none.
+fn ask_again(password: &str, errors: &mut Vec<FieldError>) {
+    if !password.is_empty() && !errors.contains(&FieldError::PasswordTooLong) {
+        errors.push(FieldError::PasswordAgain);
+    }
+}
+
 /// One to six ASCII digits, from 1 to `max`.
 fn quantity(text: &str, max: u32) -> Result<u32, FieldError> {
     let digits = (1..=QUANTITY_DIGITS_MAX).contains(&text.len())
@@ -141,11 +153,24 @@ fn told(web: &Shared, product: &Product, error: CheckoutError) -> Result<FieldEr
         CheckoutError::OpenOfContact { max } => FieldError::TooManyOfContact { max },
         CheckoutError::OpenOfAddress { max } => FieldError::TooManyOfAddress { max },
         CheckoutError::HeldShare { allowed: 0 } => FieldError::NetworkFull,
-        CheckoutError::HeldShare { allowed } => FieldError::NetworkShare { allowed },
+        CheckoutError::HeldShare { allowed } => held_share(web, product, allowed)?,
         CheckoutError::Password => FieldError::PasswordTooLong,
         CheckoutError::Busy => FieldError::Busy,
         CheckoutError::ReadOnly => return Err(Problem::ReadOnly),
         CheckoutError::Fault(fault) => return Err(web.fault(fault)),
+    })
+}
+
+/// A network that holds nothing yet asked for more than any may: that is the limit of an order, and not its fault.
+fn held_share(web: &Shared, product: &Product, allowed: u32) -> Result<FieldError, Problem> {
+    let stock = web
+        .shop
+        .stock(&product.slug)
+        .map_err(|fault| web.fault(fault))?;
+    Ok(if allowed >= product::share(web.shop.policy(), &stock) {
+        FieldError::QuantityTooMany { max: allowed }
+    } else {
+        FieldError::NetworkShare { allowed }
     })
 }
 

@@ -3,14 +3,15 @@
 use axum::extract::State;
 use http::{StatusCode, Uri};
 
-use super::order::message;
+use super::order::{message, title};
 use crate::{
     actions::{Inbox, InboxError, InboxOrder},
-    domain::OrderId,
+    domain::{OrderId, Product},
+    store::{Fault, Rows},
     web::{
         answer::{Answer, NO_STORE, page},
         state::{Shared, WebState},
-        view::{self, InboxPage, Problem},
+        view::{self, InboxPage, Language, Problem},
         visit::{Segment, Visit, query},
     },
 };
@@ -37,22 +38,34 @@ pub(in crate::web) async fn show(
         more,
         until_ms,
     } = inbox;
+    let products = web.shop.store().read().map_err(|fault| web.fault(fault))?;
+    let orders = orders.into_iter().map(|each| {
+        let product = products.product(&each.order.product)?;
+        Ok(line(&web, each, product.as_ref(), visit.language))
+    });
+    let orders: Result<_, Fault> = orders.collect();
+    let orders = orders.map_err(|fault| web.fault(fault))?;
     let shown = InboxPage {
         frame: web.frame(visit.language),
         contact: contact.masked(),
-        orders: orders.into_iter().map(|each| line(&web, each)).collect(),
+        orders,
         more: more.map(|last| format!("/inbox/{secret}?before={last}")),
         until_ms,
     };
     page(StatusCode::OK, NO_STORE, shown.render())
 }
 
-fn line(web: &Shared, shown: InboxOrder) -> view::InboxOrder {
+fn line(
+    web: &Shared,
+    shown: InboxOrder,
+    product: Option<&Product>,
+    language: Language,
+) -> view::InboxOrder {
     let order = shown.order;
     view::InboxOrder {
         number: order.id,
         created_at_ms: order.created_at_ms(),
-        title: order.title,
+        title: title(order.title, product, language),
         quantity: order.quantity,
         total: order.total,
         state: order.state,

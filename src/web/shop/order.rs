@@ -7,7 +7,7 @@ use axum::{
 use http::{Method, StatusCode, request::Parts};
 use serde::Serialize;
 
-use super::product::questions;
+use super::{product::questions, window::in_language};
 use crate::{
     actions::{OrderView, ReceiptError},
     domain::{Contact, EffectKind, Order, OrderId, OrderState, Product, Reason, Secret, Via},
@@ -15,7 +15,9 @@ use crate::{
     web::{
         answer::{Answer, NO_STORE, download, json, page},
         state::{Shared, WebState},
-        view::{Message, MessageKind, OrderPage, Problem, Question, ReceiptLine, SafeHtml},
+        view::{
+            Language, Message, MessageKind, OrderPage, Problem, Question, ReceiptLine, SafeHtml,
+        },
         visit::{Segment, Visit},
     },
 };
@@ -125,8 +127,8 @@ fn view(web: &Shared, secret: &str) -> Result<OrderView, Problem> {
 fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answer {
     let view = view(web, secret)?;
     reader.opened(web, &view.order);
-    let tells_by_mail = tells_by_mail(web, &view);
-    let contact = masked(&view);
+    let mailed_to = mailed_to(web, &view);
+    let contact = masked(contacts(&view)).unwrap_or_default();
     let OrderView {
         order,
         keys,
@@ -138,6 +140,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         ..
     } = view;
     let (state, reason) = (order.state, order.reason);
+    let title = title(order.title.clone(), product.as_ref(), visit.language);
     let goods = Goods::of(web, product, state);
     let can_pay = can_pay(web, &order);
     let shown = OrderPage {
@@ -159,7 +162,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         expires_at_ms: order.expires_at_ms,
         paid_at_ms: order.paid_at_ms,
         delivered_at_ms: order.delivered_at_ms,
-        title: order.title,
+        title,
         contact,
         note: order.note,
         queue_place,
@@ -172,9 +175,15 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         support: goods.support,
         questions: goods.questions,
         messages: told.iter().filter_map(message).collect(),
-        tells_by_mail,
+        mailed_to,
     };
     page(StatusCode::OK, NO_STORE, shown.render())
+}
+
+/// The title as it was sold; for readers of English the product's English one, where it has one now.
+pub(super) fn title(sold: String, product: Option<&Product>, language: Language) -> String {
+    let title_en = product.and_then(|product| product.title_en.as_deref());
+    in_language(&sold, title_en, language).to_owned()
 }
 
 /// What the page says of the product, as it is now.
@@ -208,18 +217,20 @@ impl Goods {
 }
 
 /// The contacts, as their owner knows them again.
-fn masked(view: &OrderView) -> String {
-    match &view.second {
-        Some(second) => format!("{} · {}", view.contact.masked(), second.masked()),
-        None => view.contact.masked(),
-    }
+fn masked<'a>(contacts: impl Iterator<Item = &'a Contact>) -> Option<String> {
+    let masked: Vec<String> = contacts.map(Contact::masked).collect();
+    (!masked.is_empty()).then(|| masked.join(" · "))
 }
 
-fn tells_by_mail(web: &Shared, view: &OrderView) -> bool {
-    let mut contacts = [Some(&view.contact), view.second.as_ref()]
+fn contacts(view: &OrderView) -> impl Iterator<Item = &Contact> {
+    [Some(&view.contact), view.second.as_ref()]
         .into_iter()
-        .flatten();
-    web.shop.policy().tell.buyer_mail && contacts.any(Contact::is_mail)
+        .flatten()
+}
+
+fn mailed_to(web: &Shared, view: &OrderView) -> Option<String> {
+    let mails = contacts(view).filter(|contact| contact.is_mail());
+    masked(mails).filter(|_| web.shop.policy().tell.buyer_mail)
 }
 
 /// What was told, as far as it went to the buyer.

@@ -130,11 +130,17 @@ pub(super) fn questions(web: &Shared, questions: &[Question]) -> Vec<view::Quest
 
 /// Most that one order may take: within the limit, the stock, and the share that one network may hold unpaid.
 fn quantity_max(policy: &Policy, stock: &StockView) -> u32 {
-    let all = u64::from(stock.available) + u64::from(stock.reserved);
-    let share = match policy.held_share_percent {
-        0 => u32::MAX,
-        percent => u32::try_from(all * u64::from(percent) / 100).unwrap_or(u32::MAX),
-    };
     let most = policy.order_quantity_max.min(stock.available);
-    most.min(share).max(1)
+    most.min(share(policy, stock)).max(1)
+}
+
+/// The share of the stock that one network may hold unpaid, at least 1.
+pub(super) fn share(policy: &Policy, stock: &StockView) -> u32 {
+    let all = u64::from(stock.available) + u64::from(stock.reserved);
+    match policy.held_share_percent {
+        0 => u32::MAX,
+        percent => u32::try_from(all * u64::from(percent) / 100)
+            .unwrap_or(u32::MAX)
+            .max(1),
+    }
 }

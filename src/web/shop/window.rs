@@ -161,7 +161,12 @@ fn category_title(category: &Category, language: Language) -> &str {
     in_language(&category.title, category.title_en.as_deref(), language)
 }
 
-fn in_language<'a>(title: &'a str, title_en: Option<&'a str>, language: Language) -> &'a str {
+/// One of two titles, as [`title`] chooses.
+pub(super) fn in_language<'a>(
+    title: &'a str,
+    title_en: Option<&'a str>,
+    language: Language,
+) -> &'a str {
     let english = title_en.filter(|_| language == Language::english());
     english.unwrap_or(title)
 }

@@ -6,6 +6,7 @@ mod orders;
 mod pages;
 mod pay_code;
 mod people;
+mod reading;
 mod refusals;
 mod shares;
 

@@ -15,8 +15,11 @@ fn a_network_that_holds_its_share_is_told_so_and_its_form_asks_for_no_more() {
             assert!(form.contains("30 分钟"), "18 would be left");
             let three = FORM.replace("quantity=1", "quantity=3");
             let refused = web.post("/p/steam", &three).await;
-            assert!(refused.status == 422 && refused.text().contains("最多还能预留 2 件"));
+            assert!(refused.status == 422 && refused.text().contains("每单最多 2 件"));
+            assert!(!refused.text().contains("您所在网络"), "it holds nothing");
             assert_eq!(web.post("/p/steam", FORM).await.status, 303);
+            let one_more = web.post("/p/steam", &three).await;
+            assert!(one_more.status == 422 && one_more.text().contains("最多还能预留 1 件"));
             assert_eq!(web.post("/p/steam", FORM).await.status, 303);
             let full = web.post("/p/steam", FORM).await;
             assert!(full.status == 422 && full.text().contains("已达到预留上限"));

@@ -56,6 +56,8 @@ pub enum FieldError {
     ChannelUnknown,
     /// Longer than [`limits::PASSWORD_BYTES_MAX`].
     PasswordTooLong,
+    /// One was typed, and the form comes back for another reason: it is never sent back.
+    PasswordAgain,
     /// This contact has as many unpaid orders as it may.
     TooManyOfContact {
         /// Most that it may have.
@@ -93,7 +95,7 @@ impl FieldError {
             | Self::NotEnoughStock { .. }
             | Self::NetworkShare { .. } => Field::Quantity,
             Self::ChannelUnknown => Field::Channel,
-            Self::PasswordTooLong => Field::Password,
+            Self::PasswordTooLong | Self::PasswordAgain => Field::Password,
             Self::TooManyOfContact { .. }
             | Self::TooManyOfAddress { .. }
             | Self::AllHeld { .. }
@@ -126,6 +128,7 @@ impl FieldError {
                 .with(id("error-password-long"))
                 .num("max", limits::PASSWORD_BYTES_MAX as i64)
                 .to_string(),
+            Self::PasswordAgain => t.text(id("error-password-again")),
             Self::TooManyOfContact { max } => {
                 t.with(id("error-open-contact")).num("max", max).to_string()
             }

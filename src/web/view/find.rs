@@ -33,7 +33,10 @@ impl FindPage {
         let t = self.frame.language;
         let shown = Shown {
             t,
-            c: self.frame.chrome(),
+            c: Chrome {
+                here: "/find".to_owned(),
+                ..self.frame.chrome()
+            },
             order: &self.order,
             failed: self.failed,
             password_max: limits::PASSWORD_BYTES_MAX,

@@ -54,6 +54,18 @@ impl Frame {
         format!("https://{}{path}", self.host)
     }
 
+    /// In which zone the times are.
+    fn zone_line(&self) -> String {
+        match self.zone.iana_name().unwrap_or("UTC") {
+            "Asia/Shanghai" => self.language.text(id("zone-line-china")),
+            name => self
+                .language
+                .with(id("zone-line"))
+                .str("zone", plain(name))
+                .to_string(),
+        }
+    }
+
     /// The parts of the frame, ready for `base.html`.
     pub(super) fn chrome(&self) -> Chrome {
         let languages = Language::all().map(|language| Switch {
@@ -62,6 +74,7 @@ impl Frame {
             current: language == self.language,
         });
         Chrome {
+            here: String::new(),
             shop: plain(&self.shop_title),
             languages: languages.collect(),
             banner: match self.mode {
@@ -75,7 +88,7 @@ impl Frame {
             logo: self.logo.clone(),
             theme: self.theme.clone(),
             icp: self.icp.as_deref().map(plain),
-            zone: plain(self.zone.iana_name().unwrap_or("UTC")),
+            zone: self.zone_line(),
             css: assets::url("shop.css"),
             script: assets::url("shop.js"),
             live: assets::url("order.js"),
@@ -85,6 +98,9 @@ impl Frame {
 }
 
 pub(super) struct Chrome {
+    /// The path at which the page can be read again; empty where that is the address it has. An answer to a form
+    /// may stand at an address that only takes forms.
+    pub(super) here: String,
     pub(super) shop: String,
     pub(super) languages: Vec<Switch>,
     pub(super) banner: Option<String>,

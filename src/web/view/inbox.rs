@@ -30,7 +30,7 @@ pub struct InboxPage {
 pub struct InboxOrder {
     /// The order number.
     pub number: OrderId,
-    /// The product's title when it was ordered.
+    /// The product's title when it was ordered, or its English one today for readers of English.
     pub title: String,
     /// How many.
     pub quantity: u32,

@@ -329,7 +329,7 @@ fn a_refused_form_keeps_what_was_typed_and_says_why_at_the_field() {
     };
     let html = page.render().unwrap();
     assert!(html.contains(
-        r#"value="9" autocomplete="off" aria-invalid="true" aria-describedby="quantity-error""#
+        r#"value="9" autocomplete="off" aria-invalid="true" aria-describedby="quantity-error quantity-hint""#
     ));
     assert!(html.contains(r#"<p class="error" id="quantity-error">One order takes 5 at most."#));
     assert!(html.contains(r#"value="li@example.com""#));

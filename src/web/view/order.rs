@@ -35,7 +35,7 @@ pub struct OrderPage {
     pub now_ms: i64,
     /// What was ordered.
     pub product: Slug,
-    /// Its title when it was ordered.
+    /// Its title when it was ordered, or its English one today for readers of English.
     pub title: String,
     /// How many.
     pub quantity: u32,
@@ -84,8 +84,8 @@ pub struct OrderPage {
     pub questions: Vec<Question>,
     /// What was sent to the buyer, oldest first.
     pub messages: Vec<Message>,
-    /// Whether the shop mails this buyer: only then it promises messages.
-    pub tells_by_mail: bool,
+    /// Where the shop mails this buyer, masked; without it no messages are promised.
+    pub mailed_to: Option<String>,
 }
 
 /// A message that left the shop for the buyer.
@@ -147,7 +147,7 @@ impl OrderPage {
             c: self.frame.chrome(),
             mark: mark(self.state, self.reason),
             state: self.state,
-            waits,
+            asks: waits && !self.came_in_parts(),
             again: ended && !self.is_checked(),
             lives: matches!(
                 self.state,
@@ -162,8 +162,9 @@ impl OrderPage {
             title: plain(&self.title),
             quantity: self.quantity,
             total: self.money(self.total.amount),
-            received: (self.received > 0 && self.received != self.total.amount)
-                .then(|| self.money(self.received)),
+            received: (self.received > 0
+                && (self.received != self.total.amount || self.reason == Some(Reason::Short)))
+            .then(|| self.money(self.received)),
             missing: (waits && self.received > 0)
                 .then(|| self.money((self.total.amount - self.received).max(0))),
             channel: plain(&self.channel),
@@ -192,7 +193,7 @@ impl OrderPage {
             help: self.help(),
             questions: &self.questions,
             messages: Sent::all(&self.messages, &self.frame),
-            mailed: self.tells_by_mail && self.contact.contains('@'),
+            mailed_to: self.mailed_to.as_deref().map(plain),
             // An order that is over is no more carried to another device.
             qr: (!ended && !self.is_lapsed())
                 .then(|| qr::svg(&link))
@@ -207,6 +208,13 @@ impl OrderPage {
     pub(super) fn is_checked(&self) -> bool {
         self.reason == Some(Reason::ProviderDisagrees)
             && matches!(self.state, State::Pending | State::Paid | State::Expired)
+    }
+
+    /// Whether payments, each too small, make up the price together: nothing is missing, and a person hands out.
+    pub(super) fn came_in_parts(&self) -> bool {
+        self.state == State::Pending
+            && self.reason == Some(Reason::Short)
+            && self.received >= self.total.amount
     }
 
     /// Whether its time is over, and it only was not looked at since.
@@ -244,7 +252,7 @@ struct Shown<'a> {
     c: Chrome,
     mark: String,
     state: State,
-    waits: bool,
+    asks: bool,
     again: bool,
     lives: bool,
     number: String,
@@ -277,7 +285,7 @@ struct Shown<'a> {
     help: Option<Help>,
     questions: &'a [Question],
     messages: Vec<Sent>,
-    mailed: bool,
+    mailed_to: Option<String>,
     qr: Option<String>,
     path: String,
     link: String,

@@ -18,6 +18,8 @@ pub(super) fn headline(page: &OrderPage) -> String {
         id("state-checking")
     } else if page.is_lapsed() {
         id("state-expired")
+    } else if page.came_in_parts() {
+        id("state-parts")
     } else {
         state_text(page.state, page.reason)
     };
@@ -59,6 +61,7 @@ pub(super) fn next_step(page: &OrderPage) -> String {
     match (page.state, page.reason) {
         _ if page.is_checked() => t.text(id("next-checking")),
         _ if page.is_lapsed() => next_of_expired(page),
+        _ if page.came_in_parts() => t.text(id("next-parts")),
         (State::Pending, Some(Reason::Short)) => t.text(id("next-short")),
         (State::Pending, _) if page.can_pay => t.text(id("next-pending")),
         (State::Pending, _) => t.text(id("next-pending-closed")),

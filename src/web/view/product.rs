@@ -6,7 +6,7 @@ use super::{
     Delivery, Field, FieldError, Frame, Picture, RenderError, SafeHtml, Stock,
     format::{self, Time, plain},
     frame::{Chrome, Contact},
-    language::Language,
+    language::{Language, id},
     order::Left,
     window::Tile,
 };
@@ -119,6 +119,9 @@ pub enum Wish {
     Taken,
 }
 
+/// A buyer who reads that there is plenty expects at least as many.
+const PLENTY_FROM: u32 = 10;
+
 impl ProductPage {
     /// The page as HTML.
     ///
@@ -126,11 +129,15 @@ impl ProductPage {
     /// [`RenderError`] for a defect of this program.
     pub fn render(&self) -> Result<String, RenderError> {
         let t = self.frame.language;
+        let path = format!("/p/{}", self.slug);
         let support = self.support.as_deref().or(self.frame.support.as_deref());
         let shown = Shown {
             t,
-            c: self.frame.chrome(),
-            canonical: self.frame.link(&format!("/p/{}", self.slug)),
+            canonical: self.frame.link(&path),
+            c: Chrome {
+                here: path,
+                ..self.frame.chrome()
+            },
             slug: self.slug.to_string(),
             title: plain(&self.title),
             picture: self.picture.as_ref(),
@@ -141,7 +148,7 @@ impl ProductPage {
             stock_class: self.stock.class(),
             free_again: self.free_again(),
             restock_hint: self.restock_hint.as_deref().map(plain),
-            delivery: self.delivery.text(t),
+            delivery: (self.stock != Stock::SoldOut).then(|| self.delivery.text(t)),
             delivery_class: self.delivery.class(),
             text: &self.text,
             instructions: &self.instructions,
@@ -156,6 +163,9 @@ impl ProductPage {
                 self.typed.quantity.clone()
             },
             quantity_max: self.quantity_max.max(1),
+            most: self.most(),
+            minor: self.price.amount,
+            decimals: self.price.currency.decimals(),
             hold_minutes: self.hold_minutes,
             typed: &self.typed,
             contact_max: limits::CONTACT_BYTES_MAX,
@@ -166,6 +176,18 @@ impl ProductPage {
             wish_taken: matches!(self.wish, Wish::Taken),
         };
         Ok(shown.render()?)
+    }
+
+    /// The limit of one order, where the stock's own words would let one expect more.
+    fn most(&self) -> Option<String> {
+        let expected = match self.stock {
+            Stock::Last(left) => left,
+            Stock::Plenty => PLENTY_FROM,
+            Stock::Reserved { .. } | Stock::SoldOut => return None,
+        };
+        let words = self.frame.language.with(id("field-quantity-most"));
+        (self.quantity_max < expected)
+            .then(|| words.num("max", self.quantity_max.max(1)).to_string())
     }
 
     fn free_again(&self) -> Option<FreeAgain> {
@@ -215,7 +237,7 @@ struct Shown<'a> {
     stock_class: &'static str,
     free_again: Option<FreeAgain>,
     restock_hint: Option<String>,
-    delivery: String,
+    delivery: Option<String>,
     delivery_class: &'static str,
     text: &'a SafeHtml,
     instructions: &'a SafeHtml,
@@ -226,6 +248,9 @@ struct Shown<'a> {
     tells_by_mail: bool,
     quantity: String,
     quantity_max: u32,
+    most: Option<String>,
+    minor: i64,
+    decimals: u32,
     hold_minutes: u32,
     typed: &'a Typed,
     contact_max: usize,
@@ -252,7 +277,11 @@ impl<'a> WishForm<'a> {
         match &page.wish {
             Wish::Offered { contact, error } => Some(Self {
                 contact,
-                error: error.map(|error| error.text(t, &page.frame.zone)),
+                error: error.map(|error| match error {
+                    // The other words are about an order.
+                    FieldError::Busy => t.text(id("error-wish-busy")),
+                    error => error.text(t, &page.frame.zone),
+                }),
             }),
             Wish::Unavailable | Wish::Taken => None,
         }

@@ -142,6 +142,7 @@ pub(super) fn field_errors() -> Vec<FieldError> {
         FieldError::SoldOut,
         FieldError::ChannelUnknown,
         FieldError::PasswordTooLong,
+        FieldError::PasswordAgain,
         FieldError::TooManyOfContact { max: 2 },
         FieldError::TooManyOfAddress { max: 3 },
         FieldError::NetworkShare { allowed: 2 },
@@ -250,7 +251,7 @@ pub(super) fn order(
         support: None,
         questions: vec![question(text)],
         messages: if delivered { messages() } else { vec![] },
-        tells_by_mail: delivered,
+        mailed_to: delivered.then(|| text.to_owned()),
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     samples::{SECRET, find, inbox, order, product, window},
     *,
 };
+use crate::domain::money::{Currency, Money};
 
 const EN: fn() -> Language = Language::english;
 
@@ -80,19 +81,16 @@ fn a_shop_that_cannot_mail_promises_no_messages() {
         ..find(EN(), "x")
     };
     assert!(!find.render().unwrap().contains("/find/contact"));
-    for (contact, tells, said) in [
-        ("l…@example.com", true, true),
-        ("l…@example.com", false, false),
-        ("…8000", true, false),
-    ] {
+    for mailed in [Some("l…@example.com"), None] {
         let page = OrderPage {
-            contact: contact.to_owned(),
-            tells_by_mail: tells,
+            contact: "…8000 · l…@example.com".to_owned(),
+            mailed_to: mailed.map(str::to_owned),
             messages: vec![],
             ..order(EN(), "x", State::Delivered, None)
         };
         let html = page.render().unwrap();
-        assert_eq!(html.contains("go to l…@example.com"), said, "{contact}");
+        let said = html.contains("go to l…@example.com.");
+        assert_eq!(said, mailed.is_some(), "{mailed:?}");
         assert!(!html.contains("Messages sent"));
     }
 }
@@ -144,7 +142,7 @@ fn reserved_goods_count_down_by_the_shops_clock_and_say_the_time_without_a_scrip
         free_again_at_ms: 1_795_264_260_000,
     };
     let html = product(EN(), "x", stock, vec![]).render().unwrap();
-    assert!(html.contains("data-left-ms=\"252000\" data-then=\"reload\">04:12<"));
+    assert!(html.contains("data-left-ms=\"252000\" data-then=\"/p/steam-20\">04:12<"));
     assert!(html.contains("2026-11-21 20:31"));
 }
 
@@ -198,4 +196,110 @@ fn the_merchants_own_things_are_shown_where_they_are_set() {
     bare.frame.icp = None;
     let html = bare.render().unwrap();
     assert!(!html.contains("miit.gov.cn") && !html.contains("<aside"));
+}
+
+#[test]
+fn short_payments_that_add_up_ask_for_nothing_and_name_what_arrived() {
+    let page = OrderPage {
+        total: Money::new(999, Currency::CNY),
+        received: 999,
+        ..order(EN(), "x", State::Pending, Some(Reason::Short))
+    };
+    let html = page.render().unwrap();
+    assert!(html.contains("Paid in parts") && html.contains("do not pay again"));
+    assert!(html.contains("<dt>Received</dt><dd>CNY 9.99</dd>"));
+    for wrong in ["CNY 0.00", "class=\"pay\"", "Too little", "about the rest"] {
+        assert!(!html.contains(wrong), "{wrong}");
+    }
+}
+
+#[test]
+fn the_language_is_changed_at_an_address_that_can_be_read() {
+    let refused = ProductPage {
+        wish: Wish::Offered {
+            contact: "x".into(),
+            error: Some(FieldError::MailNeeded),
+        },
+        ..product(EN(), "x", Stock::SoldOut, vec![])
+    };
+    let html = refused.render().unwrap();
+    assert!(html.contains("href=\"/p/steam-20?lang=zh-CN\""));
+    let html = find(EN(), "x").render().unwrap();
+    assert!(html.contains("href=\"/find?lang=zh-CN\""));
+    let html = window(EN(), "x").render().unwrap();
+    assert!(html.contains("href=\"?lang=zh-CN\""));
+}
+
+#[test]
+fn what_cannot_be_bought_promises_no_delivery() {
+    let page = |stock| product(EN(), "x", stock, vec![]).render().unwrap();
+    assert!(page(Stock::Plenty).contains("Delivered automatically"));
+    assert!(!page(Stock::SoldOut).contains("Delivered automatically"));
+    let mut sold_out = window(EN(), "x");
+    sold_out
+        .products
+        .retain(|line| line.stock == Stock::SoldOut);
+    assert!(!sold_out.render().unwrap().contains("Delivered"));
+}
+
+#[test]
+fn a_form_says_what_one_order_may_take_only_where_the_stock_says_more() {
+    let page = |stock, quantity_max| {
+        let page = ProductPage {
+            quantity_max,
+            ..product(EN(), "x", stock, vec![])
+        };
+        page.render().unwrap()
+    };
+    assert!(page(Stock::Last(8), 2).contains("One order takes 2 at most at the moment."));
+    assert!(page(Stock::Plenty, 1).contains("One order takes one at the moment."));
+    for html in [page(Stock::Last(2), 2), page(Stock::Plenty, 10)] {
+        assert!(!html.contains("at the moment."));
+    }
+}
+
+#[test]
+fn a_form_carries_the_price_for_its_sum_and_shows_none_without_a_script() {
+    let html = product(EN(), "x", Stock::Plenty, vec![]).render().unwrap();
+    assert!(html.contains("data-minor=\"1990\" data-decimals=\"2\" hidden>Total <output"));
+}
+
+#[test]
+fn times_in_china_are_named_as_people_there_do() {
+    let zh = Language::parse("zh-CN").unwrap();
+    assert!(
+        window(zh, "x")
+            .render()
+            .unwrap()
+            .contains("<p>时间均为北京时间</p>")
+    );
+    let mut utc = window(zh, "x");
+    utc.frame.zone = jiff::tz::TimeZone::UTC;
+    assert!(utc.render().unwrap().contains("<p>时间按 UTC</p>"));
+}
+
+#[test]
+fn a_wish_is_not_refused_with_words_about_an_order() {
+    let page = ProductPage {
+        wish: Wish::Offered {
+            contact: "li@example.com".into(),
+            error: Some(FieldError::Busy),
+        },
+        ..product(EN(), "x", Stock::SoldOut, vec![])
+    };
+    let html = page.render().unwrap();
+    assert!(html.contains("The shop is busy.") && !html.contains("Many people are ordering"));
+}
+
+#[test]
+fn one_way_to_find_an_order_is_not_spoken_of_as_several() {
+    let page = |by_mail| {
+        let page = FindPage {
+            by_mail,
+            ..find(EN(), "x")
+        };
+        page.render().unwrap()
+    };
+    assert!(page(true).contains("Nothing fits?") && !page(false).contains("Nothing fits?"));
+    assert!(page(false).contains("No password?"));
 }

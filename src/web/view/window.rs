@@ -226,7 +226,7 @@ struct Card {
     price: String,
     stock: String,
     stock_class: &'static str,
-    delivery: String,
+    delivery: Option<String>,
     delivery_class: &'static str,
     picture: Option<Picture>,
     tile: Tile,
@@ -241,7 +241,7 @@ impl Card {
             price: format::money(product.price, t),
             stock: product.stock.text(t),
             stock_class: product.stock.class(),
-            delivery: product.delivery.word(t),
+            delivery: (product.stock != Stock::SoldOut).then(|| product.delivery.word(t)),
             delivery_class: product.delivery.class(),
             picture: product.picture.clone(),
             tile: Tile::of(&product.slug, &product.title),
@@ -250,7 +250,7 @@ impl Card {
     }
 }
 
-/// What stands where a product has no picture: the first character of its title on one of a few
+/// What stands where a product has no picture: the first letter of its title, or two Chinese characters, on one of a few
 /// calm colours, always the same for the same product.
 pub(super) struct Tile {
     pub(super) letter: String,
@@ -262,13 +262,21 @@ const TILE_COLOURS: u8 = 6;
 
 impl Tile {
     pub(super) fn of(slug: &Slug, title: &str) -> Self {
-        let first = title.chars().find(|c| c.is_alphanumeric()).unwrap_or('·');
+        let mut characters = title.chars().skip_while(|c| !c.is_alphanumeric());
+        let first = characters.next().unwrap_or('·');
+        // One alone may look like something else: 一 like a minus.
+        let second = characters.next().filter(|c| is_han(first) && is_han(*c));
         let sum = slug.as_str().bytes().fold(0u8, u8::wrapping_add);
         Self {
-            letter: first.to_uppercase().collect(),
+            letter: first.to_uppercase().chain(second).collect(),
             colour: sum % TILE_COLOURS,
         }
     }
+}
+
+/// A Chinese character (the CJK blocks of the Unicode Standard, section 18.1).
+fn is_han(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
 #[cfg(test)]
@@ -304,7 +312,9 @@ mod tests {
     fn a_product_without_a_picture_has_its_letter_and_keeps_its_colour() {
         let slug = Slug::parse("steam-20").unwrap();
         assert_eq!(Tile::of(&slug, "“steam”").letter, "S");
-        assert_eq!(Tile::of(&slug, "《原神》").letter, "原");
+        assert_eq!(Tile::of(&slug, "《原神》").letter, "原神");
+        assert_eq!(Tile::of(&slug, "一卡通").letter, "一卡");
+        assert_eq!(Tile::of(&slug, "点 券").letter, "点");
         assert_eq!(Tile::of(&slug, "!").letter, "·");
         assert_eq!(Tile::of(&slug, "a").colour, Tile::of(&slug, "b").colour);
     }
