@@ -16,7 +16,7 @@ const RULE: &[(&str, &[&str])] = &[
     ("actions", &["limits", "domain", "ledger", "vault", "store"]),
     ("words", &["limits", "domain"]),
     ("net", &["limits", "domain"]),
-    ("config", &["limits", "domain", "actions"]),
+    ("config", &["limits", "domain", "words", "actions"]),
     ("pay", &["limits", "domain", "actions", "store", "net"]),
     (
         "notify",

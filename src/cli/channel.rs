@@ -1,10 +1,17 @@
 //! `keystall channel`.
 
+use std::io::Write;
+
 use clap::Subcommand;
 use serde_json::Value;
 
 use super::{Done, Failure, print, secret, session::Session};
 use crate::daemon::admin::{ChannelAdd, Command};
+
+/// Types of payment that gateways of this protocol commonly know.
+const KNOWN_TYPES: [&str; 8] = [
+    "alipay", "wxpay", "qqpay", "bank", "jdpay", "paypal", "usdt", "tron",
+];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Channel {
@@ -58,6 +65,15 @@ impl Channel {
                     secrets: secret::secrets(&given)?,
                 });
                 let value = session.ask(command)?;
+                if let Some(kind) = unknown_type(&value) {
+                    let shown = print::safe(kind);
+                    // A note only; the channel is there.
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "keystall: warning: type={shown} is none of {}: the gateway must know it, or no buyer can pay",
+                        KNOWN_TYPES.join(", ")
+                    );
+                }
                 let text = format!(
                     "channel {} is open; where the provider asks for a notify URL: {}\n",
                     print::text(&value, "name"),
@@ -85,6 +101,14 @@ impl Channel {
             }
         }
     }
+}
+
+/// The type of payment of a new channel, if it is none that gateways commonly know.
+fn unknown_type(added: &Value) -> Option<&str> {
+    let kind = added["settings"]["type"].as_str()?;
+    // Coins are named with their network, as usdt.trc20.
+    let family = kind.split('.').next().unwrap_or_default();
+    (!KNOWN_TYPES.contains(&family)).then_some(kind)
 }
 
 fn listed(value: &Value) -> String {
@@ -115,4 +139,19 @@ fn listed(value: &Value) -> String {
         &rows,
         "no channels: `keystall channel add --help` shows how to make one",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::unknown_type;
+
+    #[test]
+    fn a_type_that_gateways_may_not_know_is_noticed() {
+        let of = |kind: &str| unknown_type(&json!({"settings": {"type": kind}})).is_some();
+        assert!(of("alipy") && of("wechat"));
+        assert!(!of("alipay") && !of("usdt.trc20"));
+        assert_eq!(unknown_type(&json!({"settings": {}})), None);
+    }
 }

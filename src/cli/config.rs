@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Done, Failure, print, session::Place};
+use super::{Done, Failure, doctor::restart_for, print, session::Place};
 use crate::config;
 
 #[derive(Debug, Subcommand)]
@@ -23,19 +23,26 @@ impl Config {
     pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
         match self {
             Self::Check => {
-                let settings = place.settings()?;
-                crate::daemon::check_mail(&settings)
+                let session = place.session()?;
+                crate::daemon::check_mail(&session.settings)
                     .map_err(|error| Failure::new("config", error))?;
-                let (_, problems) = config::branding(&settings.shop);
+                let (_, problems) = config::branding(&session.settings.shop);
                 let path = config::file(&place.dir);
                 let (there, file) = (path.exists(), path.display().to_string());
                 let shown = print::safe(&file);
-                let text = if there {
+                // A daemon that cannot be asked is what `keystall doctor` is for.
+                let waiting = session.not_in_force().unwrap_or_default();
+                let mut text = if there {
                     format!("{shown} is good\n")
                 } else {
                     format!("there is no {shown}; the defaults and the environment are good\n")
                 };
-                Ok(checked(text, &file, there, &problems))
+                if !waiting.is_empty() {
+                    text.push_str(&format!("{}\n", restart_for(&waiting)));
+                }
+                let mut done = checked(text, &file, there, &problems);
+                done.value["restart_for"] = json!(waiting);
+                Ok(done)
             }
             Self::Show => {
                 let settings = place.settings()?;
@@ -52,11 +59,11 @@ impl Config {
 }
 
 /// What the check says. Settings that can be used with files that cannot: the shop opens without these.
-fn checked(text: String, file: &str, there: bool, problems: &[config::Problem]) -> Done {
+fn checked(said: String, file: &str, there: bool, problems: &[config::Problem]) -> Done {
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let value = json!({"ok": told.is_empty(), "file": file, "exists": there, "problems": told});
     if told.is_empty() {
-        return Done::new(value, text);
+        return Done::new(value, said);
     }
     let lines = told.iter().map(|line| print::safe(line) + "\n");
     let text = "the shop opens, but without this:\n".to_owned() + &lines.collect::<String>();

@@ -21,7 +21,7 @@ use crate::daemon::{demo, telemetry};
     after_help = "Example:\n  keystall demo --dir demo-shop\n\nNo money moves: the cashier is a sandbox. Ends with Ctrl-C."
 )]
 pub(super) struct Demo {
-    /// Where the shop takes browsers; port 0 takes any free one
+    /// Where the shop takes browsers; port 0 takes any free one, 0.0.0.0 is refused: links need this machine's address
     #[arg(long, default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
     /// Where the sandbox cashier takes them
@@ -70,6 +70,14 @@ fn say(up: &demo::Up, json: bool) -> io::Result<()> {
         writeln!(out, "dir {}", up.dir.display())?;
         writeln!(out, "vkey {}", up.vkey)?;
         writeln!(out, "ready")?;
+        // Beside the fixed lines. A key that opens nothing but this sandbox.
+        let key = up.key.expose_str().unwrap_or_default();
+        let _ = writeln!(
+            io::stderr(),
+            "to add a channel of this cashier yourself: --set gateway={}/ --set pid={} --secret key=@FILE, the file holding {key}",
+            up.cashier,
+            up.pid
+        );
     }
     out.flush()
 }

@@ -33,7 +33,7 @@ impl Doctor {
         folder(&place.dir, &mut findings);
         match place.session() {
             Ok(session) => {
-                findings.push(Finding::new("settings", Level::Ok, "good"));
+                findings.push(settings(session.not_in_force()));
                 certificate(&session.settings, &mut findings);
                 match session.ask(Command::Doctor) {
                     Ok(value) => findings.extend(within(&value)),
@@ -46,6 +46,29 @@ impl Doctor {
         }
         Ok(told(&findings))
     }
+}
+
+/// Settings that can be read, as far as the daemon serves them.
+fn settings(not_in_force: Result<Vec<String>, Failure>) -> Finding {
+    match not_in_force {
+        Ok(keys) if keys.is_empty() => Finding::new("settings", Level::Ok, "good"),
+        Ok(keys) => Finding::new("settings", Level::Warn, restart_for(&keys)),
+        Err(failure) => {
+            let message = format!(
+                "good, but not compared with what the daemon serves: {}",
+                failure.message
+            );
+            Finding::new("settings", Level::Warn, message)
+        }
+    }
+}
+
+/// What to do for settings that the daemon does not serve yet.
+pub(super) fn restart_for(keys: &[String]) -> String {
+    format!(
+        "restart `keystall serve` for: {}; until then it goes on with what it read at its start",
+        keys.join(", ")
+    )
 }
 
 fn within(value: &Value) -> Vec<Finding> {

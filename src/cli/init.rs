@@ -64,9 +64,21 @@ impl Init {
                 "the code of the Chinese yuan is CNY: --currency CNY; it cannot be changed later";
             return Err(Failure::new("currency", message));
         }
+        let missing: Vec<&str> = [("--host", &self.host), ("--title", &self.title)]
+            .iter()
+            .filter(|(_, value)| value.is_none())
+            .map(|(flag, _)| *flag)
+            .collect();
+        if !missing.is_empty() && !terminal::is_there() {
+            let verb = if missing.len() == 1 { "is" } else { "are" };
+            return Err(Failure::usage(format!(
+                "{} {verb} needed: see `keystall init --help`",
+                missing.join(" and ")
+            )));
+        }
         let first = First {
-            host: given(self.host, "host", "Host name")?,
-            title: given(self.title, "title", "The shop's name")?,
+            host: given(self.host, "Host name")?,
+            title: given(self.title, "The shop's name")?,
             currency: self.currency,
         };
         let settings = first.settings(dir)?;
@@ -119,13 +131,10 @@ impl First {
     }
 }
 
-fn given(flag: Option<String>, name: &str, question: &str) -> Result<String, Failure> {
+fn given(flag: Option<String>, question: &str) -> Result<String, Failure> {
     match flag {
         Some(value) => Ok(value),
-        None if terminal::is_there() => terminal::ask(question, None),
-        None => Err(Failure::usage(format!(
-            "--{name} is needed: see `keystall init --help`"
-        ))),
+        None => terminal::ask(question, None),
     }
 }
 

@@ -86,7 +86,11 @@ impl Key {
             Self::Void { slots, why } => {
                 let value = session.ask(Command::KeyVoid { slots, why })?;
                 let count = print::list(&value, "voided").len();
-                Ok(Done::new(value, format!("{count} keys are off sale\n")))
+                let text = match count {
+                    1 => "1 key is off sale\n".to_owned(),
+                    count => format!("{count} keys are off sale\n"),
+                };
+                Ok(Done::new(value, text))
             }
             Self::Find { text } => find(session, text),
         }
@@ -96,12 +100,19 @@ impl Key {
 impl Import {
     fn run(self, session: &Session) -> Result<Done, Failure> {
         let (file, bytes) = files::open(&self.file)?;
+        let is_table = |ending: &std::ffi::OsStr| {
+            ["csv", "tsv"]
+                .iter()
+                .any(|known| ending.eq_ignore_ascii_case(known))
+        };
+        let named_table = self.file.extension().is_some_and(is_table);
         let command = Command::KeyImport(KeyImport {
             product: self.product,
             dry_run: self.dry_run,
             pattern: self.pattern,
             column: self.column,
             format: self.format,
+            named_table,
             bytes,
         });
         let bar = Bar::new(session.json, "{bar:40} {bytes} of {total_bytes}");
@@ -201,10 +212,10 @@ fn imported(value: &Value) -> String {
         out.push_str(&format!("  line {line}: {}\n", print::safe(&why)));
     }
     if number("delivered_waiting") > 0 {
-        out.push_str(&format!(
-            "{} orders that waited were delivered\n",
-            number("delivered_waiting")
-        ));
+        out.push_str(&match number("delivered_waiting") {
+            1 => "1 order that waited was delivered\n".to_owned(),
+            count => format!("{count} orders that waited were delivered\n"),
+        });
     }
     out
 }

@@ -14,7 +14,7 @@ use crate::{
     config::{self, Settings},
     daemon::{
         admin::{Command, CommandError, Context, Frame, Gone, Out, execute},
-        admin_socket, open_shop,
+        admin_socket, demo, open_shop,
     },
 };
 
@@ -77,6 +77,24 @@ impl Session {
             return Ok(remote::send(&socket, &command, body, out)?);
         }
         Ok(self.execute_here(command, body, out)?)
+    }
+
+    /// Settings that the daemon serves with another value than file and environment say now; none where no daemon runs.
+    ///
+    /// A demo's are its own business: it sets some by itself.
+    pub(super) fn not_in_force(&self) -> Result<Vec<String>, Failure> {
+        let socket = admin_socket(&self.dir, &self.settings);
+        if demo::is_demo(&self.dir) || !daemon_answers(&socket)? {
+            return Ok(Vec::new());
+        }
+        let mut random = [0; 16];
+        crate::domain::Entropy::fill(&crate::vault::SystemEntropy, &mut random);
+        let salt = hex::encode(random);
+        let here = self.settings.marks(salt.as_bytes());
+        let served = self.ask(Command::Settings { salt })?;
+        let differs = |(key, mark): &(String, String)| served["marks"][key] != mark.as_str();
+        let differing = here.into_iter().filter(differs);
+        Ok(differing.map(|(key, _)| key).collect())
     }
 
     fn execute_here(

@@ -10,7 +10,7 @@ use super::{
     settings::Settings,
     values::{MailTls, TlsMode},
 };
-use crate::limits;
+use crate::{limits, words::Language};
 
 /// Standard Webhooks wants 24 to 64 bytes of key.
 const WEBHOOK_KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
@@ -78,6 +78,13 @@ fn shop(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
         wrong(
             "[shop] language",
             "a language tag is needed, as \"zh-CN\" or \"en\"",
+        );
+    } else if Language::parse(language).is_none() {
+        let known: Vec<&str> = Language::all().map(|language| language.tag()).collect();
+        let known = known.join(", ");
+        wrong(
+            "[shop] language",
+            &format!("the shop has no texts in {language:?}: it has {known}"),
         );
     }
     if jiff::tz::TimeZone::get(&shop.time_zone).is_err() {
@@ -234,8 +241,27 @@ fn mail(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
         Some(_) if mail.from.is_none() => wrong("[mail] from", "mail needs a sender's address"),
         _ => {}
     }
-    if mail.port == 0 {
-        wrong("[mail] port", "0 is no port");
+    if mail.host.is_none() {
+        for (key, text) in [
+            ("[mail] from", &mail.from),
+            ("[mail] merchant", &mail.merchant),
+        ] {
+            if text.is_some() {
+                wrong(key, "no mail is sent without [mail] host: set it too");
+            }
+        }
+    }
+    match (mail.port, mail.tls) {
+        (0, _) => wrong("[mail] port", "0 is no port"),
+        (587, MailTls::Tls) => wrong(
+            "[mail] tls",
+            "\"tls\" is for port 465: write port = 465, or tls = \"starttls\" with port 587",
+        ),
+        (465, MailTls::StartTls) => wrong(
+            "[mail] tls",
+            "port 465 speaks TLS from the start: write tls = \"tls\", or port = 587 with tls = \"starttls\"",
+        ),
+        _ => {}
     }
     if mail.host.is_some() && mail.user.is_some() != mail.password.is_some() {
         wrong(

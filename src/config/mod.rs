@@ -12,6 +12,7 @@ mod source;
 mod values;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
 };
@@ -130,6 +131,27 @@ impl Settings {
             }
         }
         out
+    }
+
+    /// A mark of each setting's value by its `[section] key`, secrets among them: equal values have equal marks under one
+    /// `salt`. With a fresh salt each time they say nothing to one who sees them later.
+    pub fn marks(&self, salt: &[u8]) -> BTreeMap<String, String> {
+        let mark = |key: &str, value: Option<&str>| {
+            let mut hasher = blake3::Hasher::new();
+            let salt_bytes = salt.len() as u64;
+            hasher.update(&salt_bytes.to_le_bytes()).update(salt);
+            hasher.update(key.as_bytes()).update(&[0]);
+            if let Some(value) = value {
+                hasher.update(&[1]).update(value.as_bytes());
+            }
+            hasher.finalize().to_hex().to_string()
+        };
+        let all = self.exact().into_iter();
+        all.map(|(key, value)| {
+            let mark = mark(&key, value.as_ref().map(|value| value.as_str()));
+            (key, mark)
+        })
+        .collect()
     }
 
     /// The shop's address in links, `https://HOST` with the port where it is not 443, without a slash at the end. Links are

@@ -5,6 +5,8 @@ use std::{
     path::PathBuf,
 };
 
+use zeroize::Zeroizing;
+
 use super::values::{
     AdminAt, HostPort, Kind, LogFormat, LogLevel, MailTls, Period, Raw, Setting, TlsMode,
 };
@@ -59,6 +61,16 @@ macro_rules! sections {
                         $( (stringify!($key), self.$section.$key.shown()), )*
                     ]), )*
                 ]
+            }
+
+            /// Every value by its `[section] key`, secrets as they are: never to be printed.
+            pub(super) fn exact(&self) -> Vec<(String, Option<Zeroizing<String>>)> {
+                vec![ $($(
+                    (
+                        concat!("[", stringify!($section), "] ", stringify!($key)).to_owned(),
+                        self.$section.$key.exact(),
+                    ),
+                )*)* ]
             }
         }
     };

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use zeroize::Zeroizing;
+
 use crate::domain::{address::Cidr, money::Currency, secret::Secret};
 
 /// A length of time, written as a whole number and one of `s`, `m`, `h`, `d`; at most ten years.
@@ -122,6 +124,10 @@ pub(super) trait Setting: Sized {
     fn read(raw: Raw) -> Result<Self, String>;
     /// The value as TOML; `None` where it is not set.
     fn shown(&self) -> Option<String>;
+    /// As [`Setting::shown`], secrets as they are: never to be printed.
+    fn exact(&self) -> Option<Zeroizing<String>> {
+        self.shown().map(Zeroizing::new)
+    }
 }
 
 /// A type written as one text.
@@ -222,6 +228,9 @@ impl<T: Setting> Setting for Option<T> {
     fn shown(&self) -> Option<String> {
         self.as_ref().and_then(T::shown)
     }
+    fn exact(&self) -> Option<Zeroizing<String>> {
+        self.as_ref().and_then(T::exact)
+    }
 }
 
 impl Setting for Secret {
@@ -237,6 +246,10 @@ impl Setting for Secret {
     }
     fn shown(&self) -> Option<String> {
         Some(quoted("[redacted]"))
+    }
+    fn exact(&self) -> Option<Zeroizing<String>> {
+        self.expose_str()
+            .map(|text| Zeroizing::new(text.to_owned()))
     }
 }
 

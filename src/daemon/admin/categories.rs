@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     CommandError, Context,
     command::{CategoryAdd, CategorySet},
+    error::typed,
 };
 use crate::{
     actions::CategoryChange,
@@ -17,7 +18,9 @@ pub(super) fn add(context: &Context, add: CategoryAdd) -> Result<Value, CommandE
         title_en: add.title_en,
         position: add.position,
     };
-    let made = context.shop.add_category(Slug::parse(&add.slug)?, change)?;
+    let made = context
+        .shop
+        .add_category(typed("--slug", &add.slug, Slug::parse(&add.slug))?, change)?;
     Ok(shown(&made))
 }
 
@@ -43,12 +46,12 @@ pub(super) fn set(context: &Context, set: CategorySet) -> Result<Value, CommandE
     };
     let changed = context
         .shop
-        .change_category(&Slug::parse(&set.slug)?, change)?;
+        .change_category(&typed("SLUG", &set.slug, Slug::parse(&set.slug))?, change)?;
     Ok(shown(&changed))
 }
 
 pub(super) fn remove(context: &Context, slug: &str) -> Result<Value, CommandError> {
-    let slug = Slug::parse(slug)?;
+    let slug = typed("SLUG", slug, Slug::parse(slug))?;
     context.shop.remove_category(&slug)?;
     Ok(json!({"removed": slug.as_str()}))
 }

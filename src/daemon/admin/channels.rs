@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::{CommandError, Context, command::ChannelAdd};
+use super::{CommandError, Context, command::ChannelAdd, error::typed};
 use crate::{
     actions::ChannelSettings,
     daemon::front::{allowed, client},
@@ -19,7 +19,7 @@ use crate::{
 pub(super) fn add(context: &Context, add: ChannelAdd) -> Result<Value, CommandError> {
     let secrets = add.secrets.into_iter();
     let channel = ChannelSettings {
-        name: ChannelName::parse(&add.name)?,
+        name: typed("NAME", &add.name, ChannelName::parse(&add.name))?,
         kind: add.kind,
         settings: add.settings,
         secrets: secrets
@@ -53,14 +53,14 @@ pub(super) fn list(context: &Context) -> Result<Value, CommandError> {
 }
 
 pub(super) fn remove(context: &Context, name: &str) -> Result<Value, CommandError> {
-    let name = ChannelName::parse(name)?;
+    let name = typed("NAME", name, ChannelName::parse(name))?;
     context.shop.remove_channel(&name)?;
     Ok(json!({"removed": name.as_str()}))
 }
 
 /// Asks the provider for an order that does not exist. A refusal is an answer: the gateway is there and speaks the protocol.
 pub(super) fn test(context: &Context, name: &str) -> Result<Value, CommandError> {
-    let name = ChannelName::parse(name)?;
+    let name = typed("NAME", name, ChannelName::parse(name))?;
     let mut channels = context.shop.channels()?.into_iter();
     let channel = channels.find(|channel| channel.name == name);
     let channel = channel.ok_or_else(|| {

@@ -117,6 +117,11 @@ pub enum Command {
     OutboxRetry,
     /// What is wrong in the shop.
     Doctor,
+    /// Marks of the settings that are in force, to compare a file with.
+    Settings {
+        /// Mixed into each mark, random.
+        salt: String,
+    },
 }
 
 /// See [`Command::ProductAdd`].
@@ -193,6 +198,9 @@ pub struct KeyImport {
     pub column: Option<String>,
     /// `auto`, `txt` or `csv`.
     pub format: String,
+    /// Whether the file's name ends in `.csv` or `.tsv`.
+    #[serde(default)]
+    pub named_table: bool,
     /// Bytes in the body, where they are known, for progress.
     pub bytes: Option<u64>,
 }

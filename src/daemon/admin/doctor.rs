@@ -46,6 +46,9 @@ const CLOCK_EARLIEST_MS: i64 = 1_767_225_600_000;
 const ORDERS_COUNTED_MAX: usize = 1_000;
 /// Messages that are named one by one.
 const DEAD_NAMED_MAX: usize = 5;
+/// Latest orders, and messages of each, that are asked whether mail ever worked.
+const ORDERS_ASKED_MAX: usize = 100;
+const TOLD_ASKED_MAX: usize = 20;
 const EFFECTS_COUNTED_MAX: usize = 10_000;
 
 impl Finding {
@@ -72,8 +75,8 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
         owed(context)?,
         unread(context)?,
         outbox(context)?,
-        told(context),
-        buyers(context)?,
+        told(context, &rows)?,
+        buyers(context, &rows)?,
     ];
     Ok(json!({"findings": findings}))
 }
@@ -184,7 +187,8 @@ fn owed(context: &Context) -> Result<Finding, CommandError> {
         0 => Finding::new("refunds", Level::Ok, "no money waits to be returned"),
         count => {
             let message = format!(
-                "{count} orders have money to be returned: `keystall order list --owed`, return it at the provider, then `keystall order refund`"
+                "{} with money to be returned: `keystall order list --owed`, return it at the provider, then `keystall order refund`",
+                counted(count, "order")
             );
             Finding::new("refunds", Level::Warn, message)
         }
@@ -200,7 +204,8 @@ fn unread(context: &Context) -> Result<Finding, CommandError> {
         ),
         count => {
             let message = format!(
-                "{count} delivered orders were not opened although their buyers were told twice: `keystall order list --unread`, then reach them another way"
+                "{} not opened although the buyer was told twice: `keystall order list --unread`, then reach them another way",
+                counted(count, "delivered order")
             );
             Finding::new("unread orders", Level::Warn, message)
         }
@@ -226,8 +231,8 @@ fn outbox(context: &Context) -> Result<Finding, CommandError> {
         named.push("…".to_owned());
     }
     let message = format!(
-        "{} messages were given up ({}): `keystall outbox list` says why, `keystall outbox retry` sends them again",
-        dead.len(),
+        "{} given up ({}): `keystall outbox list` says why, `keystall outbox retry` sends again",
+        counted(dead.len(), "message"),
         named.join("; ")
     );
     Ok(Finding::new("outbox", Level::Warn, message))
@@ -244,19 +249,66 @@ fn given_up(effect: &Effect) -> String {
     )
 }
 
-fn told(context: &Context) -> Finding {
+/// Whether the merchant is told: whether a way is set up, whether it was ever gone, and what fails on it at present.
+fn told(context: &Context, rows: &impl Rows) -> Result<Finding, CommandError> {
     let settings = &context.settings;
-    if settings.webhook.url.is_some()
-        || settings.mail.host.is_some() && settings.mail.merchant.is_some()
-    {
-        return Finding::new("alarms", Level::Ok, "you are told");
+    let by_mail = settings.mail.host.is_some() && settings.mail.merchant.is_some();
+    if settings.webhook.url.is_none() && !by_mail {
+        let message = "you are not told of orders that wait or refunds that are due: set [mail] host, from and merchant, or [webhook] url";
+        return Ok(Finding::new("alarms", Level::Warn, message));
     }
-    let message = "you are not told of orders that wait or refunds that are due: set [mail] host, from and merchant, or [webhook] url";
-    Finding::new("alarms", Level::Warn, message)
+    let failing = context
+        .shop
+        .effects(EFFECTS_COUNTED_MAX)?
+        .iter()
+        .filter(|effect| effect.via != Via::BuyerMail && is_failing(effect))
+        .count();
+    if failing > 0 {
+        let message = format!(
+            "{} to you could not be sent yet: `keystall outbox list` says why, `keystall notify test` tries the mail",
+            counted(failing, "message")
+        );
+        let level = match failing {
+            count if count >= NOT_TOLD_AT => Level::Fail,
+            _ => Level::Warn,
+        };
+        return Ok(Finding::new("alarms", level, message));
+    }
+    let message = match by_mail && !was_mailed(context, rows)? {
+        true => "set up, no mail about an order sent yet: `keystall notify test`",
+        false => "you are told",
+    };
+    Ok(Finding::new("alarms", Level::Ok, message))
+}
+
+/// Tried, not delivered, and to be tried again: what was given up is the outbox's finding.
+fn is_failing(effect: &Effect) -> bool {
+    effect.attempts > 0 && effect.due_at_ms.is_some()
+}
+
+/// Whether a mail server took a mail about one of the latest orders.
+fn was_mailed(context: &Context, rows: &impl Rows) -> Result<bool, CommandError> {
+    let orders = context
+        .shop
+        .orders(OrderFilter::default(), ORDERS_ASKED_MAX)?;
+    for order in orders {
+        let told = rows.told(order.id, TOLD_ASKED_MAX)?;
+        if told.iter().any(|told| told.via != Via::Webhook) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
 }
 
 /// Whether buyers are told: whether mail is set up, and how many orders' mails fail at present.
-fn buyers(context: &Context) -> Result<Finding, CommandError> {
+fn buyers(context: &Context, rows: &impl Rows) -> Result<Finding, CommandError> {
     if context.settings.mail.host.is_none() {
         let message = "nobody is told: buyers see their keys only on the order's page; set [mail] host and from, then `keystall notify test`";
         return Ok(Finding::new("buyers", Level::Warn, message));
@@ -265,19 +317,25 @@ fn buyers(context: &Context) -> Result<Finding, CommandError> {
         .shop
         .effects(EFFECTS_COUNTED_MAX)?
         .into_iter()
-        .filter(|effect| effect.via == Via::BuyerMail && effect.attempts > 0)
+        .filter(|effect| effect.via == Via::BuyerMail && is_failing(effect))
         .filter_map(|effect| effect.order)
         .collect();
     let (level, advice) = match failing.len() {
-        0 => return Ok(Finding::new("buyers", Level::Ok, "told by mail")),
+        0 => {
+            let message = match was_mailed(context, rows)? {
+                true => "told by mail",
+                false => "set up, no mail about an order sent yet: `keystall notify test`",
+            };
+            return Ok(Finding::new("buyers", Level::Ok, message));
+        }
         count if count >= NOT_TOLD_AT => {
             (Level::Fail, "mail does not work: `keystall notify test`")
         }
         _ => (Level::Warn, "`keystall outbox list` says why"),
     };
     let message = format!(
-        "the buyers of {} orders could not be told yet: {advice}",
-        failing.len()
+        "the buyers of {} could not be told yet: {advice}",
+        counted(failing.len(), "order")
     );
     Ok(Finding::new("buyers", level, message))
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     actions::{CategoryError, ChannelError, HandError, PictureError, ProductError, QuestionsError},
-    domain::names::NameError,
+    domain::{OrderState, names::NameError},
     store::Fault,
 };
 
@@ -36,6 +36,15 @@ impl CommandError {
     pub fn unknown(message: impl ToString) -> Self {
         Self::new("unknown", message)
     }
+}
+
+/// A name as it was typed at `option`, so that a refusal says which of the command's words it is about.
+pub(super) fn typed<T>(
+    option: &str,
+    text: &str,
+    parsed: Result<T, NameError>,
+) -> Result<T, CommandError> {
+    parsed.map_err(|error| CommandError::invalid(format!("{option} {text:?}: {error}")))
 }
 
 impl From<Fault> for CommandError {
@@ -119,6 +128,21 @@ impl From<HandError> for CommandError {
             HandError::Note => "invalid",
             HandError::Store(_) => "store",
         };
-        Self::new(code, error)
+        let next = match &error {
+            HandError::Unknown(_) => ": `keystall order list` shows them",
+            HandError::State {
+                state: OrderState::Delivered,
+                ..
+            } => {
+                "; what was delivered stays delivered: `keystall order show` shows its payment, to be returned at the provider if need be"
+            }
+            HandError::State { .. } => "; `keystall order show` shows where it stands",
+            HandError::Stock => ": `keystall key import`",
+            HandError::NothingOwed => {
+                ": `keystall order list --owed` shows those that money waits for; `keystall order cancel` withdraws a paid order first"
+            }
+            _ => "",
+        };
+        Self::new(code, format!("{error}{next}"))
     }
 }

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use serde_json::{Value, json};
 
-use super::{CommandError, Context, Frame, Out, Progress, command::KeyImport};
+use super::{CommandError, Context, Frame, Out, Progress, command::KeyImport, error::typed};
 use crate::{
     actions::{
         KeyError, ListedKey,
@@ -29,7 +29,7 @@ pub(super) fn import(
     out: Out<'_>,
 ) -> Result<Value, CommandError> {
     let request = ImportRequest {
-        product: Slug::parse(&import.product)?,
+        product: typed("--product", &import.product, Slug::parse(&import.product))?,
         options: Options {
             format: format(&import.format)?,
             // Any text is a column's name.
@@ -40,6 +40,7 @@ pub(super) fn import(
                     Ok(column) => column,
                     Err(never) => match never {},
                 }),
+            named_table: import.named_table,
         },
         pattern: import.pattern.clone(),
         dry_run: import.dry_run,
@@ -70,7 +71,7 @@ pub(super) fn list(
     from: Option<&str>,
     max: usize,
 ) -> Result<Value, CommandError> {
-    let product = Slug::parse(product)?;
+    let product = typed("--product", product, Slug::parse(product))?;
     let from = from.map_or(Ok(SlotRef { batch: 0, index: 0 }), slot)?;
     let max = max.clamp(1, LIST_MAX);
     let mut keys = context.shop.list_keys(&product, from, max + 1)?;

@@ -23,7 +23,7 @@ mod times;
 
 use std::{io::Read, sync::Arc};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 pub use command::{
@@ -104,6 +104,7 @@ pub fn execute(
         OutboxList => outbox::list(context),
         OutboxRetry => outbox::retry(context),
         Doctor => doctor::examine(context),
+        Settings { salt } => Ok(json!({"marks": context.settings.marks(salt.as_bytes())})),
     }
 }
 

@@ -51,9 +51,13 @@ pub(super) fn unread(context: &Context, max: usize) -> Result<Value, CommandErro
 }
 
 pub(super) fn show(context: &Context, number: &str) -> Result<Value, CommandError> {
-    let id = OrderId::parse(number)?;
+    let id = order_id(number)?;
     let view = context.shop.view_order(id)?;
-    let view = view.ok_or_else(|| CommandError::unknown(format!("there is no order {id}")))?;
+    let view = view.ok_or_else(|| {
+        CommandError::unknown(format!(
+            "there is no order {id}: `keystall order list` shows them"
+        ))
+    })?;
     let mut shown = short(context, &view.order);
     let fields = json!({
         "contact": view.contact.expose(),
@@ -81,7 +85,7 @@ pub(super) fn decide(
     decision: Decision,
     reason: &str,
 ) -> Result<Value, CommandError> {
-    let id = OrderId::parse(number)?;
+    let id = order_id(number)?;
     let shop = &context.shop;
     let order = match decision {
         Decision::Deliver => shop.deliver_by_hand(id, reason)?,
@@ -115,6 +119,14 @@ pub(super) fn notices(context: &Context, max: usize) -> Result<Value, CommandErr
         stored
     };
     Ok(json!({"kept": kept, "refused": refused}))
+}
+
+fn order_id(number: &str) -> Result<OrderId, CommandError> {
+    OrderId::parse(number).map_err(|error| {
+        CommandError::invalid(format!(
+            "{number:?}: {error}; `keystall order list` shows them"
+        ))
+    })
 }
 
 fn state_of(word: &str) -> Result<OrderState, CommandError> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     CommandError, Context,
     command::{ProductAdd, ProductSet},
+    error::typed,
     times,
 };
 use crate::{
@@ -21,7 +22,7 @@ pub(super) fn add(
     add: ProductAdd,
     body: &mut (dyn Read + Send),
 ) -> Result<Value, CommandError> {
-    let slug = Slug::parse(&add.slug)?;
+    let slug = typed("--slug", &add.slug, Slug::parse(&add.slug))?;
     if add.kind != "pool" {
         return Err(CommandError::invalid(format!(
             "{:?} is no kind of product of this version: pool",
@@ -58,7 +59,7 @@ pub(super) fn list(context: &Context) -> Result<Value, CommandError> {
 }
 
 pub(super) fn show(context: &Context, slug: &str) -> Result<Value, CommandError> {
-    let slug = Slug::parse(slug)?;
+    let slug = typed("SLUG", slug, Slug::parse(slug))?;
     one(context, &existing(context, &slug)?)
 }
 
@@ -67,7 +68,7 @@ pub(super) fn set(
     set: ProductSet,
     body: &mut (dyn Read + Send),
 ) -> Result<Value, CommandError> {
-    let slug = Slug::parse(&set.slug)?;
+    let slug = typed("SLUG", &set.slug, Slug::parse(&set.slug))?;
     let price = set.price.as_deref().map(|text| price(context, text));
     let change = ProductChange {
         title: set.title,
@@ -110,7 +111,7 @@ fn price(context: &Context, text: &str) -> Result<Money, CommandError> {
 fn category(text: &str) -> Result<Option<Slug>, CommandError> {
     match text {
         "" => Ok(None),
-        text => Ok(Some(Slug::parse(text)?)),
+        text => Ok(Some(typed("--category", text, Slug::parse(text))?)),
     }
 }
 

@@ -116,6 +116,27 @@ fn a_refused_import_names_lines_and_never_a_key() {
 }
 
 #[test]
+fn a_setting_edited_after_the_start_is_told_and_the_marks_show_no_value() {
+    let desk = Desk::new();
+    let salt = || "9f".to_owned();
+    let served = desk.ask(Command::Settings { salt: salt() }, "").unwrap();
+    assert!(!served.to_string().contains("localhost"));
+    let mut file = Settings::default();
+    let differing = |file: &Settings| -> Vec<String> {
+        let marks = file.marks(salt().as_bytes()).into_iter();
+        marks
+            .filter(|(key, mark)| served["marks"][key] != mark.as_str())
+            .map(|(key, _)| key)
+            .collect()
+    };
+    assert_eq!(differing(&file), [""; 0]);
+    file.shop.title = "Another".to_owned();
+    file.mail.password = Some("pa55".to_owned().into());
+    assert_eq!(differing(&file), ["[mail] password", "[shop] title"]);
+    assert_ne!(file.marks(b"1"), file.marks(b"2"));
+}
+
+#[test]
 fn a_channels_secret_goes_in_and_never_comes_out() {
     let desk = Desk::new();
     let secret = "4f2b9d1c7e8a4b6f9c3d5e7a1b2c8d90";

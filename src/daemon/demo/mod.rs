@@ -48,6 +48,10 @@ pub struct Up {
     pub dir: PathBuf,
     /// The ledger's public key.
     pub vkey: String,
+    /// The merchant's number at the cashier.
+    pub pid: &'static str,
+    /// The key that shop and cashier share; it is worth nothing outside this demo.
+    pub key: Secret,
 }
 
 /// Why there is no demo.
@@ -64,6 +68,16 @@ pub enum DemoError {
     /// A real shop's folder.
     #[error("{0} holds a shop that is not a demo: nothing was changed; give another --dir")]
     NotADemo(PathBuf),
+    /// An address that stands for all of the machine's: no link can lead there.
+    #[error(
+        "links cannot lead to an unspecified address: give this machine's address, e.g. {option} 203.0.113.5:{port}"
+    )]
+    Unspecified {
+        /// Which option.
+        option: &'static str,
+        /// Its port.
+        port: u16,
+    },
     /// The settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -97,8 +111,16 @@ const SETTINGS: &str = "# The settings of a demo. `keystall config example` show
 /// [`DemoError`]; a folder that holds another shop is never touched.
 pub fn prepare(demo: &Options, env: Vec<(String, String)>) -> Result<Settings, DemoError> {
     let dir = &demo.dir;
+    for (option, address) in [("--listen", demo.listen), ("--cashier", demo.cashier)] {
+        if address.ip().is_unspecified() {
+            return Err(DemoError::Unspecified {
+                option,
+                port: address.port(),
+            });
+        }
+    }
     let host = host_of(demo.listen);
-    let is_demo = dir.join(MARKER).exists();
+    let is_demo = is_demo(dir);
     if dir.join("shop.redb").exists() && !is_demo {
         return Err(DemoError::NotADemo(dir.clone()));
     }
@@ -127,6 +149,11 @@ pub fn prepare(demo: &Options, env: Vec<(String, String)>) -> Result<Settings, D
         write_new(&dir.join(MARKER), "a folder of keystall demo\n")?;
     }
     Ok(settings)
+}
+
+/// Whether `dir` is a demo's.
+pub fn is_demo(dir: &Path) -> bool {
+    dir.join(MARKER).exists()
 }
 
 /// Serves shop and cashier until interrupted. `announce` is called once both take visitors.
@@ -161,7 +188,7 @@ pub async fn run(
     let notifier = Arc::new(Notices::new(&demo.dir, &settings.shop.host, port)?);
     let config = CashierConfig {
         pid: samples::PID.to_owned(),
-        key,
+        key: key.clone(),
         base_url: cashier_url.clone(),
     };
     let cashier = Cashier::new(config, notifier, Arc::new(|| SystemClock.now_ms()));
@@ -170,6 +197,8 @@ pub async fn run(
         cashier: cashier_url,
         dir: demo.dir.clone(),
         vkey: served.shop.chain().vkey(),
+        pid: samples::PID,
+        key,
     };
     let pay = open_cashier(listener, cashier, &served);
     announce(&up).map_err(DemoError::Announce)?;
@@ -187,6 +216,8 @@ impl Up {
             "cashier": self.cashier,
             "dir": self.dir.display().to_string(),
             "vkey": self.vkey,
+            "cashier_pid": self.pid,
+            "cashier_key": self.key.expose_str(),
             "ready": true,
         })
     }
@@ -263,7 +294,7 @@ impl Notifier for Notices {
 /// The host by which an address of this machine is visited.
 fn host_of(address: SocketAddr) -> String {
     match address {
-        SocketAddr::V4(v4) if !v4.ip().is_unspecified() => v4.ip().to_string(),
+        SocketAddr::V4(v4) => v4.ip().to_string(),
         // An IPv6 address is no host name, which the ledger's origin needs.
         _ => "localhost".to_owned(),
     }

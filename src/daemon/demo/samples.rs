@@ -191,6 +191,7 @@ fn put(shop: &Shop, slug: &Slug, sample: &Sample, position: i32) -> Result<(), S
         options: Options {
             format: Format::Txt,
             column: None,
+            named_table: false,
         },
         pattern: None,
         dry_run: false,

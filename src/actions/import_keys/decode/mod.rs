@@ -26,12 +26,15 @@ pub struct Options {
     pub format: Format,
     /// Which column holds the keys, where it is a table.
     pub column: Option<Column>,
+    /// The file's name says that it is a table.
+    pub named_table: bool,
 }
 
 /// What the lines of a file are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
-    /// A table if a column is asked for, or if the first line has a known header or begins with a quote; else lines.
+    /// A table if a column is asked for, or if the first line has a known header or begins with a quote; else lines, unless
+    /// they look like a table whose columns nobody knows: that is refused.
     #[default]
     Auto,
     /// Each line is a key.
@@ -141,6 +144,11 @@ pub enum DecodeError {
         /// How many.
         columns: usize,
     },
+    /// A table, as its name or its lines say, under names that are not known.
+    #[error(
+        "this looks like a table whose columns are not known: name the one with the keys with --column NAME or its number, or, if each line is one key, say --format txt"
+    )]
+    UnknownColumns,
     /// The first line names no such column.
     #[error(
         "the first line has no column named {0:?}: name one of its {1} columns, or its number, with --column"
@@ -180,6 +188,10 @@ pub struct KeyReader<R> {
     text: Text<R>,
     options: Options,
     layout: Option<Layout>,
+    /// How many separators each line had so far, where the first of them reads like a header.
+    suspect: Option<usize>,
+    /// Lines that are not blank.
+    filled_lines: u64,
     /// The line being read; its memory is made once and cleared at the end.
     line: Zeroizing<String>,
     lines_read: u64,
@@ -199,6 +211,8 @@ impl<R: Read> KeyReader<R> {
             text: Text::new(source),
             options,
             layout: None,
+            suspect: None,
+            filled_lines: 0,
             line: Zeroizing::new(String::with_capacity(LINE_BYTES_MAX)),
             lines_read: 0,
             keys_read: 0,
@@ -230,6 +244,7 @@ impl<R: Read> KeyReader<R> {
             if self.line.trim().is_empty() {
                 continue;
             }
+            self.filled_lines += 1;
             let layout = match self.layout.take() {
                 Some(layout) => layout,
                 None => {
@@ -241,6 +256,9 @@ impl<R: Read> KeyReader<R> {
                     layout
                 }
             };
+            if self.suspect != table::separators(&self.line) {
+                self.suspect = None;
+            }
             let layout = self.layout.insert(layout);
             let key = match layout {
                 Layout::Lines => Some(key::check(&self.line, line)?),
@@ -253,11 +271,15 @@ impl<R: Read> KeyReader<R> {
             }
             return Ok(Some(KeyLine { line, key }));
         }
+        // One line alone is no table. An import keeps nothing before the file's end, so it is not too late to refuse.
+        if self.suspect.is_some() && self.filled_lines > 1 {
+            return Err(DecodeError::UnknownColumns);
+        }
         Ok(None)
     }
 
     /// Decides by the first line that is not blank what all lines are, and whether it is only a header.
-    fn first_line(&self) -> Result<(Layout, bool), DecodeError> {
+    fn first_line(&mut self) -> Result<(Layout, bool), DecodeError> {
         let column = self.options.column.as_ref();
         let found = match self.options.format {
             Format::Txt if column.is_some() => return Err(DecodeError::ColumnOfLines),
@@ -269,6 +291,13 @@ impl<R: Read> KeyReader<R> {
                 Some(table::of_first_line(&self.line, self.lines_read, column)?)
             }
         };
+        if found.is_none() && self.options.format == Format::Auto {
+            let separators = table::separators(&self.line);
+            if self.options.named_table && separators.is_some() {
+                return Err(DecodeError::UnknownColumns);
+            }
+            self.suspect = separators.filter(|_| table::is_wordy(&self.line));
+        }
         Ok(found.map_or((Layout::Lines, false), |(table, is_header)| {
             (Layout::Table(table), is_header)
         }))

@@ -64,6 +64,24 @@ pub(super) fn that_shows_itself(
     }
 }
 
+/// Separators of a line whose columns nobody named; `None` for a line without any, or whose quotes do not close.
+pub(super) fn separators(line: &str) -> Option<usize> {
+    let cells = cells(line, delimiter(line))?;
+    cells.0.len().checked_sub(1).filter(|count| *count > 0)
+}
+
+/// Whether each cell of `line` is a few words, as a header's are: letters and no digits.
+pub(super) fn is_wordy(line: &str) -> bool {
+    let is_name = |cell: &String| {
+        let name = plain(cell);
+        (1..=HEADER_NAME_BYTES_MAX).contains(&name.len())
+            && name
+                .chars()
+                .all(|c| c.is_alphabetic() || matches!(c, '(' | ')' | '（' | '）' | '/'))
+    };
+    cells(line, delimiter(line)).is_some_and(|cells| cells.0.iter().all(is_name))
+}
+
 /// The table that `first` begins, and whether that line is only a header. Two columns without a known header are a number
 /// and its password.
 pub(super) fn of_first_line(
@@ -170,8 +188,10 @@ fn cells(row: &str, delimiter: char) -> Option<Cells> {
     Some(Cells(record.iter().map(str::to_owned).collect()))
 }
 
+/// Longest name of a column whose header nobody knows.
+const HEADER_NAME_BYTES_MAX: usize = 48;
 /// Names of columns of keys, as [`plain`] leaves them.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 28] = [
     "key",
     "keys",
     "code",
@@ -196,10 +216,17 @@ const KEYS: [&str; 24] = [
     "礼品码",
     "卡券码",
     "券码",
+    "充值码",
+    "秘钥",
+    "点卡",
+    "卡券",
 ];
 /// Names of columns that a password belongs to.
-const NUMBERS: [&str; 13] = [
+const NUMBERS: [&str; 16] = [
     "卡号",
+    "序列号",
+    "serial",
+    "serialnumber",
     "账号",
     "帐号",
     "账户",

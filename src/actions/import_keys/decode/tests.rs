@@ -12,6 +12,7 @@ fn options(format: Format, column: Option<&str>) -> Options {
     Options {
         format,
         column: column.map(|text| text.parse().unwrap()),
+        named_table: false,
     }
 }
 
@@ -339,6 +340,55 @@ fn a_file_of_unknown_kind_is_a_table_only_if_its_header_says_so() {
     assert_eq!(lines[0].1, "key");
     let chosen = read(b"x,A-1\n", options(Format::Auto, Some("2"))).unwrap();
     assert_eq!(chosen[0].1, "A-1");
+}
+
+#[test]
+fn a_table_under_unknown_names_is_not_sold_line_by_line() {
+    let auto = |file: &str, named_table| {
+        let options = Options {
+            named_table,
+            ..Options::default()
+        };
+        read(file.as_bytes(), options)
+    };
+    for (file, named_table) in [
+        ("a,b\n1,VIP-0001\n", true),
+        ("a,b\n1,VIP-0001\n", false),
+        ("编号\t内容\n\n1\tVIP-1\n", false),
+        ("1001,abc\n", true),
+    ] {
+        let options = Options {
+            named_table,
+            ..Options::default()
+        };
+        // Lines of a table with tabs are bad one by one as well.
+        let last = KeyReader::new(file.as_bytes(), options).last();
+        let refused = last.unwrap().unwrap_err();
+        assert_eq!(refused, DecodeError::UnknownColumns, "{file}");
+        assert!(refused.is_final() && refused.to_string().contains("--format txt"));
+    }
+    let kept = [
+        ("VIP-1\nVIP-2\n", true),
+        ("user1,pass\nuser2,word\n", false),
+        ("well,done\nwith, two, commas\n", false),
+        ("one,alone\n", false),
+    ];
+    for (file, named_table) in kept {
+        let lines = auto(file, named_table).unwrap();
+        assert!(lines.iter().all(|(_, key)| file.contains(key)), "{file}");
+    }
+    let said = options(Format::Txt, None);
+    assert_eq!(read(b"a,b\n1,V\n", said).unwrap().len(), 2);
+}
+
+#[test]
+fn more_of_the_trades_names_are_known() {
+    for name in ["充值码", "秘钥", "点卡", "卡券", "兑换码"] {
+        assert_eq!(keys(format!("id,{name}\n1,A-1\n").as_bytes()), ["A-1"]);
+    }
+    assert_eq!(keys(b"serial,PIN\n77,4455\n"), ["77----4455"]);
+    assert_eq!(keys("序列号,密码\n77,x\n".as_bytes()), ["77----x"]);
+    assert_eq!(keys(b"serial,price\nS-1,5\n"), ["S-1"]);
 }
 
 #[test]
