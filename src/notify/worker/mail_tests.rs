@@ -3,7 +3,7 @@ use std::future::pending;
 use std::pin::Pin;
 
 use super::*;
-use crate::domain::{Contact, EffectKind, Order, Slug, Tell};
+use crate::domain::{Contact, EffectKind, Order, Tell};
 use crate::notify::mail::Built;
 use crate::testing::{TestShop, Till};
 use crate::words::Language;
@@ -401,21 +401,4 @@ async fn a_link_that_ended_before_it_could_be_sent_is_not_sent() {
     test.pass().await;
     assert_eq!(test.office.taken().len(), before);
     assert!(test.waiting().is_empty());
-}
-
-#[tokio::test]
-async fn what_is_sold_out_again_is_not_said_to_be_back() {
-    let test = Test::new(false);
-    test.inner.add_product("epic", 1_000);
-    let (epic, buyer) = (
-        Slug::parse("epic").unwrap(),
-        Contact::parse("li@buyer.example").unwrap(),
-    );
-    test.inner.shop.wish(&epic, &buyer, "en").await.unwrap();
-    assert_eq!(test.inner.shop.tell_wishes().await.unwrap(), 0);
-    test.inner.stock("epic", "E", 1);
-    assert_eq!(test.inner.shop.tell_wishes().await.unwrap(), 1);
-    test.inner.order("epic").await;
-    test.pass().await;
-    assert!(test.office.taken().is_empty() && test.waiting().is_empty());
 }
