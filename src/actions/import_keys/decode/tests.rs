@@ -369,7 +369,7 @@ fn a_table_under_unknown_names_is_not_sold_line_by_line() {
     }
     let kept = [
         ("VIP-1\nVIP-2\n", true),
-        ("user1,pass\nuser2,word\n", false),
+        ("user1,hunter\nuser2,winter\n", false),
         ("well,done\nwith, two, commas\n", false),
         ("one,alone\n", false),
     ];
