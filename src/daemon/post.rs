@@ -33,7 +33,7 @@ pub enum PostError {
 /// Whether mail can go out as it is set up, as far as this machine tells: nothing is asked of the mail server.
 ///
 /// # Errors
-/// [`PostError`].
+/// `PostError`.
 pub fn check_mail(settings: &Settings) -> Result<(), PostError> {
     smtp(settings).map(|_| ())
 }

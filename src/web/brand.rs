@@ -12,7 +12,7 @@ use super::{answer::Answer, state::WebState, view::Problem, visit::Segment};
 pub struct Brand {
     /// Told on top of the window and of each product, Markdown.
     pub notice: Option<String>,
-    /// The terms, Markdown: shown at [`TERMS_PATH`].
+    /// The terms, Markdown: shown at `TERMS_PATH`.
     pub terms: Option<String>,
     /// A logo, PNG, made by [`crate::actions::render_logo`].
     pub logo: Option<Vec<u8>>,
