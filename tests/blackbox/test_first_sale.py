@@ -297,7 +297,7 @@ class ThePages(Story):
                 with self.subTest(f"{accept} {path}".replace(self.order, "ORDER")):
                     answer = Browser(self.shop, language=accept).get(path)
                     self.assertTrue(answer.page.lang.startswith(lang), answer.page.lang)
-                    words = re.sub(r"<[^>]+>|测试卡|\b测\b", "", answer.text)
+                    words = re.sub(r"<[^>]+>|测试卡|测试", "", answer.text)
                     chinese = len(re.findall("[\u4e00-\u9fff]", words))
                     (self.assertGreater if lang == "zh" else self.assertLess)(chinese, 3, "words of the wrong language")
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{CommandError, Context};
 use crate::{
     actions::OrderFilter,
-    domain::{Effect, OrderState, Product, Via},
+    domain::{Effect, OrderId, OrderState, Product, Via},
     notify::mail::NOT_TOLD_AT,
     pay::epay::EpayConfig,
     store::{Head, Rows},
@@ -307,18 +307,50 @@ fn counted(count: usize, noun: &str) -> String {
     }
 }
 
+/// Newest orders whose buyers could not be told, up to the first one that was.
+fn untold_in_a_row(rows: &impl Rows, untold: &BTreeSet<OrderId>) -> Result<usize, CommandError> {
+    const LOOKED_AT_MAX: usize = 100;
+    const TOLD_MAX: usize = 20;
+    let mut count = 0;
+    for order in rows.orders_before(None, LOOKED_AT_MAX)? {
+        if untold.contains(&order.id) {
+            count += 1;
+        } else if rows
+            .told(order.id, TOLD_MAX)?
+            .iter()
+            .any(|told| told.via == Via::BuyerMail)
+        {
+            break;
+        }
+    }
+    Ok(count)
+}
+
 /// Whether buyers are told: whether mail is set up, and how many orders' mails fail at present.
 fn buyers(context: &Context, rows: &impl Rows) -> Result<Finding, CommandError> {
     if context.settings.mail.host.is_none() {
         let message = "nobody is told: buyers see their keys only on the order's page; set [mail] host and from, then `keystall notify test`";
         return Ok(Finding::new("buyers", Level::Warn, message));
     }
-    let failing: BTreeSet<_> = context
+    let untold: Vec<_> = context
         .shop
         .effects(EFFECTS_COUNTED_MAX)?
         .into_iter()
-        .filter(|effect| effect.via == Via::BuyerMail && is_failing(effect))
-        .filter_map(|effect| effect.order)
+        .filter(|effect| effect.via == Via::BuyerMail && effect.attempts > 0)
+        .collect();
+    let of = |effect: &Effect| effect.order;
+    // One that was given up long ago says nothing of today; many in a row, and nobody told since, say that mail does not work.
+    let in_a_row = untold_in_a_row(rows, &untold.iter().filter_map(of).collect())?;
+    if in_a_row >= NOT_TOLD_AT {
+        let message = format!(
+            "the buyers of the last {in_a_row} orders could not be told: mail does not work: `keystall notify test`"
+        );
+        return Ok(Finding::new("buyers", Level::Fail, message));
+    }
+    let failing: BTreeSet<_> = untold
+        .iter()
+        .filter(|effect| is_failing(effect))
+        .filter_map(of)
         .collect();
     let (level, advice) = match failing.len() {
         0 => {
