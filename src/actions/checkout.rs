@@ -98,8 +98,8 @@ const SCARCE_BELOW: u32 = 10;
 const ID_TRIES: usize = 3;
 
 impl Shop {
-    /// Takes an order. Its slots are reserved until it expires. The same form again, within ten minutes and while its order waits
-    /// for the payment, gives that order.
+    /// Takes an order. Its slots are reserved until it expires. The same form again within ten minutes gives that order, unless
+    /// it is over.
     ///
     /// # Errors
     /// [`CheckoutError`]: each says what the buyer can change.

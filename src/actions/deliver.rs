@@ -218,8 +218,8 @@ pub(super) fn index_contacts(
     order: OrderId,
 ) -> Result<(), Fault> {
     let texts = [Some(private.contact.as_str()), private.second.as_deref()];
-    let contacts = texts.into_iter().flatten().map(Contact::parse);
-    contacts.flatten().try_for_each(|contact| {
+    let mut contacts = texts.into_iter().flatten().map(Contact::stored);
+    contacts.try_for_each(|contact| {
         let fingerprint = vault.fingerprint("contact", contact.canonical().as_bytes());
         tx.put_contact(&fingerprint, order, true)
     })

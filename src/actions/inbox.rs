@@ -204,7 +204,7 @@ impl Shop {
             let found = typed
                 .into_iter()
                 .flatten()
-                .filter_map(|text| Contact::parse(text).ok())
+                .map(Contact::stored)
                 .find(|contact| self.contact_fingerprint(contact) == *fingerprint);
             if let Some(contact) = found {
                 return Ok(Some((contact, private)));

@@ -166,8 +166,7 @@ impl Shop {
                 continue;
             };
             let (private, _) = open_private(&self.vault, &order)?;
-            let contact = Contact::parse(&private.contact)
-                .map_err(|_| Fault::Invariant("a stored contact was parsed before"))?;
+            let contact = Contact::stored(&private.contact);
             listed.push(UnreadOrder {
                 contact: contact.masked(),
                 order,
