@@ -301,6 +301,23 @@ async fn what_may_have_been_sold_since_the_copy_is_not_sold_until_a_person_says_
 }
 
 #[tokio::test]
+async fn withheld_keys_can_be_taken_off_sale_for_good() {
+    let (shop, ..) = restored().await;
+    let steam = Slug::parse("steam").unwrap();
+    // One by name, the others together.
+    let one = crate::domain::SlotRef { batch: 0, index: 5 };
+    shop.shop.void_keys(&[one], "leaked").unwrap();
+    assert_eq!(shop.shop.withheld().unwrap(), [(steam.clone(), 8)]);
+    assert_eq!(shop.shop.void_withheld(&steam).unwrap(), 8);
+    assert_eq!(shop.shop.void_withheld(&steam).unwrap(), 0);
+    assert_eq!(shop.shop.release_withheld(&steam).unwrap(), 0);
+    assert_eq!(shop.shop.stock(&steam).unwrap().available, 0);
+    assert_right(&shop);
+    let first = shop.shop.log_keys().unwrap()[0].1.keys[0].1.clone();
+    assert_proven(&verified(&shop, &first, &[]));
+}
+
+#[tokio::test]
 async fn a_restored_shop_can_be_restored_again() {
     let (shop, _, _, _, _) = restored().await;
     shop.stock("steam", "NEW", 3);

@@ -12,12 +12,12 @@ use super::chain::{Chain, first_generation, origin_key};
 use super::highwater::{Highwater, signed_by_log};
 use super::open_shop::{Shop, ShopError, unwritten};
 use super::stock;
-use crate::domain::{Entropy, Order, OrderState, Pool, Secret, Slug, Span, seams::random};
+use crate::domain::{Entropy, Order, OrderState, Pool, Secret, SlotRef, Slug, Span, seams::random};
 use crate::ledger::Hash;
-use crate::ledger::entry::{Body, Prior};
+use crate::ledger::entry::{Body, Prior, SlotList, Why};
 use crate::ledger::note::{Checkpoint, Vkey};
 use crate::store::{
-    Ended, Fault, Generation, Head, OpenError, Options, Rows, SCHEMA, Store, Tx, WriteError,
+    Ended, Fault, Generation, Head, Held, OpenError, Options, Rows, SCHEMA, Store, Tx, WriteError,
 };
 use crate::vault::{RootKey, Vault};
 
@@ -181,6 +181,86 @@ impl Shop {
         );
         write.wait().map_err(unwritten)
     }
+}
+
+impl Shop {
+    /// Takes a product's withheld slots off sale for good; the ledger says so. Gives how many. In steps: what was cut off goes on
+    /// where it stood.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn void_withheld(&self, product: &Slug) -> Result<u32, Fault> {
+        let mut voided = 0;
+        loop {
+            let (vault, chain) = (self.vault.clone(), self.chain.clone());
+            let product = product.clone();
+            let write = self.store.write(
+                move |tx| -> Result<Option<u32>, WriteError<std::convert::Infallible>> {
+                    let Some(mut pool) = tx.pool(&product)? else {
+                        return Ok(None);
+                    };
+                    let Some(taken) = take_withheld(&mut pool) else {
+                        return Ok(None);
+                    };
+                    let count = void_span(tx, &vault, &chain, taken)?;
+                    pool.void += count;
+                    pool.withheld = pool
+                        .withheld
+                        .checked_sub(count)
+                        .ok_or(Fault::Invariant("a pool counts its withheld slots"))?;
+                    tx.put_pool(&pool)?;
+                    Ok(Some(count))
+                },
+            );
+            match write.wait().map_err(unwritten)? {
+                Some(count) => voided += count,
+                None => return Ok(voided),
+            }
+        }
+    }
+}
+
+/// The next withheld slots, a bounded number.
+fn take_withheld(pool: &mut Pool) -> Option<Span> {
+    const AT_A_TIME: u32 = 5_000;
+    let span = pool.withheld_spans.first_mut()?;
+    let end = span.next.saturating_add(AT_A_TIME).min(span.count);
+    let taken = Span {
+        count: end,
+        ..*span
+    };
+    span.next = end;
+    if span.next >= span.count {
+        pool.withheld_spans.remove(0);
+    }
+    Some(taken)
+}
+
+/// Voids the slots of a span that are not void already; gives how many.
+fn void_span(tx: &mut Tx<'_>, vault: &Vault, chain: &Chain, span: Span) -> Result<u32, Fault> {
+    let mut pairs = Vec::new();
+    for index in span.next..span.count {
+        let slot = SlotRef {
+            batch: span.batch,
+            index,
+        };
+        if tx.held(slot)?.is_none() {
+            tx.put_held(slot, Some(Held::Void))?;
+            pairs.push((u64::from(slot.batch), index));
+        }
+    }
+    let count = pairs.len() as u32;
+    let list = SlotList::from_pairs(pairs.into_iter());
+    let mut rest = list.ok_or(Fault::Invariant("a span names each slot once"))?;
+    while !rest.is_empty() {
+        let void = Body::Void {
+            slots: rest.split_front(super::manage_keys::SLOTS_TEXT_BYTES_MAX),
+            why: Why::Restore,
+            r: random(vault.entropy()),
+        };
+        chain.append(tx, &void)?;
+    }
+    Ok(count)
 }
 
 /// Opens the copy at `scratch`, closes its generation and opens the next. Gives the first note of the new one along.
