@@ -2,8 +2,8 @@
 //!
 //! Owns the normative format of the ledger page: entry lines and their hash chain ([`entry`]), commitments to private
 //! fields and keys ([`commitment`]), the RFC 6962 tree ([`tree`]), signed checkpoints ([`note`]) and what witnesses
-//! add to them ([`cosignature`]), receipts ([`receipt`]), exports ([`export`]) and the verifier that trusts none of them
-//! ([`verify`]).
+//! add to them ([`cosignature`]), receipts ([`receipt`]), exports ([`export`]), the verifier that trusts none of them ([`verify`]),
+//! and the proof that a shop showed two histories ([`fork`]).
 //!
 //! Never knows the database, the network, a clock or a source of randomness: salts, nonces, times and keys come in as
 //! arguments. Never panics on bytes from outside.
@@ -13,6 +13,7 @@ pub mod cosignature;
 pub mod entry;
 mod exit;
 pub mod export;
+pub mod fork;
 pub mod note;
 pub mod receipt;
 pub mod tree;

@@ -131,6 +131,11 @@ impl Checkpoint {
         checkpoint_text(&self.origin, self.size, &self.root)
     }
 
+    /// How many signature lines there are.
+    pub(in crate::ledger) const fn signatures(&self) -> usize {
+        self.signatures.len()
+    }
+
     /// The signature lines of one key.
     pub(in crate::ledger) fn lines_of<'a>(
         &'a self,
