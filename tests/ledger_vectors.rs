@@ -706,6 +706,84 @@ fn notes() -> Vec<Value> {
         ("no end of line", note.trim_end().to_owned(), vkey.clone()),
         ("carriage returns", note.replace('\n', "\r\n"), vkey),
     ];
+    let mut all = Vec::from(all);
+    let vkey = pinned().to_string();
+    let blob_with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = STANDARD.decode(blob).unwrap();
+        change(&mut bytes);
+        note.replacen(blob, &STANDARD.encode(bytes), 1)
+    };
+    let own_line = note.lines().next_back().unwrap();
+    let wrong_line = blob_with(&|bytes| bytes[50] ^= 1)
+        .lines()
+        .next_back()
+        .unwrap()
+        .to_owned();
+    let witnesses = |count: usize| {
+        let line = format!("\u{2014} w {}\n", STANDARD.encode([9; 8]));
+        format!("{note}{}", line.repeat(count))
+    };
+    let root = note.lines().nth(2).unwrap();
+    for (name, note) in [
+        (
+            "a signature with S + L",
+            blob_with(&|bytes| {
+                let signature: [u8; 64] = bytes[4..].try_into().unwrap();
+                bytes[4..].copy_from_slice(&s_plus_l(&signature));
+            }),
+        ),
+        ("another key id", blob_with(&|bytes| bytes[0] ^= 1)),
+        (
+            "63 bytes of signature",
+            blob_with(&|bytes| {
+                bytes.pop();
+            }),
+        ),
+        ("65 bytes of signature", blob_with(&|bytes| bytes.push(0))),
+        ("a key id alone", blob_with(&|bytes| bytes.truncate(4))),
+        ("the key's line twice", format!("{note}{own_line}\n")),
+        (
+            "a wrong line of the key after a good one",
+            format!("{note}{wrong_line}\n"),
+        ),
+        (
+            "a good line of the key after a wrong one",
+            note.replacen(own_line, &format!("{wrong_line}\n{own_line}"), 1),
+        ),
+        ("64 signatures", witnesses(63)),
+        ("65 signatures", witnesses(64)),
+        (
+            "a line that is no signature at the end",
+            format!("{note}hello\n"),
+        ),
+        ("an empty line at the end", format!("{note}\n")),
+        (
+            "two spaces after the dash",
+            note.replacen("\u{2014} ", "\u{2014}  ", 1),
+        ),
+        (
+            "a space at the end of a line",
+            note.replacen("\n24\n", "\n24 \n", 1),
+        ),
+        ("no origin", note.replacen(ORIGIN, "", 1)),
+        (
+            "another origin above the signature",
+            note.replacen(ORIGIN, "other.example/0123abcd", 1),
+        ),
+        (
+            "a size of 2^53",
+            note.replacen("\n24\n", "\n9007199254740992\n", 1),
+        ),
+        ("a negative size", note.replacen("\n24\n", "\n-24\n", 1)),
+        ("no blank line", note.replacen("\n\n", "\n", 1)),
+        (
+            "31 bytes of root",
+            note.replacen(root, &STANDARD.encode([1; 31]), 1),
+        ),
+        ("an empty file", String::new()),
+    ] {
+        all.push((name, note, vkey.clone()));
+    }
     let vector = |(name, note, vkey): (&str, String, String)| {
         let verdict = note_verdict(&note, &vkey);
         json!({"name": name, "note": note, "vkey": vkey, "verdict": verdict})
