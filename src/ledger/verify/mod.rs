@@ -15,10 +15,11 @@ mod report;
 mod rules;
 mod slot_set;
 mod succession;
+pub mod witnesses;
 
 pub use report::{Balance, Check, Explained, Fault, GenerationReport, Report};
 
-use super::Vkey;
+use super::{Vkey, WitnessKey};
 use std::path::Path;
 
 /// What the user asks for.
@@ -36,6 +37,10 @@ pub struct Request {
     pub until_ms: Option<i64>,
     /// An entry to show.
     pub explain: Option<u64>,
+    /// Witnesses, one of which must have cosigned the newest checkpoint; none given, none is asked for.
+    pub witnesses: Vec<WitnessKey>,
+    /// PEM files with the certificates of time-stamping authorities that the user trusts.
+    pub tsa_certs: Vec<Vec<u8>>,
 }
 
 /// A file given with `--known`: a signed note or a receipt.
