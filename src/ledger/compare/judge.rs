@@ -1,18 +1,17 @@
 //! What two views say of one log, held together.
 
 use super::ForkProof;
-use super::leaves::{LeavesError, Path, Scan};
-use super::report::{Comparison, ForkReport, WHICH_IS_TRUE, check};
-use super::side::{self, Log, Opening, Side};
-use crate::ledger::fork::{ForkFault, lone_signature};
+use super::leaves::{LeavesError, Scan};
+use super::report::{Comparison, check};
+use super::side::{self, Log, Side};
 use crate::ledger::note::Checkpoint;
-use crate::ledger::receipt::Proof;
-use crate::ledger::{Exit, Hash, Vkey};
+use crate::ledger::{Exit, Vkey};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 pub(super) fn run(
-    a: &std::path::Path,
-    b: &std::path::Path,
+    a: &Path,
+    b: &Path,
     vkeys: &[Vkey],
     progress: &mut dyn FnMut(u64, u64),
 ) -> Comparison {
@@ -41,12 +40,12 @@ pub(super) fn run(
     judge.report()
 }
 
-struct Judge<'a> {
-    vkeys: &'a [Vkey],
-    sides: [Side; 2],
-    seen: &'a mut dyn FnMut(u64),
+pub(super) struct Judge<'a> {
+    pub(super) vkeys: &'a [Vkey],
+    pub(super) sides: [Side; 2],
+    pub(super) seen: &'a mut dyn FnMut(u64),
     /// Of the present log: what each side's entries gave, and the checkpoint that vouches for them.
-    scans: Vec<Option<Vouched>>,
+    pub(super) scans: Vec<Option<Vouched>>,
     fork: Option<ForkProof>,
     /// Two statements differ, and no proof of it could be made.
     unproven: bool,
@@ -59,8 +58,8 @@ struct Judge<'a> {
 }
 
 /// Entries as far as a signature covers them.
-struct Vouched {
-    scan: Scan,
+pub(super) struct Vouched {
+    pub(super) scan: Scan,
     anchor: Checkpoint,
 }
 
@@ -95,7 +94,7 @@ impl Judge<'_> {
     }
 
     /// What a side holds of the log.
-    fn of(&self, side: usize, origin: &str) -> &Log {
+    pub(super) fn of(&self, side: usize, origin: &str) -> &Log {
         // Invariant: only logs that both sides hold are judged.
         &self.sides[side].logs[origin]
     }
@@ -200,7 +199,7 @@ impl Judge<'_> {
         Some(Vouched { scan, anchor })
     }
 
-    fn fail(&mut self, side: usize, error: LeavesError) {
+    pub(super) fn fail(&mut self, side: usize, error: LeavesError) {
         let side = &mut self.sides[side];
         let name = side.name.clone();
         match error {
@@ -335,87 +334,6 @@ impl Judge<'_> {
         forks.into_iter().for_each(|fork| self.found(fork));
     }
 
-    fn fork_of_size(&self, a: &Checkpoint, b: &Checkpoint) -> Option<ForkProof> {
-        let (a, b) = (self.lone(a)?, self.lone(b)?);
-        Some(ForkProof::Size { a, b })
-    }
-
-    fn fork_of_prefix(
-        &mut self,
-        side: usize,
-        origin: &str,
-        older: &Checkpoint,
-        newer: &Checkpoint,
-    ) -> Option<ForkProof> {
-        let path = Path::Consistency {
-            old: older.size,
-            new: newer.size,
-        };
-        let root = *self.scans[side].as_ref()?.scan.roots.get(&older.size)?;
-        let path = self.path(side, origin, path)?;
-        Some(ForkProof::Prefix {
-            older: self.lone(older)?,
-            newer: self.lone(newer)?,
-            root,
-            path,
-        })
-    }
-
-    fn fork_of_entry(
-        &mut self,
-        side: usize,
-        origin: &str,
-        opening: usize,
-        hash: Hash,
-        anchor: &Checkpoint,
-    ) -> Option<ForkProof> {
-        let opening = &self.of(1 - side, origin).openings[opening];
-        let index = opening.proof.index;
-        let a = self.of_opening(opening)?;
-        let size = anchor.size;
-        let hashes = self.path(side, origin, Path::Inclusion { index, size })?;
-        let note = self.lone(anchor)?;
-        let proof = Proof {
-            index,
-            hashes,
-            note,
-        };
-        Some(ForkProof::Entry {
-            a,
-            b: (hash, proof),
-        })
-    }
-
-    fn fork_of_openings(&self, a: &Opening, b: &Opening) -> Option<ForkProof> {
-        let (a, b) = (self.of_opening(a)?, self.of_opening(b)?);
-        Some(ForkProof::Entry { a, b })
-    }
-
-    fn of_opening(&self, opening: &Opening) -> Option<(Hash, Proof)> {
-        let proof = Proof {
-            note: self.lone(&opening.checkpoint)?,
-            ..opening.proof.clone()
-        };
-        Some((opening.hash, proof))
-    }
-
-    /// The note with the pinned key's signature alone.
-    fn lone(&self, note: &Checkpoint) -> Option<String> {
-        let own = self.vkeys.iter().filter(|vkey| vkey.name() == note.origin);
-        own.filter_map(|vkey| lone_signature(note, vkey)).next()
-    }
-
-    fn path(&mut self, side: usize, origin: &str, path: Path) -> Option<Vec<Hash>> {
-        let leaves = self.sides[side].logs.get(origin)?.leaves.as_ref()?;
-        match leaves.proof(path, &mut *self.seen) {
-            Ok(path) => path,
-            Err(error) => {
-                self.fail(side, error);
-                None
-            }
-        }
-    }
-
     fn report(self) -> Comparison {
         let [a, b] = &self.sides;
         let pinned: Vec<_> = self.vkeys.iter().map(Vkey::to_string).collect();
@@ -452,70 +370,6 @@ impl Judge<'_> {
     }
 }
 
-impl Comparison {
-    /// 70 and 2 first, then a fork, then the first fault, then nothing compared.
-    fn judge(
-        &mut self,
-        fork: Option<ForkProof>,
-        apart: Vec<String>,
-        held: u64,
-        disagree: bool,
-        vkeys: &[Vkey],
-    ) {
-        let failed = self.fault.as_ref().map(|fault| fault.exit);
-        if let Some(exit @ (Exit::Internal | Exit::Usage)) = failed {
-            self.exit = exit;
-            return;
-        }
-        if let Some(proof) = fork {
-            return self.forked(&proof, vkeys);
-        }
-        self.not_proven = vec![RULES.to_owned()];
-        if let Some(exit) = failed {
-            self.exit = exit;
-            return;
-        }
-        self.exit = match (disagree, held) {
-            (true, _) => {
-                let what = "the two differ, but no proof of it could be made";
-                self.fault = Some(super::report::fault_of(Exit::Internal, &self.a.file, what));
-                Exit::Internal
-            }
-            (false, 0) => Exit::Incomplete,
-            (false, _) => Exit::Proven,
-        };
-        match held {
-            0 if apart.is_empty() => {
-                self.incomplete = vec!["there is nothing that can be held together".to_owned()];
-            }
-            0 => self.incomplete = apart,
-            _ => self.not_proven.splice(0..0, apart).for_each(drop),
-        }
-    }
-
-    /// A proof counts only as its bytes prove it.
-    fn forked(&mut self, proof: &ForkProof, vkeys: &[Vkey]) {
-        let read = ForkProof::parse(proof.to_string().as_bytes());
-        match read
-            .map_err(ForkFault::from)
-            .and_then(|read| Ok((read.verify(vkeys)?, read)))
-        {
-            Ok((fork, read)) => {
-                self.exit = Exit::Fork;
-                self.fault = None;
-                self.fork = Some(ForkReport::new(&read, &fork));
-                self.not_proven = vec![WHICH_IS_TRUE.to_owned()];
-                self.proof = Some(read);
-            }
-            Err(fault) => {
-                let what = format!("the proof that was made does not prove: {fault}");
-                self.exit = Exit::Internal;
-                self.fault = Some(super::report::fault_of(Exit::Internal, &self.a.file, what));
-            }
-        }
-    }
-}
-
 fn unsigned(name: &str, origin: &str, vkeys: &[Vkey]) -> String {
     match vkeys.iter().find(|vkey| vkey.name() != origin) {
         Some(vkey) if vkeys.iter().all(|vkey| vkey.name() != origin) => {
@@ -534,5 +388,3 @@ fn entries(indexes: &[String]) -> String {
         many => format!("entries {} are the same", many.join(", ")),
     }
 }
-
-const RULES: &str = "that the ledger keeps its rules: keystall-verify ledger checks an export";

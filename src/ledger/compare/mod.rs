@@ -8,8 +8,10 @@
 mod export;
 mod judge;
 mod leaves;
+mod proofs;
 mod report;
 mod side;
+mod verdict;
 
 pub use report::{Comparison, ForkReport, LogReport, SideReport};
 
