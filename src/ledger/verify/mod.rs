@@ -26,11 +26,12 @@ mod skeleton;
 mod slot_set;
 mod source;
 mod succession;
+pub mod witnesses;
 
 pub use explain::{Explained, Place, Step};
 pub use report::{Balance, Check, Fault, Form, GenerationReport, Money, Report};
 
-use super::Vkey;
+use super::{Vkey, WitnessKey};
 use std::path::Path;
 
 /// What the user asks for.
@@ -50,6 +51,10 @@ pub struct Request {
     pub explain: Option<Place>,
     /// How many threads to use; 0 for as many as are of use here.
     pub threads: usize,
+    /// Witnesses, one of which must have cosigned the newest checkpoint; none given, none is asked for.
+    pub witnesses: Vec<WitnessKey>,
+    /// PEM files with the certificates of time-stamping authorities that the user trusts.
+    pub tsa_certs: Vec<Vec<u8>>,
 }
 
 /// A file given with `--known`: a signed note or a receipt.
