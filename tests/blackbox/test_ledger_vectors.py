@@ -4,7 +4,7 @@
 
 KEYSTALL_VECTORS names another file.
 """
-import base64, contextlib, hashlib, io, json, os, sys, tempfile, unittest
+import argparse, base64, contextlib, hashlib, io, json, os, shutil, subprocess, sys, tarfile, tempfile, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import verify_ledger as v  # noqa: E402
@@ -188,12 +188,19 @@ class Vectors(unittest.TestCase):
         self.all_of("vkeys", lambda x, _: self.assertEqual(not self.malformed(v.parse_vkey, x["vkey"]), x["valid"]))
         self.all_of("statements", statement)
 
+    def named(self, section, name):
+        return next(x for x in self.vectors[section] if x["name"] == name)
+
+    def files(self, x):
+        shared = {name: self.vectors["shared"][key] for name, key in x.get("shared", {}).items()}
+        binary = {name: base64.b64decode(text) for name, text in x.get("binary", {}).items()}
+        texts = {name: text.encode() for name, text in {**x["files"], **shared}.items()}
+        return {**texts, **binary}
+
     def test_exports(self):
         def check(x, path):
             os.makedirs(path)
-            shared = {name: self.vectors["shared"][key] for name, key in x.get("shared", {}).items()}
-            binary = {name: base64.b64decode(text) for name, text in x.get("binary", {}).items()}
-            for name, content in {**x["files"], **shared, **binary}.items():
+            for name, content in self.files(x).items():
                 self.write(os.path.join(path, name), content)
             said = self.run_it("ledger", path, x)
             for g in x.get("expect", {}).get("generations", []):
@@ -205,6 +212,73 @@ class Vectors(unittest.TestCase):
 
     def test_receipts(self):
         self.all_of("receipts", lambda x, path: self.run_it("receipt", self.write(path + "/receipt.txt", x["receipt"]), x))
+
+    def options(self, x):
+        vkeys = [v.parse_vkey(key) for key in x["vkeys"]]
+        return argparse.Namespace(vkey=vkeys, known=[], witness=[], nonce=None, since=None, until=None)
+
+    def code(self, check, *arguments):
+        """The exit that a check comes to, without the files and flags around it."""
+        try:
+            missing = check(*arguments)
+        except v.Fault as fault:
+            return fault.args[0]
+        except (ValueError, RecursionError):
+            return v.MALFORMED
+        return v.INCOMPLETE if missing else 0
+
+    def flipped(self, data, step):
+        for i in range(0, len(data), step):
+            yield i, data[:i] + bytes([data[i] ^ 1 << i // step % 8]) + data[i + 1:]
+
+    def test_no_flipped_bit_of_an_export_passes(self):
+        for name, only in (("whole", ("entries", "marks")), ("entries 9 to 23", ("prefix", "carried")), ("a skeleton", ("skeleton",))):
+            x = self.named("exports", name)
+            files, check = self.files(x), lambda files: v.Ledger(files, self.options(x)).missing
+            self.assertEqual(self.code(check, files), 0)
+            for path in [path for path in files if path.split("/")[1].startswith(only)]:
+                for i, changed in self.flipped(files[path], 7):
+                    self.assertIn(self.code(check, {**files, path: changed}), (1, 3, 4), f"{name}: {path}, byte {i}")
+
+    def test_no_flipped_bit_of_a_receipt_passes(self):
+        x = self.named("receipts", "whole")
+        check = lambda data: v.verify_receipt(data.decode(), self.options(x))
+        self.assertEqual(self.code(check, x["receipt"].encode()), 0)
+        for i, changed in self.flipped(x["receipt"].encode(), 7):
+            self.assertIn(self.code(check, changed), (1, 3, 4), f"byte {i}")
+
+    @unittest.skipUnless(shutil.which("zstd"), "needs the zstd program")
+    def test_an_archive_says_what_its_folder_says(self):
+        x = self.named("exports", "entries 9 to 23")
+
+        def packed(change=lambda member: None, twice=False):
+            archive = io.BytesIO()
+            with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+                for name, data in list(self.files(x).items()) * (1 + twice):
+                    member = tarfile.TarInfo(name)
+                    member.size = len(data)
+                    change(member)
+                    tar.addfile(member, io.BytesIO(data))
+            return subprocess.run(["zstd", "-qc"], input=archive.getvalue(), capture_output=True, check=True).stdout
+
+        def exits(code, data):
+            self.run_it("ledger", self.write(os.path.join(self.folder, "export.tar.zst"), data), {**x, "exit": code})
+
+        good = packed()
+        exits(0, good)
+        exits(3, good[:-9])
+        exits(3, good[:99] + bytes([good[99] ^ 1]) + good[100:])
+        exits(3, packed(twice=True))
+        exits(3, packed(lambda member: setattr(member, "name", "./" + member.name)))
+        exits(3, packed(lambda member: setattr(member, "name", "../" + member.name)))
+        exits(3, packed(lambda member: setattr(member, "type", tarfile.FIFOTYPE)))
+
+    def test_usage_is_2(self):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(v.main(["ledger", "/nonexistent", "--vkey", self.vectors["vkeys"][0]["vkey"]]), 2)
+            with self.assertRaises(SystemExit) as stop:
+                v.main(["ledger", self.folder, "--vkey", "not a vkey"])
+            self.assertEqual(stop.exception.code, 2)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def ed25519_verify(public, message, signature):
 
 # --- Faults and strict readers; ValueError (base64, UTF-8, JSON) is malformed too
 TAMPERED, USAGE, MALFORMED, INCOMPLETE, FORK = range(1, 6)
-class Fault(Exception):
+class Fault(ValueError):
     """An exit code and why."""
 def need(good, text, code=TAMPERED):
     if not good:
@@ -242,6 +242,9 @@ class Ledger:
             note = Note(mark["note"])
             form(note.size == mark["size"], "a mark's size is not its note's")
             need(note.pinned(self.o.vkey) is not False, f"checkpoint {note.size}: a wrong signature of a pinned key")
+            twin = self.marks.get(note.size)
+            both = twin and twin.root != note.root and twin.pinned(self.o.vkey) and note.pinned(self.o.vkey)
+            need(not both, f"two signed roots of size {note.size}", FORK)
             form(note.size > max(self.marks, default=0), "the sizes of marks do not ascend from 1")
             self.marks[note.size] = self.newest = note
         self.lack(not self.marks, f"{path} holds no checkpoint")
@@ -564,6 +567,7 @@ def main(arguments):
     said = []
     try:
         o = parser.parse_args(arguments)  # ends with 2 by itself
+        os.stat(o.path)
         content = load(o.path) if o.what == "ledger" else read(o.path)
         o.known = [read(path).decode() for path in o.known]
         ledger = Ledger(content, o) if o.what == "ledger" else None
