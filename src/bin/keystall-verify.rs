@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use keystall::ledger::entry::{Body, Entry, hash_line};
 use keystall::ledger::note::{Checkpoint, Vkey};
 use keystall::ledger::receipt::{Receipt, ReceiptFault};
-use keystall::ledger::verify::{self, KnownFile, Request};
+use keystall::ledger::verify::{self, KnownFile, Place, Request};
 use keystall::ledger::{Exit, receipt::RECEIPT_BYTES_MAX};
 use serde_json::json;
 use std::fs::File;
@@ -52,7 +52,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check an export of the ledger: a folder with gen-0 in it.
+    /// Check an export of the ledger: a folder with gen-0 in it, or an archive of it.
     Ledger(LedgerArgs),
     /// Check one receipt.
     Receipt(ReceiptArgs),
@@ -60,7 +60,7 @@ enum Command {
 
 #[derive(Args)]
 struct LedgerArgs {
-    /// Folder of the export.
+    /// The export: a folder, or a file that ends in .tar.zst.
     export: PathBuf,
     /// The key that you trust: the first log key or the root key, name+hash+base64.
     #[arg(long, required = true, value_parser = vkey)]
@@ -77,9 +77,9 @@ struct LedgerArgs {
     /// Count the entries up to this time, RFC 3339; none is incomplete.
     #[arg(long, value_parser = time_ms, value_name = "TIME")]
     until: Option<i64>,
-    /// Show this entry and what covers it.
-    #[arg(long, value_name = "SEQ")]
-    explain: Option<u64>,
+    /// Show every step of this entry's proof; of generation 0 unless one is named.
+    #[arg(long, value_name = "[GENERATION:]SEQ")]
+    explain: Option<Place>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -120,6 +120,7 @@ fn ledger(args: &LedgerArgs) -> Result<(Exit, String), Failure> {
         since_ms: args.since,
         until_ms: args.until,
         explain: args.explain,
+        ..Request::default()
     };
     let report = verify::ledger(&args.export, &request);
     let text = match args.json {
