@@ -72,7 +72,14 @@ impl Shop {
         }
         writer.finish(newest.size)?;
         let origin = self.chain.origin();
-        let readme = export::readme(&origin, newest.size);
+        let readme = export::readme(&[export::Part {
+            generation: 0,
+            origin: origin.clone(),
+            form: export::Form::Whole,
+            end: newest.size,
+            marks: notes.len(),
+            anchors: 0,
+        }]);
         Ok(Exported {
             origin,
             size: newest.size,
