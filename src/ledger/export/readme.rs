@@ -19,8 +19,8 @@ pub struct Part {
     pub end: u64,
     /// How many checkpoints there are.
     pub marks: usize,
-    /// How many files with what anchors checkpoints outside.
-    pub anchors: usize,
+    /// Whether something anchors one of them outside.
+    pub is_anchored: bool,
 }
 
 /// What is shown of a generation.
@@ -63,7 +63,7 @@ pub fn readme(parts: &[Part]) -> String {
     let entries: u64 = parts.iter().map(Part::entries).sum();
     let is_skeleton = parts.iter().any(|part| part.form == Form::Skeleton);
     let is_range = parts.iter().any(|part| matches!(part.form, Form::From(_)));
-    let has_anchors = parts.iter().any(|part| part.anchors > 0);
+    let has_anchors = parts.iter().any(|part| part.is_anchored);
     let what = match (is_skeleton, is_range) {
         (true, _) => "the hashes of",
         (false, true) => "a part of it,",

@@ -408,7 +408,7 @@ fn part(form: Form, end: u64) -> Part {
         form,
         end,
         marks: 2,
-        anchors: 0,
+        is_anchored: false,
     }
 }
 
@@ -423,7 +423,7 @@ fn the_readme_says_what_is_inside_and_what_it_proves() {
     }
     let later = Part {
         generation: 1,
-        anchors: 1,
+        is_anchored: true,
         ..part(Form::From(8), 10)
     };
     let range = readme(&[part(Form::From(32), 32), later]);

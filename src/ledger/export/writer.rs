@@ -165,6 +165,11 @@ impl<E: Write, M: Write> Writer<E, M> {
         Ok(())
     }
 
+    /// What the entries are written to, for what the caller has to say to it between two of them.
+    pub const fn entries_mut(&mut self) -> &mut E {
+        &mut self.entries
+    }
+
     /// Ends the generation at the size that the caller means to export. Gives both writers back, flushed.
     pub fn finish(mut self, size: u64) -> Result<(E, M), ExportError> {
         let written = self.edge.size();
