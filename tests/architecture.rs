@@ -74,6 +74,8 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("lettre", &["notify"]),
     ("idna", &["notify"]),
     ("hickory_resolver", &["notify"]),
+    ("tar", &["ledger"]),
+    ("zstd", &["ledger"]),
 ];
 
 #[test]

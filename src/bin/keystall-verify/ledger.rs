@@ -1,10 +1,11 @@
 //! `keystall-verify ledger`.
 
 use crate::output::{self, Failure};
+use crate::progress::Progress;
 use clap::Args;
 use keystall::ledger::cosignature::WitnessKey;
 use keystall::ledger::note::Vkey;
-use keystall::ledger::verify::{self, KnownFile, Request};
+use keystall::ledger::verify::{self, KnownFile, Place, Request};
 use keystall::ledger::{Exit, verify::Report};
 use std::path::PathBuf;
 
@@ -33,9 +34,9 @@ pub struct LedgerArgs {
     /// Count the entries up to this time, RFC 3339; none is incomplete.
     #[arg(long, value_parser = output::time_ms, value_name = "TIME")]
     until: Option<i64>,
-    /// Show this entry and every step of its proof.
-    #[arg(long, value_name = "SEQ")]
-    explain: Option<u64>,
+    /// Show every step of this entry's proof; of generation 0 unless one is named.
+    #[arg(long, value_name = "[GENERATION:]SEQ")]
+    explain: Option<Place>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -65,8 +66,11 @@ fn report(args: &LedgerArgs) -> Result<Report, Failure> {
         explain: args.explain,
         witnesses: args.witness.clone(),
         tsa_certs: tsa_certs.collect::<Result<_, Failure>>()?,
+        ..Request::default()
     };
-    Ok(verify::ledger(&args.export, &request))
+    let progress = Progress::new();
+    let show = |done, total| progress.show(done, total);
+    Ok(verify::ledger_with_progress(&args.export, &request, &show))
 }
 
 fn written(report: &Report, json: bool) -> (Exit, String) {
