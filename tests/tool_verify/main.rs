@@ -5,6 +5,7 @@
 mod ledger_shop;
 
 mod compare;
+mod ledger;
 mod receipt;
 mod sign;
 
