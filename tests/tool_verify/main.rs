@@ -7,6 +7,7 @@ mod ledger_shop;
 mod compare;
 mod ledger;
 mod receipt;
+mod schema;
 mod sign;
 
 use ledger_shop::{Files, Shop, pinned, write};
