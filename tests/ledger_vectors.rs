@@ -20,8 +20,8 @@ use keystall::ledger::receipt::Receipt;
 use keystall::ledger::tree::{self, Frontier};
 use ledger_shop::parts::Witness;
 use ledger_shop::{
-    ORIGIN, Rows, Shop, asked, cases, log_key, pinned, ranges, root_key, shop_of_24, skeletons,
-    vkey_of,
+    ORIGIN, Rows, Shop, asked, cases, example, log_key, pinned, ranges, root_key, shop_of_24,
+    skeletons, vkey_of,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -43,6 +43,19 @@ fn the_vectors_are_what_this_code_makes() {
 }
 
 #[test]
+fn the_worked_example_is_what_this_code_makes() {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let (before, rest) = page.split_once(EXAMPLE_BEGINS).unwrap();
+    let (kept, after) = rest.split_once("```").unwrap();
+    let made = example::text();
+    if std::env::var_os("KEYSTALL_WRITE_VECTORS").is_some() {
+        std::fs::write(PAGE, format!("{before}{EXAMPLE_BEGINS}{made}```{after}")).unwrap();
+    } else {
+        assert!(made == kept, "the example in {PAGE} is another");
+    }
+}
+
+#[test]
 fn the_vectors_hold_when_read_back() {
     let vectors: Value = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
     for (section, check) in SECTIONS {
@@ -53,6 +66,9 @@ fn the_vectors_hold_when_read_back() {
         }
     }
 }
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ledger/format.md");
+const EXAMPLE_BEGINS: &str = "is computed by a test from the code.\n\n```text\n";
 
 /// Kinds of exports that the verifier does not read yet.
 const NOT_READ_YET: [&str; 1] = ["cosigned"];
