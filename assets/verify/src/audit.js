@@ -156,6 +156,7 @@ export class Audit {
     if (nonce !== null && !this.nonceFound) this.missing(say("the nonce was not found", "没有找到随机数"));
     if ((since !== null || until !== null) && this.inRange === 0) this.missing(say("no entry in the given range of time", "给定时间段内没有记录"));
     else if (since !== null || until !== null) this.note(say("{0} entries claim a time in the given range", "有 {0} 条记录的时间在给定范围内", this.inRange));
+    for (const batch of this.rules.absent) this.missing(say("batch {0}: its batch's import is not in this range", "批次 {0} 的入库记录不在此范围内", batch));
     if (witnesses.length > 0) this.witness(witnesses);
   }
 
@@ -184,10 +185,15 @@ export class Audit {
       notes: this.notes,
       generations: this.generations,
       checks: [...checks, { name: "slots", ...slots }].filter((check) => check.total > 0),
-      stock: [...this.rules.balances].map(([sku, balance]) => ({ sku, ...balance })),
+      stock: [...this.rules.balances].map(([sku, balance]) => ({ sku, ...balance, ...this.left(balance) })),
       lastGood: this.lastGood,
       notProven: this.notProven(),
     };
+  }
+
+  /** What is left is known only of a whole ledger. */
+  left({ imported, sold, replaced, void: gone }) {
+    return this.form === "whole" ? { left: imported - sold - replaced - gone } : {};
   }
 
   notProven() {

@@ -7,7 +7,8 @@ import { malformed } from "./words.js";
 
 /** Longest line in bytes, without its end. */
 export const LINE_BYTES_MAX = 1024;
-const BATCH_SLOTS_MAX = 2 ** 24;
+/** Most slots of one batch. */
+export const BATCH_SLOTS_MAX = 2 ** 24;
 
 /** Reads a line's bytes, strictly: `{seq, t, prev, type, …}` with hashes as hex and slots as ranges. Throws a refusal (3). */
 export function parseEntry(line) {

@@ -1,7 +1,8 @@
 // The rules of section 5: what entries say of stock and money must fit together.
 
+import { BATCH_SLOTS_MAX } from "./entry.js";
 import { countSlots, SlotSet } from "./slots.js";
-import { incomplete, tampered } from "./words.js";
+import { tampered } from "./words.js";
 
 /** Stock over all generations. */
 export class Rules {
@@ -16,6 +17,8 @@ export class Rules {
     this.slots = 0;
     /** What came before is not all here: some things cannot be judged, and are no fault. */
     this.partial = false;
+    /** Batches that slots are of and whose import is not here. */
+    this.absent = new Set();
     /** Entries that refer to before the range. */
     this.unjudged = 0;
   }
@@ -105,17 +108,23 @@ export class Rules {
   /** Each slot is of a batch that came before, within its bounds, of this sku, and never handed out before. */
   handOut(slots, sku, column) {
     for (const range of slots) {
-      const batch = this.batches.get(range.batch);
-      if (!batch && this.partial) throw incomplete("batch {0}: its batch's import is not in this range", "批次 {0} 的入库记录不在此范围内", range.batch);
+      const batch = this.batches.get(range.batch) ?? (this.partial ? this.unseen(range.batch, sku) : null);
       if (!batch) throw tampered("batch {0} was not imported before", "批次 {0} 此前并未入库", range.batch);
       if (range.last >= batch.count) throw tampered("slot {0} of a batch of {1}", "卡位 {0} 超出批次的 {1} 个", `${range.batch}:${range.last}`, batch.count);
-      if (sku !== null && batch.sku !== sku) throw tampered("batch {0} is of {1}, not {2}", "批次 {0} 属于 {1}，而不是 {2}", range.batch, batch.sku, sku);
+      if (sku !== null && batch.sku !== null && batch.sku !== sku) throw tampered("batch {0} is of {1}, not {2}", "批次 {0} 属于 {1}，而不是 {2}", range.batch, batch.sku, sku);
       const twice = this.handedOut.insert(range);
       if (twice !== null) throw tampered("slot {0} is handed out twice", "卡位 {0} 被发放两次", `${range.batch}:${twice}`);
       const count = range.last - range.first + 1;
-      this.balance(batch.sku)[column] += count;
+      if (batch.sku !== null) this.balance(batch.sku)[column] += count;
       this.slots += count;
     }
+  }
+
+  /** A batch whose import a range does not carry: as large as any may be, of the sku that is sold from it first. */
+  unseen(batch, sku) {
+    this.absent.add(batch);
+    this.batches.set(batch, { count: BATCH_SLOTS_MAX, sku });
+    return this.batches.get(batch);
   }
 
   skip() {
