@@ -67,7 +67,6 @@ export class Audit {
     if (broken) this.add(broken);
     this.count = generations.length;
     this.form = generations[0]?.form === "skeleton" ? "skeleton" : generations.some(({ form }) => form === "range") ? "range" : "whole";
-    this.rules.partial = this.form === "range";
     const streamed = generations.map(({ files: parts }) => parts["entries.ndjson"] ?? parts["skeleton.bin"]);
     this.total = streamed.reduce((sum, blob) => sum + blob.size, 0);
     if (this.faults.usage) return this.report();
@@ -185,15 +184,18 @@ export class Audit {
       notes: this.notes,
       generations: this.generations,
       checks: [...checks, { name: "slots", ...slots }].filter((check) => check.total > 0),
-      stock: [...this.rules.balances].map(([sku, balance]) => ({ sku, ...balance, ...this.left(balance) })),
+      stock: this.stock(),
+      money: [...this.rules.money].map(([cur, sums]) => ({ cur, ...sums })),
       lastGood: this.lastGood,
       notProven: this.notProven(),
     };
   }
 
-  /** What is left is known only of a whole ledger. */
-  left({ imported, sold, replaced, void: gone }) {
-    return this.form === "whole" ? { left: imported - sold - replaced - gone } : {};
+  /** The balance of each sku; what is left is known only where all imports are. */
+  stock() {
+    const { partial, balances } = this.rules;
+    const all = [...balances].map(([sku, sums]) => ({ sku, ...sums, left: partial ? null : sums.imported - sums.sold - sums.replaced - sums.void }));
+    return all.filter(({ imported, sold, replaced, void: gone }) => !partial || imported + sold + replaced + gone > 0);
   }
 
   notProven() {

@@ -60,8 +60,10 @@ export class Generation {
     try {
       const { size, prev, frontier } = await readPrefix(this.files["prefix.json"]);
       [this.base, this.head] = [size, prev];
+      this.audit.rules.beginRange();
+      this.points.misplaced(this.files["entries.ndjson"].size === 0);
       file = `gen-${this.number}/carried.ndjson`;
-      const carried = await readCarried(this.files["carried.ndjson"], size, this.points.list.at(-1)?.note);
+      const carried = await readCarried(this.files["carried.ndjson"], { size, prev }, this.points.list.at(-1)?.note);
       for (const entry of carried) {
         this.frontier.size = entry.seq;
         keyChange(this, entry);

@@ -29,6 +29,8 @@ export function layout(files) {
   for (const generation of generations) {
     const names = Object.keys(generation.files);
     const form = names.includes("skeleton.bin") ? "skeleton" : names.includes("prefix.json") || names.includes("carried.ndjson") ? "range" : "whole";
+    const partial = names.includes("prefix.json") !== names.includes("carried.ndjson");
+    if (partial) return refused(`gen-${generation.number}/${names.includes("prefix.json") ? "prefix.json" : "carried.ndjson"}`);
     const strange = names.find((name) => !FORMS[form].includes(name));
     if (strange) return refused(`gen-${generation.number}/${strange}`);
     const absent = FORMS[form].find((name) => !names.includes(name));

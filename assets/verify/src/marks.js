@@ -1,8 +1,8 @@
 // The small files of a generation: `marks.ndjson`, `prefix.json`, `carried.ndjson`, each line in its one spelling.
 
-import { fromHex, same, text, utf8 } from "./bytes.js";
+import { fromHex, hex, same, text, utf8 } from "./bytes.js";
 import { parseEntry } from "./entry.js";
-import { Frontier, hashLine, inclusionRoot, leafHash } from "./hashes.js";
+import { Frontier, hashLine, inclusionRoot, leafHash, ZERO } from "./hashes.js";
 import { linesOf } from "./lines.js";
 import { NOTE_BYTES_MAX, parseNote, pinnedVerdict } from "./note.js";
 import { Exit, fault, malformed, say, tampered } from "./words.js";
@@ -59,9 +59,10 @@ export async function readPrefix(blob) {
   return { size: prefix.size, prev, frontier };
 }
 
-/** The entries that a range of `base` carries along, each shown to lie in the tree of the note; throws a refusal. */
-export async function readCarried(blob, base, note) {
+/** The entries that a range carries along from its prefix, each shown to lie in the tree of the note; throws a refusal. */
+export async function readCarried(blob, prefix, note) {
   const entries = [];
+  let before = { seq: -1, hash: hex(ZERO) };
   for (const line of await allLines(blob, CARRIED_BYTES_MAX)) {
     const carried = json(line);
     const path = Array.isArray(carried?.path) ? carried.path.map(hash) : [null];
@@ -70,12 +71,16 @@ export async function readCarried(blob, base, note) {
     }
     const bytes = utf8(carried.line);
     const entry = parseEntry(bytes);
-    const after = entries.length === 0 ? entry.seq === 0 : entry.seq > entries.at(-1).seq && entry.seq < base;
+    const after = entries.length === 0 ? entry.seq === 0 : entry.seq > before.seq && entry.seq < prefix.size;
     if (!after || !["open", "stock", "rotate"].includes(entry.type)) {
       throw malformed("a carried line that does not belong here: entry {0}", "附带记录不应在此：记录 {0}", entry.seq);
     }
-    const root = note && inclusionRoot(leafHash(hashLine(bytes)), entry.seq, note.size, path);
+    const own = hashLine(bytes);
+    const root = note && inclusionRoot(leafHash(own), entry.seq, note.size, path);
     if (note && !(root && same(root, note.root))) throw tampered("entry {0}, carried along, is not in the signed tree", "附带的记录 {0} 不在已签名的树中", entry.seq);
+    if (entry.seq === before.seq + 1 && entry.prev !== before.hash) throw tampered("a carried line does not continue the one before", "附带记录与前一条衔接不上");
+    if (entry.seq + 1 === prefix.size && !same(own, prefix.prev)) throw tampered("the prefix's prev is not the hash of the line before the range", "前缀的 prev 不是范围之前那条记录的哈希");
+    before = { seq: entry.seq, hash: hex(own) };
     entries.push(entry);
   }
   if (entries.length === 0) throw malformed("does not carry the open", "没有附带 open 记录");

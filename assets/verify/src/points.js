@@ -30,6 +30,15 @@ export class Points {
     if (this.generation.base === 0) this.reach();
   }
 
+  /** A range holds marks above its prefix; if it is empty, the one of its prefix and no other. */
+  misplaced(empty) {
+    const { base, audit, marksFile } = this.generation;
+    const marks = this.list.filter((point) => !point.known);
+    if (empty ? marks.length === 1 && marks[0].note.size === base : marks.every((point) => point.note.size > base)) return;
+    const what = empty ? say("the marks of an empty range are not the one of its size", "空范围的检查点不是其数量的那一个") : say("a mark within the prefix, which is not here", "检查点位于前缀之内，而前缀不在此处");
+    audit.add(fault(Exit.MALFORMED, marksFile, what));
+  }
+
   /** Passes over checkpoints of sizes before a range. */
   skipBelow(size) {
     while (this.list[this.next]?.note.size < size) this.next += 1;
@@ -82,9 +91,8 @@ export class Points {
       if (matches === null) {
         audit.tally.add("roots", false);
         audit.tally.add("signatures", false);
-        const below = note.size < base;
-        const what = below ? say("a checkpoint below the first entry of the range", "检查点早于此范围的第一条记录") : say("the entries end at {0}, below a signed size", "记录只到 {0} 条，少于已签名的数量", size);
-        audit.add(fault(below ? Exit.MALFORMED : Exit.TAMPERED, file, what, { seq: note.size }));
+        if (note.size < base) continue; // within the prefix, which was noted
+        audit.add(fault(Exit.TAMPERED, file, say("the entries end at {0}, below a signed size", "记录只到 {0} 条，少于已签名的数量", size), { seq: note.size }));
       } else if (keys.rotated() && keys.judge(note) === "out of range") {
         this.fault(note.size, OUT_OF_RANGE);
       }

@@ -10,6 +10,7 @@ export class Rules {
     this.batches = new Map();
     this.due = 0;
     this.balances = new Map();
+    this.money = new Map();
     this.handedOut = new SlotSet();
     this.replaced = new SlotSet();
     this.unfinished = null;
@@ -17,15 +18,23 @@ export class Rules {
     this.slots = 0;
     /** What came before is not all here: some things cannot be judged, and are no fault. */
     this.partial = false;
+    /** Entries before these are not here, and none but `slots` entries has come since. */
+    this.torn = false;
     /** Batches that slots are of and whose import is not here. */
     this.absent = new Set();
     /** Entries that refer to before the range. */
     this.unjudged = 0;
   }
 
+  /** A range begins: entries before it are not here. */
+  beginRange() {
+    [this.partial, this.torn] = [true, true];
+  }
+
   /** Judges one entry; throws a refusal that says which rule it breaks. `sales` are those of its generation. */
   step(sales, entry) {
     if (entry.type === "slots") return this.moreSlots(sales, entry);
+    this.torn = false;
     this.finishSale();
     switch (entry.type) {
       case "stock":
@@ -33,7 +42,7 @@ export class Rules {
       case "sale":
         return this.sale(sales, entry);
       case "refund":
-        return sales.isBefore(entry.ref) ? this.skip() : refund(sales, entry);
+        return this.refund(sales, entry);
       case "replace":
         return this.replace(sales, entry);
       case "void":
@@ -60,6 +69,20 @@ export class Rules {
     if (counted) balance.imported += count;
   }
 
+  moneyIn(cur) {
+    if (!this.money.has(cur)) this.money.set(cur, { received: 0, refunded: 0 });
+    return this.money.get(cur);
+  }
+
+  refund(sales, { ref, amt, cur }) {
+    this.moneyIn(cur).refunded += amt;
+    if (sales.isBefore(ref)) return this.skip();
+    const sale = sales.demand(ref);
+    if (sale.cur !== cur) throw tampered("a refund in {0} of sale {1} in {2}", "销售 {1} 以 {2} 收款，退款却是 {0}", cur, ref, sale.cur);
+    if (sale.refunded + amt > sale.amt) throw tampered("refunds of sale {0} exceed its {1}", "销售 {0} 的退款超过其金额 {1}", ref, sale.amt);
+    sale.refunded += amt;
+  }
+
   balance(sku) {
     if (!this.balances.has(sku)) this.balances.set(sku, { imported: 0, sold: 0, replaced: 0, void: 0 });
     return this.balances.get(sku);
@@ -67,6 +90,7 @@ export class Rules {
 
   sale(sales, entry) {
     sales.sold(entry);
+    this.moneyIn(entry.cur).received += entry.amt;
     if (entry.kind !== "pool") return;
     this.handOut(entry.slots, entry.sku, "sold");
     sales.owns(entry.seq, entry.slots);
@@ -74,7 +98,7 @@ export class Rules {
   }
 
   moreSlots(sales, { ref, slots }) {
-    if (!this.unfinished && sales.isBefore(ref)) {
+    if (this.torn && sales.isBefore(ref)) {
       this.skip();
       return this.handOut(slots, null, "sold");
     }
@@ -92,14 +116,17 @@ export class Rules {
     if (given !== back) throw tampered("{0} slots are handed out instead of {1}", "换出 {1} 个卡位，却补发 {0} 个", given, back);
     if (sales.isBefore(ref)) {
       this.skip();
+      for (const range of out) {
+        this.within(range);
+        this.replaceOnce(range);
+      }
       return this.handOut(slots, null, "replaced");
     }
     const sale = sales.demand(ref);
     for (const range of out) {
       const strange = sale.owned.missing(range);
       if (strange !== null) throw tampered("slot {0} was not handed out by sale {1}", "卡位 {0} 并非由销售 {1} 发放", `${range.batch}:${strange}`, ref);
-      const twice = this.replaced.insert(range);
-      if (twice !== null) throw tampered("slot {0} is replaced twice", "卡位 {0} 被更换两次", `${range.batch}:${twice}`);
+      this.replaceOnce(range);
     }
     this.handOut(slots, sale.sku, "replaced");
     sales.owns(ref, slots);
@@ -108,23 +135,29 @@ export class Rules {
   /** Each slot is of a batch that came before, within its bounds, of this sku, and never handed out before. */
   handOut(slots, sku, column) {
     for (const range of slots) {
-      const batch = this.batches.get(range.batch) ?? (this.partial ? this.unseen(range.batch, sku) : null);
-      if (!batch) throw tampered("batch {0} was not imported before", "批次 {0} 此前并未入库", range.batch);
-      if (range.last >= batch.count) throw tampered("slot {0} of a batch of {1}", "卡位 {0} 超出批次的 {1} 个", `${range.batch}:${range.last}`, batch.count);
-      if (sku !== null && batch.sku !== null && batch.sku !== sku) throw tampered("batch {0} is of {1}, not {2}", "批次 {0} 属于 {1}，而不是 {2}", range.batch, batch.sku, sku);
+      const batch = this.within(range);
+      if (sku !== null && batch && batch.sku !== sku) throw tampered("batch {0} is of {1}, not {2}", "批次 {0} 属于 {1}，而不是 {2}", range.batch, batch.sku, sku);
       const twice = this.handedOut.insert(range);
       if (twice !== null) throw tampered("slot {0} is handed out twice", "卡位 {0} 被发放两次", `${range.batch}:${twice}`);
       const count = range.last - range.first + 1;
-      if (batch.sku !== null) this.balance(batch.sku)[column] += count;
       this.slots += count;
+      if (batch) this.balance(batch.sku)[column] += count;
+      else this.absent.add(range.batch);
     }
   }
 
-  /** A batch whose import a range does not carry: as large as any may be, of the sku that is sold from it first. */
-  unseen(batch, sku) {
-    this.absent.add(batch);
-    this.batches.set(batch, { count: BATCH_SLOTS_MAX, sku });
-    return this.batches.get(batch);
+  /** The batch that the range lies in, null where a range does not say: always asked before slots are gone through. */
+  within({ batch: number, last }) {
+    const batch = this.batches.get(number) ?? null;
+    if (!batch && !this.partial) throw tampered("batch {0} was not imported before", "批次 {0} 此前并未入库", number);
+    const count = batch?.count ?? BATCH_SLOTS_MAX;
+    if (last >= count) throw tampered("slot {0} of a batch of {1}", "卡位 {0} 超出批次的 {1} 个", `${number}:${last}`, count);
+    return batch;
+  }
+
+  replaceOnce(range) {
+    const twice = this.replaced.insert(range);
+    if (twice !== null) throw tampered("slot {0} is replaced twice", "卡位 {0} 被更换两次", `${range.batch}:${twice}`);
   }
 
   skip() {
@@ -165,10 +198,3 @@ export class Sales {
 
 /** The seqs that lines like this one may name, cheaply: refunds begin with `amt`, `cur`, replacements with `out`. */
 export const mayNameASale = (line) => line.startsWith('{"out":') || /^\{"amt":[0-9]+,"cur"/.test(line);
-
-function refund(sales, { ref, amt, cur }) {
-  const sale = sales.demand(ref);
-  if (sale.cur !== cur) throw tampered("a refund in {0} of sale {1} in {2}", "销售 {1} 以 {2} 收款，退款却是 {0}", cur, ref, sale.cur);
-  if (sale.refunded + amt > sale.amt) throw tampered("refunds of sale {0} exceed its {1}", "销售 {0} 的退款超过其金额 {1}", ref, sale.amt);
-  sale.refunded += amt;
-}

@@ -24,6 +24,7 @@ export function reportView(report, language, level) {
     list(t.notes, report.notes),
     checksView(report, t, heading),
     stockView(report, t, heading),
+    moneyView(report, t, heading),
     list(t.notProven, report.notProven),
     el("p.hint", null, t.limits),
   );
@@ -91,12 +92,17 @@ function checksView({ checks }, t, heading) {
 
 function stockView({ stock, form }, t, heading) {
   if (stock.length === 0) return null;
-  const columns = Object.keys(t.stockKeys).filter((key) => key in stock[0]);
+  const columns = Object.keys(t.stockKeys).filter((key) => stock[0][key] !== null);
   const head = el("tr", null, ...columns.map((key) => el("th", { scope: "col" }, t.stockKeys[key])));
   const rows = stock.map((balance) => el("tr", null, ...columns.map((key) => el("td", null, String(balance[key])))));
   const table = el("table", null, el("thead", null, head), el("tbody", null, ...rows));
   // It scrolls sideways on a narrow screen, so a keyboard must reach it.
   return part(heading, form === "range" ? t.stockHere : t.stock, el("div.wide", { tabindex: "0", role: "region", "aria-label": t.stock }, table));
+}
+
+function moneyView({ money }, t, heading) {
+  if (!money?.length) return null;
+  return part(heading, t.money, terms(money.map(({ cur, received, refunded }) => [cur, filled(t.sums, received, refunded)])));
 }
 
 const text = (value) => (value === null || value === undefined ? null : String(value));
