@@ -230,7 +230,8 @@ impl Carried {
     }
 }
 
-fn prefix(bytes: &[u8]) -> Result<(Frontier, Hash), String> {
+/// The tree before a range and the hash of its last entry, from the bytes of `prefix.json`.
+pub(in crate::ledger) fn prefix(bytes: &[u8]) -> Result<(Frontier, Hash), String> {
     let line = bytes.strip_suffix(b"\n").ok_or("its line is cut off")?;
     let prefix: SpelledPrefix =
         serde_json::from_slice(line).map_err(|error| format!("not a prefix: {error}"))?;
