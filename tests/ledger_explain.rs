@@ -54,7 +54,7 @@ fn every_entry_of_every_form_is_explained_up_to_its_root() {
         assert_eq!(entry.line.as_ref(), Some(&shop.lines[seq as usize]));
         holds(&entry);
         holds(&explained(&shop.skeleton(0), seq.into()).1);
-        if seq < 3 || seq >= 9 {
+        if !(3..9).contains(&seq) {
             let (_, entry) = explained(&shop.range(9, 24).files(0), seq.into());
             assert_eq!(entry.line.as_ref(), Some(&shop.lines[seq as usize]));
             assert_eq!(entry.file.ends_with("carried.ndjson"), seq < 3);
