@@ -54,6 +54,7 @@ impl Counter<'_> {
             pay_salt: random(self.vault.entropy()),
             pay: format!("{}\n{}", paid.0, paid.1),
             more: 0,
+            replaced: Vec::new(),
         };
         let content = self.append_sale(tx, order, private, &slots, content)?;
         let (id, plain) = (

@@ -217,6 +217,7 @@ impl Cashbook {
             at_ms: now_ms,
             outcome: decided.outcome,
             returned: 0,
+            refunded: 0,
         });
         private.transactions.push((
             self.fingerprint,
