@@ -235,6 +235,7 @@ impl Draft {
         let same_buyer = match order.state {
             OrderState::Pending => order.holder.contact == self.holder.contact,
             // Paid meanwhile: a form sent again asks nobody to pay twice. Who held the reservation is not kept any more.
+            OrderState::Paid | OrderState::Delivered if order.is_erased() => false,
             OrderState::Paid | OrderState::Delivered => {
                 open_private(vault, &order)?.0.contact == self.private.contact
             }

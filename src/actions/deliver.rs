@@ -121,7 +121,7 @@ impl Counter<'_> {
     }
 
     /// Opens the keys and takes them out of the pool: from here on they lie with the order alone.
-    fn open_keys(
+    pub(super) fn open_keys(
         &self,
         tx: &mut Tx<'_>,
         order: &Order,

@@ -289,6 +289,12 @@ impl Order {
         self.payments.iter().map(|payment| payment.amount).sum()
     }
 
+    /// Minor units that went back to the buyer: what waited to be returned, and of the sale.
+    pub fn returned(&self) -> Amount {
+        let waited: Amount = self.payments.iter().map(|payment| payment.returned).sum();
+        waited + self.refunded()
+    }
+
     /// Minor units of the sale that were returned.
     pub fn refunded(&self) -> Amount {
         self.after.refunds.iter().map(|refund| refund.amount).sum()

@@ -278,6 +278,15 @@ impl<'t> Tx<'t> {
         self.index_waiting(order, before, WaitKind::Refund, |order| order.owed() > 0)
     }
 
+    /// Writes an order whose wrapped key alone changed: nobody waits for that.
+    pub fn put_order_key(&mut self, order: &Order) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables
+            .orders
+            .insert(order.id.0, encode(&OrderV2::from(order)).as_slice())?;
+        Ok(())
+    }
+
     /// Records a payment's fingerprint.
     pub fn put_payment(&mut self, fingerprint: &[u8; 16], order: OrderId) -> Result<(), Fault> {
         self.wrote = true;

@@ -143,6 +143,15 @@ impl MonthKeys {
         Ok(())
     }
 
+    /// Labels of the keys of `month`, the oldest first.
+    pub(super) fn labels(&self, month: &str) -> Vec<String> {
+        let keys = self.lock();
+        let own = keys.keys().filter(|label| parts(label).0 == month);
+        let mut own: Vec<String> = own.cloned().collect();
+        own.sort_by_key(|label| parts(label).1);
+        own
+    }
+
     fn add(
         &self,
         keys: &mut BTreeMap<String, MonthKey>,

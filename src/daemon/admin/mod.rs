@@ -11,6 +11,7 @@ mod categories;
 mod channels;
 mod command;
 pub mod doctor;
+mod entries;
 mod error;
 mod keys;
 mod ledger;
@@ -96,6 +97,21 @@ pub fn execute(
             decision,
             reason,
         } => orders::decide(context, &order, decision, &reason),
+        OrderRefund {
+            order,
+            amount,
+            why,
+            note,
+        } => entries::refund(context, &order, amount.as_deref(), why.as_deref(), &note),
+        OrderReplace {
+            order,
+            slots,
+            why,
+            note,
+        } => entries::replace(context, &order, &slots, &why, &note),
+        LedgerErase { order } => entries::erase(context, &order),
+        LedgerAudit { nonce } => entries::audit(context, &nonce),
+        LedgerAdmin { max } => entries::admin(context, max),
         LedgerExport => ledger::export(context, out),
         LedgerVkey => Ok(ledger::vkey(context)),
         LedgerCheckpoint => Ok(ledger::checkpoint(context)),

@@ -164,6 +164,17 @@ impl From<OrderV1> for OrderV2 {
     }
 }
 impl OrderPrivate {
+    /// Of an order whose private fields were destroyed.
+    pub fn erased() -> Self {
+        Self {
+            contact: String::new(),
+            second: None,
+            password: None,
+            language: String::new(),
+            transactions: Vec::new(),
+        }
+    }
+
     /// Whether one of the contacts is a mail address.
     pub fn reaches_by_mail(&self) -> bool {
         self.mail().is_some()
