@@ -29,7 +29,7 @@ use tokio::runtime::Handle;
 
 pub use command::{
     CategoryAdd, CategorySet, ChannelAdd, Command, Decision, Frame, Gone, Hidden, KeyImport,
-    ProductAdd, ProductSet, Progress,
+    LedgerExport, ProductAdd, ProductSet, Progress,
 };
 pub use error::CommandError;
 pub use notify::Notify;
@@ -99,7 +99,7 @@ pub fn execute(
             decision,
             reason,
         } => orders::decide(context, &order, decision, &reason),
-        LedgerExport => ledger::export(context, out),
+        LedgerExport(export) => ledger::export(context, &export, out),
         LedgerVkey => Ok(ledger::vkey(context)),
         LedgerCheckpoint => Ok(ledger::checkpoint(context)),
         LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),

@@ -10,27 +10,28 @@
 mod archive;
 mod audit;
 mod checkpoints;
-mod contents;
+pub(in crate::ledger) mod contents;
 mod explain;
 mod generation;
 mod in_order;
 mod keys;
 mod lines;
-mod marks;
+pub(in crate::ledger) mod marks;
 mod ownership;
 mod point;
-mod range;
+pub(in crate::ledger) mod range;
 mod report;
 mod rules;
 mod skeleton;
 mod slot_set;
-mod source;
+pub(in crate::ledger) mod source;
 mod succession;
+pub mod witnesses;
 
 pub use explain::{Explained, Place, Step};
 pub use report::{Balance, Check, Fault, Form, GenerationReport, Money, Report};
 
-use super::Vkey;
+use super::{Vkey, WitnessKey};
 use std::path::Path;
 
 /// What the user asks for.
@@ -50,6 +51,10 @@ pub struct Request {
     pub explain: Option<Place>,
     /// How many threads to use; 0 for as many as are of use here.
     pub threads: usize,
+    /// Witnesses, one of which must have cosigned the newest checkpoint; none given, none is asked for.
+    pub witnesses: Vec<WitnessKey>,
+    /// PEM files with the certificates of time-stamping authorities that the user trusts.
+    pub tsa_certs: Vec<Vec<u8>>,
 }
 
 /// A file given with `--known`: a signed note or a receipt.
