@@ -104,7 +104,11 @@ class Page {
     };
     const drop = async (event) => {
       over(false)(event);
-      this.take(await dropped(event.dataTransfer));
+      try {
+        this.take(await dropped(event.dataTransfer));
+      } catch {
+        this.refuse(t.noDrop, fields.folder);
+      }
     };
     return el(
       "fieldset.drop",
