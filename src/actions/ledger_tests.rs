@@ -3,14 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ed25519_dalek::Signer;
-
-use super::chain::origin_key;
 use super::{RestoreError, RestoreRequest, RotateError, Shop};
 use crate::domain::{EntryAt, Order, OrderState, Secret, Slug};
 use crate::ledger::export::{ENTRIES_FILE, MARKS_FILE, generation_folder, mark_line};
 use crate::ledger::note::{Checkpoint, Vkey};
 use crate::ledger::receipt::Receipt;
+use crate::ledger::sign::{Message, RecoverySecret};
 use crate::ledger::verify::{self, KnownFile, Request};
 use crate::ledger::{Exit, verify::Report};
 use crate::store::{Options, Rows};
@@ -31,9 +29,10 @@ async fn sell(shop: &TestShop, transaction: &str) -> Order {
 
 /// The origin key's signature, as the merchant's other machine makes it.
 fn signature(shop: &TestShop, message: &str) -> [u8; 64] {
-    let mut secret = [0; 32];
-    hex::decode_to_slice(shop.recovery.expose(), &mut secret).unwrap();
-    origin_key(&secret).sign(message.as_bytes()).to_bytes()
+    let message = Message::parse(message.as_bytes()).unwrap();
+    RecoverySecret::parse(shop.recovery.expose_str().unwrap())
+        .unwrap()
+        .sign(&message)
 }
 
 /// Writes all generations as an auditor gets them, and has them verified against a key.
@@ -198,7 +197,9 @@ async fn a_rotation_is_refused_without_the_origin_keys_word_and_after_its_number
         shop.shop.rotate([7; 64]),
         Err(RotateError::Signature)
     ));
-    let other = signature(&shop, &prepared.message.replace("rotate v1", "rotate v2"));
+    let seq = format!("\n{}\n", prepared.seq);
+    let other = prepared.message.replace(&seq, "\n7\n");
+    let other = signature(&shop, &other);
     assert!(matches!(
         shop.shop.rotate(other),
         Err(RotateError::Signature)
@@ -298,6 +299,23 @@ async fn what_may_have_been_sold_since_the_copy_is_not_sold_until_a_person_says_
         .collect();
     assert_eq!(receipt.verify(&vkeys, &[]).unwrap().keys, 1);
     assert_proven(&verified(&shop, &vkeys[0].to_string(), &[]));
+}
+
+#[tokio::test]
+async fn withheld_keys_can_be_taken_off_sale_for_good() {
+    let (shop, ..) = restored().await;
+    let steam = Slug::parse("steam").unwrap();
+    // One by name, the others together.
+    let one = crate::domain::SlotRef { batch: 0, index: 5 };
+    shop.shop.void_keys(&[one], "leaked").unwrap();
+    assert_eq!(shop.shop.withheld().unwrap(), [(steam.clone(), 8)]);
+    assert_eq!(shop.shop.void_withheld(&steam).unwrap(), 8);
+    assert_eq!(shop.shop.void_withheld(&steam).unwrap(), 0);
+    assert_eq!(shop.shop.release_withheld(&steam).unwrap(), 0);
+    assert_eq!(shop.shop.stock(&steam).unwrap().available, 0);
+    assert_right(&shop);
+    let first = shop.shop.log_keys().unwrap()[0].1.keys[0].1.clone();
+    assert_proven(&verified(&shop, &first, &[]));
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ pub use check_books::{Books, Money as MoneyOfChannel};
 pub use checkout::{CheckoutError, CheckoutRequest};
 pub use decide_by_hand::HandError;
 pub use delivery_times::{DeliveryTime, DeliveryTimes};
-pub use export_ledger::{ExportError, Exported};
+pub use export_ledger::{ExportError, ExportRequest, ExportSpan, ExportTarget, Exported};
 pub use find_order::FindError;
 pub use highwater::HighwaterError;
 pub use inbox::{Inbox, InboxError, InboxOrder};

@@ -6,18 +6,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ed25519_dalek::{Signer, SigningKey};
+use ed25519_dalek::SigningKey;
 
-use super::chain::{Chain, first_generation, origin_key};
+use super::chain::{Chain, first_generation};
 use super::highwater::{Highwater, signed_by_log};
 use super::open_shop::{Shop, ShopError, unwritten};
 use super::stock;
-use crate::domain::{Entropy, Order, OrderState, Pool, Secret, Slug, Span, seams::random};
+use crate::domain::{Entropy, Order, OrderState, Pool, Secret, SlotRef, Slug, Span, seams::random};
 use crate::ledger::Hash;
-use crate::ledger::entry::{Body, Prior};
+use crate::ledger::entry::{Body, Prior, SlotList, Why};
 use crate::ledger::note::{Checkpoint, Vkey};
+use crate::ledger::sign::{Message, RecoverySecret};
 use crate::store::{
-    Ended, Fault, Generation, Head, OpenError, Options, Rows, SCHEMA, Store, Tx, WriteError,
+    Ended, Fault, Generation, Head, Held, OpenError, Options, Rows, SCHEMA, Store, Tx, WriteError,
 };
 use crate::vault::{RootKey, Vault};
 
@@ -183,13 +184,93 @@ impl Shop {
     }
 }
 
+impl Shop {
+    /// Takes a product's withheld slots off sale for good; the ledger says so. Gives how many. In steps: what was cut off goes on
+    /// where it stood.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn void_withheld(&self, product: &Slug) -> Result<u32, Fault> {
+        let mut voided = 0;
+        loop {
+            let (vault, chain) = (self.vault.clone(), self.chain.clone());
+            let product = product.clone();
+            let write = self.store.write(
+                move |tx| -> Result<Option<u32>, WriteError<std::convert::Infallible>> {
+                    let Some(mut pool) = tx.pool(&product)? else {
+                        return Ok(None);
+                    };
+                    let Some(taken) = take_withheld(&mut pool) else {
+                        return Ok(None);
+                    };
+                    let count = void_span(tx, &vault, &chain, taken)?;
+                    pool.void += count;
+                    pool.withheld = pool
+                        .withheld
+                        .checked_sub(count)
+                        .ok_or(Fault::Invariant("a pool counts its withheld slots"))?;
+                    tx.put_pool(&pool)?;
+                    Ok(Some(count))
+                },
+            );
+            match write.wait().map_err(unwritten)? {
+                Some(count) => voided += count,
+                None => return Ok(voided),
+            }
+        }
+    }
+}
+
+/// The next withheld slots, a bounded number.
+fn take_withheld(pool: &mut Pool) -> Option<Span> {
+    const AT_A_TIME: u32 = 5_000;
+    let span = pool.withheld_spans.first_mut()?;
+    let end = span.next.saturating_add(AT_A_TIME).min(span.count);
+    let taken = Span {
+        count: end,
+        ..*span
+    };
+    span.next = end;
+    if span.next >= span.count {
+        pool.withheld_spans.remove(0);
+    }
+    Some(taken)
+}
+
+/// Voids the slots of a span that are not void already; gives how many.
+fn void_span(tx: &mut Tx<'_>, vault: &Vault, chain: &Chain, span: Span) -> Result<u32, Fault> {
+    let mut pairs = Vec::new();
+    for index in span.next..span.count {
+        let slot = SlotRef {
+            batch: span.batch,
+            index,
+        };
+        if tx.held(slot)?.is_none() {
+            tx.put_held(slot, Some(Held::Void))?;
+            pairs.push((u64::from(slot.batch), index));
+        }
+    }
+    let count = pairs.len() as u32;
+    let list = SlotList::from_pairs(pairs.into_iter());
+    let mut rest = list.ok_or(Fault::Invariant("a span names each slot once"))?;
+    while !rest.is_empty() {
+        let void = Body::Void {
+            slots: rest.split_front(super::manage_keys::SLOTS_TEXT_BYTES_MAX),
+            why: Why::Restore,
+            r: random(vault.entropy()),
+        };
+        chain.append(tx, &void)?;
+    }
+    Ok(count)
+}
+
 /// Opens the copy at `scratch`, closes its generation and opens the next. Gives the first note of the new one along.
 #[allow(clippy::too_many_arguments)] // one step of one command
 fn renew(
     dir: &Path,
     scratch: &Path,
     root: RootKey,
-    recovery: &[u8; 32],
+    recovery: &RecoverySecret,
     request: &RestoreRequest<'_>,
     options: &impl Fn(&Path) -> Options,
     entropy: Arc<dyn Entropy>,
@@ -265,14 +346,13 @@ fn look(
     dir: &Path,
     store: &Store,
     log: &Generation,
-    recovery: &[u8; 32],
+    recovery: &RecoverySecret,
     request: &RestoreRequest<'_>,
 ) -> Result<(Head, u64), RestoreError> {
     let head = store.read()?.head()?;
     let root_name = Vkey::parse(&log.root_vkey)
         .map_err(|_| Fault::Invariant("a generation's root key is one"))?;
-    let ours = Vkey::new(root_name.name(), &origin_key(recovery).verifying_key());
-    if ours != root_name {
+    if recovery.root_vkey(root_name.name()) != root_name {
         return Err(RestoreError::Stranger);
     }
     let mut signed = head.size;
@@ -310,7 +390,7 @@ impl NextGeneration {
         log: &Generation,
         head: &Head,
         signed: u64,
-        recovery: &[u8; 32],
+        recovery: &RecoverySecret,
         vault: &Vault,
     ) -> Result<Self, RestoreError> {
         let number = head.generation.checked_add(1);
@@ -318,15 +398,20 @@ impl NextGeneration {
         let host = log.origin.split_once('/').map_or("", |(host, _)| host);
         let origin = format!("{host}/{}", hex::encode(random::<4>(vault.entropy())));
         let key = SigningKey::from_bytes(&random(vault.entropy()));
-        let vkey = Vkey::new(&origin, &key.verifying_key()).to_string();
+        let vkey = Vkey::new(&origin, &key.verifying_key());
         let last = Hash(head.hash);
-        let message = Body::open_message(&log.origin, head.size, &last, signed, &vkey);
-        let sig_root = origin_key(recovery).sign(&message).to_bytes();
+        let sig_root = recovery.sign(&Message::Open {
+            prior: log.origin.clone(),
+            size: head.size,
+            head: last,
+            signed,
+            vkey: vkey.clone(),
+        });
         Ok(Self {
             number,
             origin,
             key,
-            vkey,
+            vkey: vkey.to_string(),
             size: head.size,
             head: last,
             signed,
@@ -483,11 +568,9 @@ fn withhold(tx: &mut Tx<'_>, pool: &mut Pool) -> Result<(), Fault> {
     Ok(())
 }
 
-fn recovery(secret: &Secret) -> Result<[u8; 32], RestoreError> {
-    let text = std::str::from_utf8(secret.expose()).map_err(|_| RestoreError::Recovery)?;
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| RestoreError::Recovery)?;
-    Ok(bytes)
+fn recovery(secret: &Secret) -> Result<RecoverySecret, RestoreError> {
+    let text = secret.expose_str().ok_or(RestoreError::Recovery)?;
+    RecoverySecret::parse(text).map_err(|_| RestoreError::Recovery)
 }
 
 /// Holds the database that stands there, if any, as long as the file lives: nobody else may have it open.
