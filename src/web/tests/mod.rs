@@ -9,6 +9,7 @@ mod people;
 mod reading;
 mod refusals;
 mod shares;
+mod verify;
 
 use std::{
     net::IpAddr,
