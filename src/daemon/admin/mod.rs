@@ -20,6 +20,7 @@ mod outbox;
 mod products;
 pub mod socket;
 mod times;
+mod witnesses;
 
 use std::{io::Read, sync::Arc};
 
@@ -98,7 +99,7 @@ pub fn execute(
         } => orders::decide(context, &order, decision, &reason),
         LedgerExport => ledger::export(context, out),
         LedgerVkey => Ok(ledger::vkey(context)),
-        LedgerCheckpoint => Ok(ledger::checkpoint(context)),
+        LedgerCheckpoint => ledger::checkpoint(context),
         NoticeList { max } => orders::notices(context, max),
         Notify(command) => notify::run(context, command),
         OutboxList => outbox::list(context),
