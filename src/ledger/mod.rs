@@ -10,6 +10,7 @@
 //! arguments. Never panics on bytes from outside.
 
 pub mod commitment;
+pub mod compare;
 pub mod cosignature;
 pub mod entry;
 mod exit;
