@@ -38,6 +38,7 @@ mod people_tests;
 mod pictures;
 mod questions;
 mod receipt;
+mod receipt_check;
 mod restore;
 mod rotate;
 mod settle;

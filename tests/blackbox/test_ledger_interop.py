@@ -7,15 +7,12 @@ import json, os, shutil, subprocess, sys, tempfile, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from keystall import HERE, HOST, Browser, Buyer, run  # noqa: E402
-from test_ledger_tiles import Witnesses  # noqa: E402
+from witness import WitnessedStory  # noqa: E402
 
 LIBRARIES = "/usr/share/gocode"
 
 
-class GoFollowsTheLedger(Witnesses):
-    # The stories of witnesses themselves are told in their own file.
-    locals().update({name: None for name in dir(Witnesses) if name.startswith("test_")})
-
+class GoFollowsTheLedger(WitnessedStory):
     @classmethod
     def setUpClass(cls):
         has_library = os.path.isdir(f"{LIBRARIES}/src/golang.org/x/mod/sumdb")
@@ -60,14 +57,16 @@ class GoFollowsTheLedger(Witnesses):
         size = text.split("\n")[1]
         forged = shop.file(text.replace(f"\n{size}\n", f"\n{int(size) - 1}\n", 1), "forged")
         self.assertNotEqual(self.follow(shop, forged).returncode, 0)
-        receipt = shop.file(open(files[2], encoding="utf-8").read().replace("\nindex ", "\nindex 1", 1), "receipt")
+        with open(files[2], encoding="utf-8") as f:
+            receipt = shop.file(f.read().replace("\nindex ", "\nindex 1", 1), "receipt")
         self.assertNotEqual(self.follow(shop, receipt).returncode, 0)
         stranger, _ = self.open_shop(start=False)
         self.assertNotEqual(self.follow(shop, vkey=stranger.vkey()).returncode, 0)
 
     def test_go_follows_full_tiles_across_a_change_of_the_log_key(self):
         shop, gateway, witness = self.witnessed_shop()
-        recovery = shop.file(self.recovery_secret(shop), "recovery")
+        lines = shop.said_at_init[shop.said_at_init.index("Recovery secret"):].splitlines()[1:3]
+        recovery = shop.file("\n".join(lines) + "\n", "sheet")
         before = shop.must("ledger", "rotate", "--ahead", "270").out
         signed = run(["sign", shop.file(before, "message"), "--secret-file", recovery], name="keystall-verify")
         self.assertEqual(signed.code, 0, signed.said)
@@ -82,11 +81,6 @@ class GoFollowsTheLedger(Witnesses):
         self.assertGreaterEqual(counts["tiles"], 5, "two tiles of leaves, one above them, two bundles")
         full = Browser(shop).get("/ledger/tile/0/000")
         self.assertIn("immutable", full.header("cache-control"))
-
-    def recovery_secret(self, shop):
-        """From what `init` said."""
-        import re
-        return re.search(r"\b[0-9a-f]{64}\b", shop.said_at_init)[0]
 
 
 if __name__ == "__main__":

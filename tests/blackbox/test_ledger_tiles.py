@@ -7,7 +7,7 @@ import json, os, shutil, subprocess, sys, time, unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import verify_ledger as v  # noqa: E402
 from keystall import HERE, Browser, Buyer, Story, binary, run, verify_ledger  # noqa: E402
-from witness import Key, Witness, sha  # noqa: E402
+from witness import Key, Witness, WitnessedStory, sha  # noqa: E402
 
 
 def checkpoint(shop, path="/ledger/checkpoint"):
@@ -50,25 +50,9 @@ class Monitors(Story):
             self.assertEqual(Browser(hidden).get(f"/ledger/{path}").status, 404, path)
 
 
-class Witnesses(Story):
-    def witnessed_shop(self, start=True, **settings):
-        """(shop, gateway, witness that knows it)."""
-        witness = Witness()
-        self.addCleanup(witness.close)
-        gateway = self.open_gateway()
-        places = ",".join([gateway.url.split("//")[1].rstrip("/"), witness.place])
-        shop, _ = self.open_shop(gateway=gateway, start=False, NET__ALLOW_PRIVATE=places, LEDGER__WITNESS=witness.setting, **settings)
-        witness.know(shop.vkey())
-        if start:
-            shop.start()
-        return shop, gateway, witness
-
+class Witnesses(WitnessedStory):
     def cosigned(self, shop, witness):
         return checkpoint(shop).signed_by(v.parse_vkey(witness.vkey, 4), True)
-
-    def restart(self, shop):
-        shop.stop()
-        shop.start()
 
     def refused(self, shop):
         """What `serve` says when it does not start."""

@@ -7,6 +7,7 @@ import base64, hashlib, http.server, os, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import verify_ledger as v  # noqa: E402
+from keystall import Story  # noqa: E402
 
 
 def sha(*parts):
@@ -144,3 +145,23 @@ class Witness:
                 return 422, "inconsistent\n"
             self.seen[note.origin] = note.size, root
         return 200, self.cosign(note)
+
+
+class WitnessedStory(Story):
+    """Stories of shops with a witness."""
+
+    def witnessed_shop(self, start=True, **settings):
+        """(shop, gateway, witness that knows it)."""
+        witness = Witness()
+        self.addCleanup(witness.close)
+        gateway = self.open_gateway()
+        places = ",".join([gateway.url.split("//")[1].rstrip("/"), witness.place])
+        shop, _ = self.open_shop(gateway=gateway, start=False, NET__ALLOW_PRIVATE=places, LEDGER__WITNESS=witness.setting, **settings)
+        witness.know(shop.vkey())
+        if start:
+            shop.start()
+        return shop, gateway, witness
+
+    def restart(self, shop):
+        shop.stop()
+        shop.start()
