@@ -23,6 +23,9 @@ mod goods_tests;
 mod highwater;
 pub mod import_keys;
 mod inbox;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod ledger_tests;
 mod letter;
 mod list_orders;
 mod manage_keys;
@@ -35,6 +38,8 @@ mod people_tests;
 mod pictures;
 mod questions;
 mod receipt;
+mod restore;
+mod rotate;
 mod settle;
 mod stock;
 #[cfg(test)]
@@ -53,7 +58,7 @@ pub use check_books::{Books, Money as MoneyOfChannel};
 pub use checkout::{CheckoutError, CheckoutRequest};
 pub use decide_by_hand::HandError;
 pub use delivery_times::{DeliveryTime, DeliveryTimes};
-pub use export_ledger::{ExportError, Exported};
+pub use export_ledger::{ExportError, ExportRequest, ExportSpan, ExportTarget, Exported};
 pub use find_order::FindError;
 pub use highwater::HighwaterError;
 pub use inbox::{Inbox, InboxError, InboxOrder};
@@ -66,6 +71,8 @@ pub use outbox::PendingEffect;
 pub use pictures::{PictureError, RenderedPicture, render_logo, render_picture};
 pub use questions::{QuestionsError, read_questions, write_questions};
 pub use receipt::ReceiptError;
+pub use restore::{RestoreError, RestoreRequest, Restored};
+pub use rotate::{PreparedRotation, RotateError, Rotated};
 pub use settle::{Claim, SettleError, Settled};
 pub use stock::{StockView, stock_of};
 pub use tickets::Ticket;

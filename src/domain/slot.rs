@@ -39,8 +39,21 @@ pub struct Pool {
     pub void: u32,
     /// Batches not yet used up, oldest first.
     pub spans: Vec<Span>,
+    /// Slots that may have been sold since the copy that this shop was restored from: not for sale until a person says so.
+    pub withheld: u32,
+    /// Where those lie; voided ones among them.
+    pub withheld_spans: Vec<Span>,
     /// The pool's data key, wrapped by the root key.
     pub wrapped_key: Vec<u8>,
+}
+
+impl Pool {
+    /// Whether a slot lies among those withheld.
+    pub fn is_withheld(&self, slot: SlotRef) -> bool {
+        self.withheld_spans
+            .iter()
+            .any(|span| span.batch == slot.batch && (span.next..span.count).contains(&slot.index))
+    }
 }
 
 impl fmt::Display for SlotRef {
