@@ -3,6 +3,7 @@
 use super::{ExportError, ExportRequest, ExportSpan};
 use crate::actions::chain::Latest;
 use crate::actions::open_shop::Shop;
+use crate::actions::witness::with_cosignatures;
 use crate::domain::EntryAt;
 use crate::ledger::entry::Entry;
 use crate::ledger::export::{Form, Part};
@@ -60,6 +61,7 @@ impl Shop {
     pub(super) fn plan_export(&self, request: &ExportRequest) -> Result<Vec<Piece>, ExportError> {
         let newest = self.chain.latest().generation;
         let (rows, latest) = self.signed_state(EntryAt::new(newest, 0))?;
+        let latest = with_cosignatures(&rows, latest)?;
         let states = States { rows, latest };
         if let Some(asked) = request.generation.filter(|asked| *asked > newest) {
             return Err(ExportError::Generation { asked, newest });
@@ -243,12 +245,11 @@ impl States {
             marks.push(end);
         }
         let anchored = self.anchored(at(above), &marks)?;
-        let origin = self.rows.generation(generation)?;
+        let row = self.rows.generation(generation)?;
+        let row = row.ok_or(Fault::Invariant("a generation has its row"))?;
         Ok(Piece {
             generation,
-            origin: origin
-                .ok_or(Fault::Invariant("a generation has its row"))?
-                .origin,
+            origin: row.origin,
             form,
             end,
             newest: last.note,

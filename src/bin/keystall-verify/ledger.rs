@@ -66,7 +66,7 @@ fn report(args: &LedgerArgs) -> Result<Report, Failure> {
         explain: args.explain,
         witnesses: args.witness.clone(),
         tsa_certs: tsa_certs.collect::<Result<_, Failure>>()?,
-        threads: 0,
+        ..Request::default()
     };
     let progress = Progress::new();
     let show = |done, total| progress.show(done, total);
