@@ -196,7 +196,7 @@ fn nothing_that_can_be_held_together_is_never_0() {
     let above = desk.put("above.note", went_on(&shop, 1).newest_note());
     let export = desk.put_export("export", &shop.files(0));
     for (pair, why) in [
-        ([&nine, &newest], "nothing that can be held together"),
+        ([&nine, &newest], "sizes 9 and 24 of"),
         ([&nine, &elsewhere], "of different logs"),
         ([&nine, &stranger], "is signed by a pinned key"),
         ([&above, &export], "lies above"),
