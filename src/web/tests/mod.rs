@@ -10,6 +10,7 @@ mod reading;
 mod refusals;
 mod shares;
 mod verify;
+mod tiles;
 
 use std::{
     net::IpAddr,
