@@ -59,6 +59,8 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("argon2", &["vault"]),
     ("getrandom", &["vault"]),
     ("ed25519_dalek", &["ledger", "actions"]),
+    ("tar", &["ledger"]),
+    ("zstd", &["ledger"]),
     ("rustls", &["net"]),
     ("tokio_rustls", &["net"]),
     ("rcgen", &["net"]),
@@ -74,6 +76,8 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("lettre", &["notify"]),
     ("idna", &["notify"]),
     ("hickory_resolver", &["notify"]),
+    ("tar", &["ledger"]),
+    ("zstd", &["ledger"]),
 ];
 
 #[test]

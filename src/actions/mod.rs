@@ -17,6 +17,9 @@ mod clock_watch;
 mod decide_by_hand;
 mod deliver;
 mod delivery_times;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod entry_tests;
 mod erase;
 mod expire;
 mod export_ledger;
@@ -27,6 +30,9 @@ mod goods_tests;
 mod highwater;
 pub mod import_keys;
 mod inbox;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod ledger_tests;
 mod letter;
 mod list_orders;
 mod manage_keys;
@@ -42,6 +48,8 @@ mod questions;
 mod receipt;
 mod refund;
 mod replace;
+mod restore;
+mod rotate;
 mod settle;
 mod stock;
 #[cfg(test)]
@@ -63,7 +71,7 @@ pub use checkout::{CheckoutError, CheckoutRequest};
 pub use decide_by_hand::HandError;
 pub use delivery_times::{DeliveryTime, DeliveryTimes};
 pub use erase::{EraseError, Erased};
-pub use export_ledger::{ExportError, Exported};
+pub use export_ledger::{ExportError, ExportRequest, ExportSpan, ExportTarget, Exported};
 pub use find_order::FindError;
 pub use highwater::HighwaterError;
 pub use inbox::{Inbox, InboxError, InboxOrder};
@@ -78,6 +86,8 @@ pub use questions::{QuestionsError, read_questions, write_questions};
 pub use receipt::ReceiptError;
 pub use refund::Refunded;
 pub use replace::Replaced;
+pub use restore::{RestoreError, RestoreRequest, Restored};
+pub use rotate::{PreparedRotation, RotateError, Rotated};
 pub use settle::{Claim, SettleError, Settled};
 pub use stock::{StockView, stock_of};
 pub use tickets::Ticket;

@@ -52,6 +52,16 @@ pub enum Command {
         /// The ledger's word for why.
         why: String,
     },
+    /// Puts keys that a restore withheld on sale again.
+    KeyRelease {
+        /// Of which product.
+        product: String,
+    },
+    /// Takes all keys that a restore withheld off sale for good.
+    KeyVoidWithheld {
+        /// Of which product.
+        product: String,
+    },
     /// Where the key in the body is.
     KeyFind,
     /// A new channel.
@@ -136,11 +146,23 @@ pub enum Command {
         max: usize,
     },
     /// The ledger as files, in frames.
-    LedgerExport,
+    LedgerExport(LedgerExport),
     /// The key that auditors pin.
     LedgerVkey,
     /// The newest signed state.
     LedgerCheckpoint,
+    /// Prepares a new log key.
+    LedgerPrepareRotation {
+        /// Entries ahead.
+        ahead: u64,
+        /// Drops the one that is prepared.
+        anew: bool,
+    },
+    /// Puts the prepared log key in force.
+    LedgerRotate {
+        /// The origin key's signature, 128 hex digits.
+        signature: String,
+    },
     /// Providers' notices, newest first, with what became of them.
     NoticeList {
         /// How many at most.
@@ -252,6 +274,21 @@ pub struct ChannelAdd {
     pub secrets: BTreeMap<String, Hidden>,
 }
 
+/// See [`Command::LedgerExport`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)] // the fields are the flags of `ledger export`
+pub struct LedgerExport {
+    pub from: Option<u64>,
+    pub to: Option<u64>,
+    pub since: Option<String>,
+    pub until: Option<String>,
+    pub generation: Option<u16>,
+    pub skeleton: bool,
+    /// Whether each file's size, also of the largest, is told before it comes.
+    pub sizes: bool,
+}
+
 /// See [`Command::OrderDecide`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -281,6 +318,13 @@ impl fmt::Debug for Hidden {
 pub enum Frame {
     /// How far the command is.
     Progress(Progress),
+    /// A file that the command makes begins; the one before is whole.
+    FileBegins {
+        /// Its path within what is made, with `/`.
+        path: String,
+        /// How many bytes will come, where that is known.
+        bytes: Option<u64>,
+    },
     /// The next bytes of a file that the command makes.
     File {
         /// Its path within what is made, with `/`.
@@ -341,7 +385,10 @@ mod tests {
             Command::ProductList,
             Command::KeyFind,
             Command::ChannelAdd(add),
-            Command::LedgerExport,
+            Command::LedgerExport(LedgerExport {
+                since: Some("2026-11-21".into()),
+                ..LedgerExport::default()
+            }),
             Command::OrderDecide {
                 order: "X".into(),
                 decision: Decision::Cancel,
@@ -364,6 +411,10 @@ mod tests {
                 done: 1,
                 total: None,
             }),
+            Frame::FileBegins {
+                path: "gen-0/entries.ndjson".into(),
+                bytes: Some(3),
+            },
             Frame::File {
                 path: "gen-0/entries.ndjson".into(),
                 bytes: vec![0, 255, 10],

@@ -19,6 +19,7 @@ mod notify;
 mod orders;
 mod outbox;
 mod products;
+mod rotation;
 pub mod socket;
 mod times;
 
@@ -29,7 +30,7 @@ use tokio::runtime::Handle;
 
 pub use command::{
     CategoryAdd, CategorySet, ChannelAdd, Command, Decision, Frame, Gone, Hidden, KeyImport,
-    ProductAdd, ProductSet, Progress,
+    LedgerExport, ProductAdd, ProductSet, Progress,
 };
 pub use error::CommandError;
 pub use notify::Notify;
@@ -79,6 +80,8 @@ pub fn execute(
             max,
         } => keys::list(context, &product, after.as_deref(), max),
         KeyVoid { slots, why } => keys::void(context, &slots, &why),
+        KeyRelease { product } => keys::release(context, &product),
+        KeyVoidWithheld { product } => keys::void_withheld(context, &product),
         KeyFind => keys::find(context, body),
         ChannelAdd(add) => channels::add(context, add),
         ChannelList => channels::list(context),
@@ -112,9 +115,11 @@ pub fn execute(
         LedgerErase { order } => entries::erase(context, &order),
         LedgerAudit { nonce } => entries::audit(context, &nonce),
         LedgerAdmin { max } => entries::admin(context, max),
-        LedgerExport => ledger::export(context, out),
+        LedgerExport(export) => ledger::export(context, &export, out),
         LedgerVkey => Ok(ledger::vkey(context)),
         LedgerCheckpoint => Ok(ledger::checkpoint(context)),
+        LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),
+        LedgerRotate { signature } => rotation::rotate(context, &signature),
         NoticeList { max } => orders::notices(context, max),
         Notify(command) => notify::run(context, command),
         OutboxList => outbox::list(context),
