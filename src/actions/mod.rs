@@ -46,6 +46,7 @@ mod people_tests;
 mod pictures;
 mod questions;
 mod receipt;
+mod receipt_check;
 mod refund;
 mod replace;
 mod restore;

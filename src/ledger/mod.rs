@@ -15,6 +15,9 @@ pub mod entry;
 mod exit;
 pub mod export;
 pub mod fork;
+/// The specification, which stands alone.
+#[doc = include_str!("format.md")]
+pub mod format {}
 pub mod note;
 pub mod receipt;
 pub mod sign;

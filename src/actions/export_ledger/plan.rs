@@ -243,12 +243,11 @@ impl States {
             marks.push(end);
         }
         let anchored = self.anchored(at(above), &marks)?;
-        let origin = self.rows.generation(generation)?;
+        let row = self.rows.generation(generation)?;
+        let row = row.ok_or(Fault::Invariant("a generation has its row"))?;
         Ok(Piece {
             generation,
-            origin: origin
-                .ok_or(Fault::Invariant("a generation has its row"))?
-                .origin,
+            origin: row.origin,
             form,
             end,
             newest: last.note,

@@ -1,10 +1,11 @@
 //! What two views say of one log, held together.
 
 use super::ForkProof;
-use super::leaves::{LeavesError, Scan};
+use super::leaves::{Leaves, LeavesError, Scan};
 use super::report::{Comparison, check};
 use super::side::{self, Log, Side};
 use crate::ledger::note::Checkpoint;
+use crate::ledger::verify::source::unreadable;
 use crate::ledger::{Exit, Vkey};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -204,7 +205,7 @@ impl Judge<'_> {
         let name = side.name.clone();
         match error {
             LeavesError::Io(error) => {
-                side.fail(Exit::Internal, &name, format!("cannot be read: {error}"));
+                side.fault.get_or_insert(*unreadable(name, &error));
             }
             LeavesError::Malformed(number, what) => {
                 side.fail(Exit::Malformed, &name, format!("entry {number}: {what}"));
@@ -221,7 +222,7 @@ impl Judge<'_> {
             .of(side, origin)
             .leaves
             .as_ref()
-            .map_or(0, |leaves| leaves.start);
+            .map_or(0, Leaves::start);
         let within = start.max(1)..=anchor.size;
         let (mut wrong, mut held, mut apart) = (None, Vec::new(), Vec::new());
         for whose in 0..2 {

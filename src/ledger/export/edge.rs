@@ -1,15 +1,19 @@
 //! Where a generation's chain and tree stand, entry by entry.
 
 use crate::ledger::Hash;
-use crate::ledger::entry::{Entry, hash_line};
-use crate::ledger::tree::Frontier;
+use crate::ledger::entry::{Body, Entry, hash_line};
+use crate::ledger::note::Vkey;
+use crate::ledger::tree::{Frontier, leaf_hash};
 use thiserror::Error;
 
-/// The chain and the tree after the entries taken so far.
+/// The chain, the tree and the log key after the entries taken so far.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Edge {
     head: Hash,
     frontier: Frontier,
+    key: Option<Vkey>,
+    /// The key of a `rotate` that was the last entry: it signs from the next size on.
+    next_key: Option<Vkey>,
 }
 
 /// A stored line is not an entry, or does not continue the chain.
@@ -33,9 +37,17 @@ impl Edge {
         if entry.seq != seq || entry.prev != self.head {
             return Err(EdgeError { seq });
         }
+        if let Some(key) = self.next_key.take() {
+            self.key = Some(key);
+        }
+        let key = |vkey| Vkey::parse(vkey).map_err(|_| EdgeError { seq });
+        match entry.body {
+            Body::Open { vkey, .. } => self.key = Some(key(vkey)?),
+            Body::Rotate { vkey, .. } => self.next_key = Some(key(vkey)?),
+            _ => {}
+        }
         self.head = hash_line(line);
-        self.frontier
-            .push(crate::ledger::tree::leaf_hash(self.head.as_ref()));
+        self.frontier.push(leaf_hash(self.head.as_ref()));
         Ok(entry)
     }
 
@@ -47,6 +59,11 @@ impl Edge {
     /// Chain hash of the last of them; [`Hash::ZERO`] before the first.
     pub const fn head(&self) -> Hash {
         self.head
+    }
+
+    /// The log key that signs this size, by what the entries say; none before the first.
+    pub const fn key(&self) -> Option<&Vkey> {
+        self.key.as_ref()
     }
 
     /// Root of the tree over them.

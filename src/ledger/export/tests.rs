@@ -153,30 +153,6 @@ fn the_last_checkpoint_of_an_hour_is_never_left_out() {
 }
 
 #[test]
-fn the_checkpoint_after_a_rotation_is_never_left_out() {
-    let mut log = Log::at(&[0, 1]);
-    let next = SigningKey::from_bytes(&[2; 32]);
-    let vkey = Vkey::new(ORIGIN, &next.verifying_key()).to_string();
-    let (sig_root, sig_old, r) = ([0; 64], [0; 64], [9; 16]);
-    log.commit(
-        2,
-        &Body::Rotate {
-            vkey: &vkey,
-            sig_root,
-            sig_old,
-            r,
-        },
-    );
-    log.commit(3, &body(3, &vkey));
-    assert_eq!(
-        log.write(whole(), 0, &[2, 3, 4]).unwrap().sizes(),
-        [2, 3, 4]
-    );
-    let missing = log.write(whole(), 0, &[2, 4]).unwrap_err();
-    assert!(matches!(missing, ExportError::Missing { size: 3 }));
-}
-
-#[test]
 fn the_newest_checkpoint_is_never_left_out() {
     let log = Log::at(&[0, 1, 2]);
     let unsigned = log.write(whole(), 0, &[2]).unwrap_err();
@@ -233,6 +209,58 @@ fn a_checkpoint_of_other_entries_stops_the_export() {
     assert!(matches!(early, ExportError::Order { .. }));
     writer.checkpoint(log.note(2)).unwrap();
     assert!(writer.checkpoint(log.note(2)).is_err(), "twice");
+}
+
+#[test]
+fn a_checkpoint_without_a_good_signature_of_the_log_stops_the_export() {
+    let mut log = Log::at(&[0, 1, 2]);
+    log.key = SigningKey::from_bytes(&[8; 32]);
+    log.commit(3, &body(3, ""));
+    let by_another = log.write(whole(), 0, &[3, 4]).unwrap_err();
+    assert!(matches!(by_another, ExportError::Signature { size: 4 }));
+
+    let mut log = Log::at(&[0, 1, 2]);
+    log.notes[2] = log.notes[2].replacen("/0123abcd", "/ffffffff", 1);
+    let of_another = log.write(whole(), 0, &[2, 3]).unwrap_err();
+    assert!(matches!(of_another, ExportError::Signature { size: 3 }));
+}
+
+#[test]
+fn the_new_key_signs_after_the_rotation_and_not_before() {
+    let rotated = || {
+        let mut log = Log::at(&[0, 1]);
+        let next = SigningKey::from_bytes(&[2; 32]);
+        let vkey = Vkey::new(ORIGIN, &next.verifying_key()).to_string();
+        let (sig_root, sig_old, r) = ([0; 64], [0; 64], [9; 16]);
+        let body = Body::Rotate {
+            vkey: &vkey,
+            sig_root,
+            sig_old,
+            r,
+        };
+        log.commit(2, &body);
+        (log, next)
+    };
+    let (mut log, next) = rotated();
+    log.commit(3, &body(3, ""));
+    let retired = log.write(whole(), 0, &[2, 3, 4]).unwrap_err();
+    assert!(matches!(retired, ExportError::Signature { size: 4 }));
+
+    let (mut log, next_key) = (rotated().0, next);
+    log.key = next_key.clone();
+    log.commit(3, &body(3, ""));
+    assert_eq!(
+        log.write(whole(), 0, &[2, 3, 4]).unwrap().sizes(),
+        [2, 3, 4]
+    );
+    let range = Writer::range(Vec::new(), Vec::new(), log.edge(3));
+    assert_eq!(log.write(range, 3, &[4]).unwrap().sizes(), [4]);
+    let missing = log.write(whole(), 0, &[2, 4]).unwrap_err();
+    assert!(matches!(missing, ExportError::Missing { size: 3 }));
+
+    log.notes[2] = sign_checkpoint(&next_key, ORIGIN, 3, &log.edge(3).root());
+    let early = log.write(whole(), 0, &[2, 3, 4]).unwrap_err();
+    assert!(matches!(early, ExportError::Signature { size: 3 }));
 }
 
 #[test]

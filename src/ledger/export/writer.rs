@@ -2,7 +2,7 @@
 
 use super::{Edge, EdgeError, mark_line};
 use crate::ledger::entry::Body;
-use crate::ledger::note::{Checkpoint, NoteError};
+use crate::ledger::note::{Checkpoint, NoteError, SignedBy, Vkey};
 use std::io::{self, Write};
 use thiserror::Error;
 
@@ -55,6 +55,12 @@ pub enum ExportError {
     /// A checkpoint with another root than that of the entries that it covers.
     #[error("the stored checkpoint of size {size} is not of these entries: run keystall doctor")]
     Root {
+        /// Its size.
+        size: u64,
+    },
+    /// A checkpoint without a good signature by the log key of its size.
+    #[error("the stored checkpoint of size {size} is not signed by the log: run keystall doctor")]
+    Signature {
         /// Its size.
         size: u64,
     },
@@ -159,6 +165,11 @@ impl<E: Write, M: Write> Writer<E, M> {
                 size: checkpoint.size,
             });
         }
+        if !self.edge.key().is_some_and(|key| is_by(&checkpoint, key)) {
+            return Err(ExportError::Signature {
+                size: checkpoint.size,
+            });
+        }
         self.marks
             .write_all(mark_line(note, checkpoint.size).as_bytes())?;
         self.signed = checkpoint.size;
@@ -189,4 +200,9 @@ impl<E: Write, M: Write> Writer<E, M> {
         self.marks.flush()?;
         Ok((self.entries, self.marks))
     }
+}
+
+/// Whether this log key signed the checkpoint of its log.
+fn is_by(checkpoint: &Checkpoint, key: &Vkey) -> bool {
+    key.name() == checkpoint.origin && checkpoint.signed_by(key) == SignedBy::Yes
 }

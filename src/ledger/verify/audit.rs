@@ -71,6 +71,8 @@ pub(super) struct Audit<'a> {
     generations: Vec<GenerationReport>,
     pub(super) explained: Option<Explained>,
     pub(super) last_good: Option<String>,
+    /// The last mark of the newest generation so far, with all its signature lines.
+    pub(super) newest_mark: Option<Checkpoint>,
     /// What was lost in restores.
     pub(super) lost: Vec<String>,
     counted: Counted,
@@ -152,6 +154,7 @@ pub(super) struct Tally {
     pub(super) heartbeats: Count,
     pub(super) known: Count,
     pub(super) receipts: Count,
+    pub(super) witnesses: Count,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -181,6 +184,7 @@ impl<'a> Audit<'a> {
             generations: Vec::new(),
             explained: None,
             last_good: None,
+            newest_mark: None,
             lost: Vec::new(),
             counted: Counted::default(),
             nonce_found: false,
@@ -323,6 +327,7 @@ impl<'a> Audit<'a> {
             self.findings
                 .missing(format!("slots of batch {batch} are handed out: {what}"));
         }
+        self.judge_witnesses();
         if self.request.nonce.is_some() && !self.nonce_found {
             self.findings.missing("the nonce was not found");
         }
@@ -391,6 +396,7 @@ impl<'a> Audit<'a> {
             tally.heartbeats,
             tally.known,
             tally.receipts,
+            tally.witnesses,
         ];
         let whole = needed.iter().all(|count| count.total > 0)
             && needed.iter().chain(&rest).all(|c| c.passed == c.total);
@@ -423,6 +429,7 @@ impl<'a> Audit<'a> {
             ("heartbeats", tally.heartbeats),
             ("known", tally.known),
             ("receipts", tally.receipts),
+            ("witnesses", tally.witnesses),
         ];
         let check = |(name, count): (&'static str, Count)| Check {
             name,

@@ -45,6 +45,7 @@ pub(super) fn verify(audit: &mut Audit<'_>, run: &Run<'_>, files: &GenerationFil
     if let Err(error) = read {
         audit.findings.add(*unreadable(&generation.file, &error));
     }
+    audit.newest_mark = generation.newest_mark.clone();
     generation.finish(audit, run);
 }
 

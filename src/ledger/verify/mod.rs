@@ -10,21 +10,21 @@
 mod archive;
 mod audit;
 mod checkpoints;
-mod contents;
+pub(in crate::ledger) mod contents;
 mod explain;
 mod generation;
 mod in_order;
 mod keys;
 mod lines;
-mod marks;
+pub(in crate::ledger) mod marks;
 mod ownership;
 mod point;
-mod range;
+pub(in crate::ledger) mod range;
 mod report;
 mod rules;
 mod skeleton;
 mod slot_set;
-mod source;
+pub(in crate::ledger) mod source;
 mod succession;
 pub mod witnesses;
 

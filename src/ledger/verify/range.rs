@@ -33,7 +33,7 @@ pub(super) fn begin(
     };
     audit.rules.begin_range();
     generation.begin_at(frontier, head);
-    if let Some(fault) = generation.misplaced_mark() {
+    if let Some(fault) = generation.misplaced_mark(files.bytes == 0) {
         audit.findings.add(fault);
     }
     let file = files.path(CARRIED_FILE);
@@ -57,16 +57,23 @@ impl Generation {
         self.frontier = frontier;
     }
 
-    /// A range holds marks above its prefix; if it is empty, the one of its prefix.
-    fn misplaced_mark(&self) -> Option<Fault> {
-        let alone = self.points.len() == 1;
+    /// A range holds marks above its prefix; if it is empty, the one of its prefix and no other.
+    fn misplaced_mark(&self, empty: bool) -> Option<Fault> {
+        let what = match empty {
+            true if self.points.len() == 1 && self.points[0].size == self.base => return None,
+            true => "the marks of an empty range are not the one of its size",
+            false => "a mark within the prefix, which is not here",
+        };
         let misplaced = self
             .points
             .iter()
-            .find(|mark| mark.size < self.base || (mark.size == self.base && !alone))?;
-        let what = format!("a mark within the first {}, which are not here", self.base);
-        let fault = Fault::new(Exit::Malformed, &self.marks_file, what);
-        Some(fault.at(misplaced.size, None))
+            .find(|mark| empty || mark.size <= self.base);
+        if misplaced.is_none() && !empty {
+            return None;
+        }
+        let mut fault = Fault::new(Exit::Malformed, &self.marks_file, what);
+        fault.seq = misplaced.map(|mark| mark.size);
+        Some(fault)
     }
 
     /// Reads the carried lines: each in its form, then under the last mark's root, then what it means.
@@ -223,7 +230,8 @@ impl Carried {
     }
 }
 
-fn prefix(bytes: &[u8]) -> Result<(Frontier, Hash), String> {
+/// The tree before a range and the hash of its last entry, from the bytes of `prefix.json`.
+pub(in crate::ledger) fn prefix(bytes: &[u8]) -> Result<(Frontier, Hash), String> {
     let line = bytes.strip_suffix(b"\n").ok_or("its line is cut off")?;
     let prefix: SpelledPrefix =
         serde_json::from_slice(line).map_err(|error| format!("not a prefix: {error}"))?;

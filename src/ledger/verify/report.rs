@@ -127,7 +127,11 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(exit: Exit, file: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(in crate::ledger) fn new(
+        exit: Exit,
+        file: impl Into<String>,
+        what: impl Into<String>,
+    ) -> Self {
         Self {
             exit,
             what: what.into(),

@@ -81,7 +81,7 @@ impl Source {
 }
 
 /// The fault of a file that cannot be read: damaged is malformed, all else is this machine's failure.
-pub(super) fn unreadable(file: impl Into<String>, error: &io::Error) -> Box<Fault> {
+pub(in crate::ledger) fn unreadable(file: impl Into<String>, error: &io::Error) -> Box<Fault> {
     let exit = match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Exit::Malformed,
         _ => Exit::Internal,

@@ -119,7 +119,22 @@ pub(super) fn can_pay(web: &Shared, order: &Order) -> bool {
         && web.desk.open_channels().contains(&order.channel)
 }
 
-fn view(web: &Shared, secret: &str) -> Result<OrderView, Problem> {
+/// What is shown of the receipt, which is verified before it is shown.
+pub(super) fn receipt_line(
+    web: &Shared,
+    id: OrderId,
+    receipt: Option<(String, u64)>,
+) -> Option<ReceiptLine> {
+    let (hash, seq) = receipt?;
+    Some(ReceiptLine {
+        hash,
+        seq,
+        // What cannot be verified is shown without the word, never hidden: the file speaks for itself.
+        verified: web.shop.receipt_holds(id).unwrap_or(false),
+    })
+}
+
+pub(super) fn view(web: &Shared, secret: &str) -> Result<OrderView, Problem> {
     let id = order_of(web, secret)?;
     let view = web.shop.view_order(id).map_err(|fault| web.fault(fault))?;
     view.ok_or(Problem::NotFound)
@@ -174,7 +189,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         erased_at_ms,
         keys_until_ms,
         instructions: goods.instructions,
-        receipt: receipt.map(|(hash, seq)| ReceiptLine { hash, seq }),
+        receipt: receipt_line(web, order.id, receipt),
         pay_qr: can_pay,
         scope: goods.scope,
         support: goods.support,

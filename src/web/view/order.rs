@@ -122,6 +122,8 @@ pub struct ReceiptLine {
     pub hash: String,
     /// Its place in the ledger, from 0.
     pub seq: u64,
+    /// Whether the receipt passed this shop's own verifier just now.
+    pub verified: bool,
 }
 
 /// The data of one server-sent event of `/o/SECRET/events`: `pending`, or `paid no_stock`. The page
@@ -196,6 +198,10 @@ impl OrderPage {
                 .map(time),
             instructions: &self.instructions,
             receipt: self.receipt.as_ref(),
+            receipt_qr: self
+                .receipt
+                .as_ref()
+                .and_then(|_| qr::svg(&format!("{link}/receipt"))),
             pay_qr: waits && self.can_pay && self.pay_qr,
             scope: self.scope.as_deref().map(plain),
             help: self.help(),
@@ -300,6 +306,7 @@ struct Shown<'a> {
     keys_until: Option<Time>,
     instructions: &'a SafeHtml,
     receipt: Option<&'a ReceiptLine>,
+    receipt_qr: Option<String>,
     pay_qr: bool,
     scope: Option<String>,
     help: Option<Help>,
