@@ -68,11 +68,11 @@ impl Shop {
     /// [`Fault`].
     pub fn note_admin(&self, what: What, text: &str) -> Result<EntryAt, Fault> {
         let (vault, chain, text) = (self.vault.clone(), self.chain.clone(), text.to_owned());
-        let write = self
-            .store
-            .write(move |tx| -> Result<EntryAt, WriteError<std::convert::Infallible>> {
+        let write = self.store.write(
+            move |tx| -> Result<EntryAt, WriteError<std::convert::Infallible>> {
                 Ok(append_admin(tx, &vault, &chain, what, &text)?)
-            });
+            },
+        );
         write.wait().map_err(unwritten)
     }
 
@@ -92,9 +92,8 @@ impl Shop {
             })
             .collect();
         let (vault, chain) = (self.vault.clone(), self.chain.clone());
-        let write = self
-            .store
-            .write(move |tx| -> Result<Vec<String>, WriteError<std::convert::Infallible>> {
+        let write = self.store.write(
+            move |tx| -> Result<Vec<String>, WriteError<std::convert::Infallible>> {
                 let before = tx.meta(SETTINGS_ROW)?.unwrap_or_default();
                 let before = String::from_utf8_lossy(&before).into_owned();
                 let changed: Vec<String> = before
@@ -115,7 +114,8 @@ impl Shop {
                     append_admin(tx, &vault, &chain, What::Settings, &text)?;
                 }
                 Ok(changed)
-            });
+            },
+        );
         write.wait().map_err(unwritten)
     }
 
@@ -123,11 +123,7 @@ impl Shop {
     ///
     /// # Errors
     /// [`Fault`].
-    pub fn admin_log(
-        &self,
-        after: Option<EntryAt>,
-        max: usize,
-    ) -> Result<Vec<AdminEntry>, Fault> {
+    pub fn admin_log(&self, after: Option<EntryAt>, max: usize) -> Result<Vec<AdminEntry>, Fault> {
         let snapshot = self.store.read()?;
         let openings = snapshot.openings(after, max)?;
         let opened = |(at, sealed): (EntryAt, Vec<u8>)| {

@@ -42,16 +42,16 @@ impl Shop {
             return Err(AuditError::Nonce);
         }
         let (nonce, vault, chain) = (nonce.to_owned(), self.vault.clone(), self.chain.clone());
-        let write = self
-            .store
-            .write(move |tx| -> Result<_, WriteError<std::convert::Infallible>> {
+        let write = self.store.write(
+            move |tx| -> Result<_, WriteError<std::convert::Infallible>> {
                 let body = Body::Audit {
                     nonce: &nonce,
                     r: random(vault.entropy()),
                 };
                 let at = chain.append(tx, &body)?;
                 Ok((at, tx.head().t_ms))
-            });
+            },
+        );
         let (at, t_ms) = write.wait().map_err(unwritten)?;
         let (_, checkpoint) = self.signed_state(at)?;
         Ok(Audited {

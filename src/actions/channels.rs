@@ -100,7 +100,13 @@ impl Shop {
                 return Err(WriteError::Refused(ChannelError::InUse(waiting)));
             }
             tx.put_channel(&name, None)?;
-            append_admin(tx, &vault, &chain, What::Payee, &format!("channel {name} removed"))?;
+            append_admin(
+                tx,
+                &vault,
+                &chain,
+                What::Payee,
+                &format!("channel {name} removed"),
+            )?;
             Ok(())
         });
         write.wait().map_err(refusal)?;

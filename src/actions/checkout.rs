@@ -8,8 +8,8 @@ use super::open_shop::{Policy, Shop, month_of};
 use super::stock;
 use super::tickets::{Ticket, Tickets};
 use crate::domain::{
-    AddressPrefix, AfterSale, ChannelName, Contact, Holder, HostPrefix, Money, Order, OrderId, OrderState,
-    Pool, Product, Secret, Slug, seams::random,
+    AddressPrefix, AfterSale, ChannelName, Contact, Holder, HostPrefix, Money, Order, OrderId,
+    OrderState, Pool, Product, Secret, Slug, seams::random,
 };
 use crate::limits;
 use crate::store::{Fault, Held, HoldKind, OrderPrivate, Rows, Tx, WriteError};

@@ -38,13 +38,13 @@ impl Shop {
             return Ok(None);
         }
         let (vault, chain) = (self.vault.clone(), self.chain.clone());
-        let write = self
-            .store
-            .write(move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
+        let write = self.store.write(
+            move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
                 let r = random(vault.entropy());
                 chain.append(tx, &Body::Clock { skew_ms, r })?;
                 Ok(())
-            });
+            },
+        );
         write.answer().await.map_err(unwritten)?;
         Ok(Some(skew_ms))
     }

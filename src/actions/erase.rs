@@ -52,7 +52,9 @@ pub enum EraseError {
     )]
     Owed(OrderId),
     /// The order is erased, and is not listed beside the backups.
-    #[error("the order was erased, but {path} was not written ({source}): run the command again, or a restored backup would bring it back")]
+    #[error(
+        "the order was erased, but {path} was not written ({source}): run the command again, or a restored backup would bring it back"
+    )]
     List {
         /// The list.
         path: PathBuf,
@@ -302,18 +304,16 @@ impl Eraser {
     }
 
     /// The `erase` entry. A sale of a generation that has ended cannot be named by one: the merchant's own record tells of it.
-    fn tell(
-        &self,
-        tx: &mut Tx<'_>,
-        order: &Order,
-        at: EntryAt,
-    ) -> Result<Option<EntryAt>, Fault> {
+    fn tell(&self, tx: &mut Tx<'_>, order: &Order, at: EntryAt) -> Result<Option<EntryAt>, Fault> {
         if at.generation() == tx.head().generation {
             let r = random(self.vault.entropy());
             let sale = at.seq();
             return self.chain.append(tx, &Body::Erase { sale, r }).map(Some);
         }
-        let text = format!("erased the private fields of order {}, sold in entry {at}", order.id);
+        let text = format!(
+            "erased the private fields of order {}, sold in entry {at}",
+            order.id
+        );
         append_admin(tx, &self.vault, &self.chain, What::Settings, &text)?;
         Ok(None)
     }
@@ -326,7 +326,10 @@ fn append_line(path: &Path, number: &str, at_ms: i64) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error),
     };
-    if known.lines().any(|line| line.split(' ').next() == Some(number)) {
+    if known
+        .lines()
+        .any(|line| line.split(' ').next() == Some(number))
+    {
         return Ok(());
     }
     let folder = path.parent().unwrap_or(Path::new("."));

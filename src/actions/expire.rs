@@ -104,7 +104,8 @@ impl Shop {
     /// # Errors
     /// What the file system says.
     pub fn note_alive(&self) -> io::Result<()> {
-        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(self.clock.now_ms()).unwrap_or(0));
+        let now =
+            UNIX_EPOCH + Duration::from_millis(u64::try_from(self.clock.now_ms()).unwrap_or(0));
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -145,7 +146,10 @@ impl Shop {
 
     /// When the shop served last, as far as that is known.
     fn last_alive_ms(&self) -> Option<i64> {
-        let modified = fs::metadata(self.folder.join(ALIVE)).ok()?.modified().ok()?;
+        let modified = fs::metadata(self.folder.join(ALIVE))
+            .ok()?
+            .modified()
+            .ok()?;
         let since = modified.duration_since(UNIX_EPOCH).ok()?;
         i64::try_from(since.as_millis()).ok()
     }

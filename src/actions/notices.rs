@@ -235,7 +235,10 @@ fn read_refused(rows: &impl Rows, vault: &Vault) -> Result<Lines, Fault> {
 fn put_refused(tx: &mut Tx<'_>, vault: &Vault, lines: &Lines) -> Result<(), Fault> {
     let text = serde_json::to_vec(lines).map_err(|_| Fault::Invariant("a summary is JSON"))?;
     let sealed = vault.seal_erasable(NOTICES_LABEL, &text);
-    tx.put_meta(ROW, &sealed.map_err(|error| Fault::Database(error.to_string()))?)
+    tx.put_meta(
+        ROW,
+        &sealed.map_err(|error| Fault::Database(error.to_string()))?,
+    )
 }
 
 fn is_of_erased(tx: &Tx<'_>, line: &serde_json::Value) -> Result<bool, Fault> {
@@ -247,11 +250,7 @@ fn is_of_erased(tx: &Tx<'_>, line: &serde_json::Value) -> Result<bool, Fault> {
 }
 
 /// Takes what is about an order out of the refused notices on disk.
-pub(super) fn without_order(
-    tx: &mut Tx<'_>,
-    vault: &Vault,
-    order: OrderId,
-) -> Result<(), Fault> {
+pub(super) fn without_order(tx: &mut Tx<'_>, vault: &Vault, order: OrderId) -> Result<(), Fault> {
     let (mut lines, number) = (read_refused(tx, vault)?, order.to_string());
     let count = lines.len();
     lines.retain(|line| line["order"] != number.as_str());

@@ -17,7 +17,9 @@ pub enum ReceiptError {
     #[error("there is no such order")]
     Unknown,
     /// Its private fields were destroyed.
-    #[error("the private part of this order was erased; a receipt downloaded before still verifies")]
+    #[error(
+        "the private part of this order was erased; a receipt downloaded before still verifies"
+    )]
     Erased,
     /// Nothing was sold yet.
     #[error("a receipt is there once the order is delivered")]

@@ -3,8 +3,8 @@
 use super::decide_by_hand::HandError;
 use super::deliver::{Counter, open_private};
 use super::open_shop::Shop;
-use super::view_order::open_delivery;
 use super::stock;
+use super::view_order::open_delivery;
 use crate::domain::{
     EffectKind, Order, OrderId, OrderState, Pool, Replacement, SlotRef, Tell, Via, seams::random,
 };

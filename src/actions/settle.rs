@@ -252,11 +252,7 @@ impl Cashbook {
 
     /// What only the buyer and the shop know of an order. Money for one whose private fields were destroyed gets a fresh key, so
     /// that its transaction is known until it is returned; then the order can be erased again.
-    fn private_of(
-        &self,
-        order: &mut Order,
-        now_ms: i64,
-    ) -> Result<(OrderPrivate, DataKey), Fault> {
+    fn private_of(&self, order: &mut Order, now_ms: i64) -> Result<(OrderPrivate, DataKey), Fault> {
         if !order.is_erased() {
             return open_private(&self.vault, order);
         }

@@ -17,6 +17,21 @@ pub(super) enum Ledger {
     /// Print the public key that auditors pin, and only it
     #[command(after_help = "Example:\n  keystall ledger vkey")]
     Vkey,
+    /// Change the log key: prints what the recovery secret signs on another machine, then takes its signature
+    #[command(
+        after_help = "Examples:\n  keystall ledger rotate > message.txt\n  keystall-verify sign message.txt                         on the machine that has the recovery secret\n  keystall ledger rotate --signature 5f0c…"
+    )]
+    Rotate {
+        /// The signature that `keystall-verify sign` printed
+        #[arg(long, value_name = "HEX", conflicts_with_all = ["ahead", "anew"])]
+        signature: Option<String>,
+        /// How many entries from now the change is: it must be signed and brought back before the ledger is there
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        ahead: u64,
+        /// Drop the change that is prepared, and prepare another
+        #[arg(long)]
+        anew: bool,
+    },
     /// Destroy the private part of an order: contact, payment reference, password and keys are gone for good
     #[command(after_help = "Example:\n  keystall ledger erase 0D3Q5P7XK2M9A --yes")]
     Erase {
@@ -40,21 +55,6 @@ pub(super) enum Ledger {
         #[arg(long, default_value_t = 100)]
         max: usize,
     },
-    /// Change the log key: prints what the recovery secret signs on another machine, then takes its signature
-    #[command(
-        after_help = "Examples:\n  keystall ledger rotate > message.txt\n  keystall-verify sign message.txt                         on the machine that has the recovery secret\n  keystall ledger rotate --signature 5f0c…"
-    )]
-    Rotate {
-        /// The signature that `keystall-verify sign` printed
-        #[arg(long, value_name = "HEX", conflicts_with_all = ["ahead", "anew"])]
-        signature: Option<String>,
-        /// How many entries from now the change is: it must be signed and brought back before the ledger is there
-        #[arg(long, value_name = "N", default_value_t = 100)]
-        ahead: u64,
-        /// Drop the change that is prepared, and prepare another
-        #[arg(long)]
-        anew: bool,
-    },
     /// Print the newest signed checkpoint
     #[command(after_help = "Example:\n  keystall ledger checkpoint > checkpoint.txt")]
     Checkpoint,
@@ -67,29 +67,6 @@ impl Ledger {
             Self::Vkey => {
                 let value = session.ask(Command::LedgerVkey)?;
                 let text = format!("{}\n", print::text(&value, "vkey"));
-                Ok(Done::new(value, text))
-            }
-            Self::Erase { order, yes } => erase(session, order, yes),
-            Self::Audit { nonce } => {
-                let value = session.ask(Command::LedgerAudit { nonce })?;
-                let field = |name| print::text(&value, name);
-                let text = format!(
-                    "entry {} at {}, covered by this checkpoint:\n\n{}",
-                    field("seq"),
-                    field("t"),
-                    field("note")
-                );
-                Ok(Done::new(value, text))
-            }
-            Self::Admin { max } => {
-                let value = session.ask(Command::LedgerAdmin { max })?;
-                let names = ["generation", "seq", "t", "what", "who", "text"];
-                let rows = print::rows(&value, "entries", &names);
-                let headings = ["GEN", "ENTRY", "TIME", "WHAT", "WHO", "TEXT"];
-                let mut text = print::table(&headings, &rows, "no such changes yet");
-                if value["more"] == true {
-                    text.push_str("more: raise --max\n");
-                }
                 Ok(Done::new(value, text))
             }
             Self::Rotate {
@@ -118,6 +95,29 @@ impl Ledger {
                 let text = format!("{}\n", print::text(&value, "message"));
                 Ok(Done::new(value, text))
             }
+            Self::Erase { order, yes } => erase(session, order, yes),
+            Self::Audit { nonce } => {
+                let value = session.ask(Command::LedgerAudit { nonce })?;
+                let field = |name| print::text(&value, name);
+                let text = format!(
+                    "entry {} at {}, covered by this checkpoint:\n\n{}",
+                    field("seq"),
+                    field("t"),
+                    field("note")
+                );
+                Ok(Done::new(value, text))
+            }
+            Self::Admin { max } => {
+                let value = session.ask(Command::LedgerAdmin { max })?;
+                let names = ["generation", "seq", "t", "what", "who", "text"];
+                let rows = print::rows(&value, "entries", &names);
+                let headings = ["GEN", "ENTRY", "TIME", "WHAT", "WHO", "TEXT"];
+                let mut text = print::table(&headings, &rows, "no such changes yet");
+                if value["more"] == true {
+                    text.push_str("more: raise --max\n");
+                }
+                Ok(Done::new(value, text))
+            }
             Self::Checkpoint => {
                 let value = session.ask(Command::LedgerCheckpoint)?;
                 let text = print::text(&value, "note");
@@ -136,7 +136,11 @@ fn erase(session: &Session, order: String, yes: bool) -> Result<Done, Failure> {
     let value = session.ask(Command::LedgerErase { order })?;
     let field = |name| print::text(&value, name);
     let mut text = match value["already"] == true {
-        true => format!("order {} was erased at {}\n", field("order"), field("erased_at")),
+        true => format!(
+            "order {} was erased at {}\n",
+            field("order"),
+            field("erased_at")
+        ),
         false => format!("order {} is erased\n", field("order")),
     };
     if value["entry"].is_object() {

@@ -162,7 +162,9 @@ impl Refund {
         let mut text = format!("order {} is {}\n", field("order"), field("state"));
         if value["refunded"].is_string() {
             let (amount, currency) = (field("refunded"), field("currency"));
-            text.push_str(&format!("{amount} {currency} of its sale is recorded as returned"));
+            text.push_str(&format!(
+                "{amount} {currency} of its sale is recorded as returned"
+            ));
             match value["entry"].is_null() {
                 true => text.push_str(&format!("\n{}\n", field("remark"))),
                 false => {

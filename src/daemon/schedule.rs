@@ -178,7 +178,9 @@ async fn replace_month_keys(shop: Arc<Shop>, ending: Ending) {
         match replaced.await {
             Ok(Ok(0)) => {}
             Ok(Ok(keys)) => tracing::info!(keys, "keys of erased orders were destroyed"),
-            Ok(Err(error)) => tracing::error!(%error, "keys of erased orders are not destroyed yet"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "keys of erased orders are not destroyed yet")
+            }
             Err(error) => tracing::error!(%error, "keys of erased orders are not destroyed yet"),
         }
     }

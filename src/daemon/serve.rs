@@ -143,7 +143,10 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         .map_err(std::io::Error::other)?
         .map_err(ShopError::from)?;
     if !changed.is_empty() {
-        tracing::info!(settings = changed.join(", "), "the ledger says that settings changed");
+        tracing::info!(
+            settings = changed.join(", "),
+            "the ledger says that settings changed"
+        );
     }
     let mut tasks = schedule::start(&shop, desk, &metrics, &ending);
     let webhook = webhook(&settings)?;

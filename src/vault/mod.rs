@@ -417,7 +417,10 @@ mod tests {
             assert!(reopened.order_key(label, b"erased", wrapped).is_err());
         }
         assert_eq!(reopened.replace_month_key(&next).unwrap(), "2026-11.2");
-        assert_eq!(reopened.new_order_key("2026-11", b"x").unwrap().0, "2026-11.2");
+        assert_eq!(
+            reopened.new_order_key("2026-11", b"x").unwrap().0,
+            "2026-11.2"
+        );
     }
 
     #[test]

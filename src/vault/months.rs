@@ -138,7 +138,8 @@ impl MonthKeys {
         if next.remove(label).is_none() {
             return Ok(());
         }
-        self.replace(&next).map_err(|source| self.unwritten(source))?;
+        self.replace(&next)
+            .map_err(|source| self.unwritten(source))?;
         *keys = next;
         Ok(())
     }
@@ -170,7 +171,8 @@ impl MonthKeys {
                 sealed,
             },
         );
-        self.replace(&next).map_err(|source| self.unwritten(source))?;
+        self.replace(&next)
+            .map_err(|source| self.unwritten(source))?;
         *keys = next;
         Ok(key)
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::*;
-use crate::actions::chain::origin_key;
 use crate::actions::{Founding, Policy};
 use crate::domain::{AnchorKind, Clock, EntryAt, Secret};
 use crate::ledger::entry::{Body, Entry, Prior, hash_line};
@@ -726,4 +725,11 @@ fn an_export_stops_at_a_damaged_checkpoint() {
             "{stopped:?}"
         );
     }
+}
+
+fn origin_key(recovery: &[u8; 32]) -> SigningKey {
+    SigningKey::from_bytes(&blake3::derive_key(
+        crate::ledger::sign::ORIGIN_KEY_CONTEXT,
+        recovery,
+    ))
 }

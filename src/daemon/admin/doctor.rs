@@ -88,7 +88,11 @@ fn erasures(context: &Context) -> Result<Finding, CommandError> {
     const LATE_MS: i64 = 24 * 3_600_000;
     let due = context.shop.months_due()?;
     let Some(since_ms) = due.iter().map(|due| due.since_ms).min() else {
-        return Ok(Finding::new("erasures", Level::Ok, "no key waits to be replaced"));
+        return Ok(Finding::new(
+            "erasures",
+            Level::Ok,
+            "no key waits to be replaced",
+        ));
     };
     let labels: Vec<&str> = due.iter().map(|due| due.label.as_str()).collect();
     let since = super::times::shown(context, since_ms);

@@ -100,6 +100,7 @@ pub fn execute(
             decision,
             reason,
         } => orders::decide(context, &order, decision, &reason),
+        LedgerExport(export) => ledger::export(context, &export, out),
         OrderRefund {
             order,
             amount,
@@ -115,7 +116,6 @@ pub fn execute(
         LedgerErase { order } => entries::erase(context, &order),
         LedgerAudit { nonce } => entries::audit(context, &nonce),
         LedgerAdmin { max } => entries::admin(context, max),
-        LedgerExport(export) => ledger::export(context, &export, out),
         LedgerVkey => Ok(ledger::vkey(context)),
         LedgerCheckpoint => Ok(ledger::checkpoint(context)),
         LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),

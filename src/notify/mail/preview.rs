@@ -7,8 +7,8 @@ use super::template::Template;
 use super::written::{Values, Written, write};
 use crate::actions::Shop;
 use crate::domain::{
-    AddressPrefix, AfterSale, ChannelName, Currency, Holder, HostPrefix, Money, Order, OrderId, OrderState,
-    Payment, PaymentOutcome, Reason, Slug,
+    AddressPrefix, AfterSale, ChannelName, Currency, Holder, HostPrefix, Money, Order, OrderId,
+    OrderState, Payment, PaymentOutcome, Reason, Slug,
 };
 use crate::words::{Language, format};
 

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::domain::{
-    AddressPrefix, AfterSale, Category, Effect, EffectKind, EntryAt, Holder, HostPrefix, Notice, Order,
-    OrderId, OrderState, Payment, PaymentOutcome, Picture, Pool, Product, ProductKind, Question,
-    Reason, Refund, Replacement, SlotRef, Span, Verdict, Via,
+    AddressPrefix, AfterSale, Category, Effect, EffectKind, EntryAt, Holder, HostPrefix, Notice,
+    Order, OrderId, OrderState, Payment, PaymentOutcome, Picture, Pool, Product, ProductKind,
+    Question, Reason, Refund, Replacement, SlotRef, Span, Verdict, Via,
 };
 use crate::store::Head;
 use crate::store::codec::{Record, decode, encode};

@@ -263,7 +263,11 @@ impl From<&Order> for OrderV2 {
             at_ms: replacement.at_ms,
         };
         Self {
-            refunded: order.payments.iter().map(|payment| payment.refunded).collect(),
+            refunded: order
+                .payments
+                .iter()
+                .map(|payment| payment.refunded)
+                .collect(),
             refunds: order.after.refunds.iter().map(refund).collect(),
             replacements: order.after.replacements.iter().map(replacement).collect(),
             order: OrderV1::from(order),
