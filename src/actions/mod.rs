@@ -57,9 +57,14 @@ mod stock;
 #[allow(clippy::unwrap_used)]
 mod tests;
 mod tickets;
+mod tiles;
 mod unread;
 mod view_order;
 mod wishes;
+mod witness;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod witness_tests;
 
 pub use add_product::{ProductChange, ProductError};
 pub use admin_log::AdminEntry;
@@ -95,3 +100,4 @@ pub use tickets::Ticket;
 pub use unread::{Stage, UnreadOrder};
 pub use view_order::OrderView;
 pub use wishes::WishError;
+pub use witness::{CosignatureError, Submission, WitnessPlace, WitnessPlaceError, WitnessState};

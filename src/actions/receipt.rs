@@ -3,6 +3,7 @@
 use super::chain::{Latest, LedgerNodes, closing};
 use super::deliver::open_private;
 use super::open_shop::Shop;
+use super::witness::with_cosignatures;
 use crate::domain::{EntryAt, Order, OrderId};
 use crate::ledger::Hash;
 use crate::ledger::commitment::Field;
@@ -47,6 +48,7 @@ impl Shop {
         let replaced = order.after.replacements.last();
         let newest = replaced.map_or(last_slots, |replaced| replaced.entry);
         let (snapshot, checkpoint) = self.signed_state(newest)?;
+        let checkpoint = with_cosignatures(&snapshot, checkpoint)?;
         Ok(self
             .assemble(&snapshot, &order, at, &content, &checkpoint)?
             .to_string())

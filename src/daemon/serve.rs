@@ -13,6 +13,7 @@ use super::{
     signals::{self, Ending},
     systemd,
     telemetry::Metrics,
+    witness::{Contradiction, Witnesses},
 };
 use crate::store::Observe;
 use crate::{
@@ -51,6 +52,9 @@ pub enum ServeError {
     /// Mail.
     #[error(transparent)]
     Post(#[from] PostError),
+    /// A witness of the ledger saw more, or another history.
+    #[error(transparent)]
+    Witness(#[from] Contradiction),
     /// Signals or threads.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -116,6 +120,14 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         .collect();
 
     let client = front::client(&settings).map_err(ServeError::Outbound)?;
+    let witnesses = Witnesses {
+        shop: shop.clone(),
+        client: client.clone(),
+        places: settings.ledger.witness.clone(),
+        every: settings.ledger.witness_every.duration(),
+    };
+    // Before anything is signed: an older copy of the database must not begin a second history.
+    witnesses.compare_at_start().await?;
     let desk = desk(&shop, &settings, &client, &metrics)?;
     let channels = shop.channels().map_err(ShopError::from)?;
     let state = WebState::new(
@@ -149,6 +161,7 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         );
     }
     let mut tasks = schedule::start(&shop, desk, &metrics, &ending);
+    tasks.spawn(witnesses.run(ending.clone()));
     let webhook = webhook(&settings)?;
     let told_of = metrics.clone();
     let worker = Worker::new(shop.clone(), Arc::new(client), webhook)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{CommandError, Context};
+use super::{CommandError, Context, witnesses};
 use crate::{
     actions::OrderFilter,
     domain::{Effect, OrderId, OrderState, Product, Via},
@@ -65,7 +65,7 @@ impl Finding {
 pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
     let rows = context.shop.store().read()?;
     let head = rows.head()?;
-    let findings = vec![
+    let mut findings = vec![
         store(context),
         ledger(context, &head),
         clock(context, &head),
@@ -80,6 +80,7 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
         buyers(context, &rows)?,
         erasures(context)?,
     ];
+    findings.extend(witnesses::findings(context)?);
     Ok(json!({"findings": findings}))
 }
 

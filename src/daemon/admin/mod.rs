@@ -22,6 +22,7 @@ mod products;
 mod rotation;
 pub mod socket;
 mod times;
+mod witnesses;
 
 use std::{io::Read, sync::Arc};
 
@@ -117,7 +118,7 @@ pub fn execute(
         LedgerAudit { nonce } => entries::audit(context, &nonce),
         LedgerAdmin { max } => entries::admin(context, max),
         LedgerVkey => Ok(ledger::vkey(context)),
-        LedgerCheckpoint => Ok(ledger::checkpoint(context)),
+        LedgerCheckpoint => ledger::checkpoint(context),
         LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),
         LedgerRotate { signature } => rotation::rotate(context, &signature),
         NoticeList { max } => orders::notices(context, max),

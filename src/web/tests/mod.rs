@@ -9,6 +9,8 @@ mod people;
 mod reading;
 mod refusals;
 mod shares;
+mod verify;
+mod tiles;
 
 use std::{
     net::IpAddr,
