@@ -499,3 +499,27 @@ async fn an_outage_of_ten_hours_is_admitted_at_start_and_a_restart_is_not() {
     assert!(!shop.shop.heartbeat().await.unwrap(), "the mark was a heartbeat");
     assert_right(&shop);
 }
+
+/// `ref` has no generation: what no entry can name is recorded without one, and an admin entry says so.
+#[tokio::test]
+async fn what_was_sold_before_a_restore_is_refunded_and_erased_but_not_replaced() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 5);
+    let order = sold(&shop, 1, "T1").await;
+    let shop = shop.reopen();
+    let copy = shop.dir.path().join("copy.redb");
+    fs::copy(shop.dir.path().join("shop/shop.redb"), &copy).unwrap();
+    let (shop, _) = shop.restored_from(&copy, &[]);
+    let before = shop.shop.admin_log(None, 99).unwrap().len();
+    let refunded = shop.shop.refund_sale(order.id, Some(90), "bad", "x").unwrap();
+    assert_eq!(refunded.entry, None);
+    let replaced = shop.shop.replace_keys(order.id, &order.slots, "bad", "x");
+    assert!(matches!(replaced, Err(HandError::Ended)));
+    assert_eq!(shop.shop.erase_order(order.id).unwrap().entry, None);
+    let log = shop.shop.admin_log(None, 99).unwrap();
+    assert_eq!(log.len(), before + 2);
+    let number = order.id.to_string();
+    assert!(log[before].text.contains("refund (bad) of 0.90 CNY") && log[before].text.contains(&number));
+    assert!(log[before + 1].text.contains("erased") && log[before + 1].text.contains(&number));
+    assert_right(&shop);
+}
