@@ -171,12 +171,7 @@ impl Books {
         Ok((hash, tree))
     }
 
-    fn check_orders(
-        &mut self,
-        shop: &Shop,
-        snapshot: &Snapshot,
-        told: &Told,
-    ) -> Result<(), Fault> {
+    fn check_orders(&mut self, shop: &Shop, snapshot: &Snapshot, told: &Told) -> Result<(), Fault> {
         let mut before = None;
         let mut sold = 0;
         loop {
@@ -266,7 +261,11 @@ impl Books {
         let (id, none) = (order.id, AfterEntries::default());
         let after = order.sale.and_then(|at| told.after.get(&at));
         let after = after.unwrap_or(&none);
-        let in_ledger = order.after.refunds.iter().filter(|each| each.entry.is_some());
+        let in_ledger = order
+            .after
+            .refunds
+            .iter()
+            .filter(|each| each.entry.is_some());
         let refunded: Amount = in_ledger.map(|refund| refund.amount).sum();
         if refunded != after.refunded {
             self.wrong(format!(
@@ -276,7 +275,9 @@ impl Books {
         }
         let of_payments: Amount = order.payments.iter().map(|payment| payment.refunded).sum();
         if order.refunded() > order.accepted() || of_payments > order.refunded() {
-            self.wrong(format!("more of order {id} was refunded than was paid for it"));
+            self.wrong(format!(
+                "more of order {id} was refunded than was paid for it"
+            ));
         }
         let replacements = &order.after.replacements;
         let out: usize = replacements.iter().map(|each| each.out.len()).sum();
@@ -291,7 +292,9 @@ impl Books {
         }
         let (erased, empty) = (snapshot.erased(id)?.is_some(), order.private.is_empty());
         if (after.erased && !erased) || (order.is_erased() && !(erased && empty)) {
-            self.wrong(format!("order {id} is erased in one place and not in another"));
+            self.wrong(format!(
+                "order {id} is erased in one place and not in another"
+            ));
         }
         // Its private part opens; that of an erased one is gone, as it should be.
         if !order.is_erased()
