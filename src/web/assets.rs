@@ -139,7 +139,8 @@ mod tests {
         assert!(asset("tokens.css").is_none());
         assert!(css.body.len() <= 17 * 1024, "{}", css.body.len());
         // The verifier is loaded on its own page only, and the slip's sheet for those who print.
-        let on_the_way = |file: &&Asset| !file.name.starts_with("verify.") && file.name != "slip.css";
+        let on_the_way =
+            |file: &&Asset| !file.name.starts_with("verify.") && file.name != "slip.css";
         let all: usize = ASSETS
             .iter()
             .filter(on_the_way)

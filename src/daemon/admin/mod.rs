@@ -11,6 +11,7 @@ mod categories;
 mod channels;
 mod command;
 pub mod doctor;
+mod entries;
 mod error;
 mod keys;
 mod ledger;
@@ -101,6 +102,21 @@ pub fn execute(
             reason,
         } => orders::decide(context, &order, decision, &reason),
         LedgerExport(export) => ledger::export(context, &export, out),
+        OrderRefund {
+            order,
+            amount,
+            why,
+            note,
+        } => entries::refund(context, &order, amount.as_deref(), why.as_deref(), &note),
+        OrderReplace {
+            order,
+            slots,
+            why,
+            note,
+        } => entries::replace(context, &order, &slots, &why, &note),
+        LedgerErase { order } => entries::erase(context, &order),
+        LedgerAudit { nonce } => entries::audit(context, &nonce),
+        LedgerAdmin { max } => entries::admin(context, max),
         LedgerVkey => Ok(ledger::vkey(context)),
         LedgerCheckpoint => ledger::checkpoint(context),
         LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),

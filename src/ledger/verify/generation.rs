@@ -349,4 +349,4 @@ impl Generation {
 /// Longest silence between heartbeats: 26 hours.
 const SILENCE_MS_MAX: i64 = 26 * 3_600_000;
 /// Lines of a block: what is made of them stays within a core's cache.
-const LINES: u64 = 256;
+const LINES: u64 = 64;

@@ -134,8 +134,8 @@ impl Generation {
         }
         let hash = hash_line(line);
         let leaf = leaf_hash(hash.as_ref());
-        let marks = self.points.iter().filter(|point| point.known.is_none());
-        let last = marks.last().map(|mark| (mark.size, mark.root));
+        let mut marks = self.points.iter().filter(|point| point.known.is_none());
+        let last = marks.next_back().map(|mark| (mark.size, mark.root));
         let path = carried.path.as_slice();
         let proven =
             last.is_some_and(|(size, root)| verify_inclusion(&leaf, entry.seq, size, path, &root));

@@ -9,6 +9,7 @@ mod people;
 mod reading;
 mod refusals;
 mod shares;
+mod verify;
 mod tiles;
 
 use std::{
