@@ -55,8 +55,9 @@ const OTHER_ARCHIVES: [&str; 6] = [".zst", ".tar", ".gz", ".tgz", ".xz", ".zip"]
 
 impl Export {
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
-        let mut made = Made::begin(&self.out)?;
+        // First: what is begun is removed.
         let interrupt = Interrupt::watch();
+        let mut made = Made::begin(&self.out)?;
         let bar = Bar::new(session.json, "{bar:40} {pos} of {len} entries");
         let mut stopped = None;
         let mut take = |frame: Frame| {

@@ -32,6 +32,7 @@ pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>) {
     store_and_limits(settings, &mut wrong);
     mail(settings, &mut wrong);
     webhook(settings, &mut wrong);
+    witnesses(settings, &mut wrong);
     if settings.net.proxy.is_some() {
         wrong("[net] proxy", "not in this version yet: remove it");
     }
@@ -305,12 +306,7 @@ fn webhook(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
         );
     }
     if let Some(url) = &webhook.url {
-        let authority = url
-            .split_once("://")
-            .map(|(_, rest)| rest.split(['/', '?', '#']).next());
-        let is_private = |private: &super::HostPort| authority == Some(Some(&private.to_string()));
-        let http_is_allowed = settings.net.allow_private.iter().any(is_private);
-        if !(url.starts_with("https://") || url.starts_with("http://") && http_is_allowed) {
+        if !is_reachable(settings, url) {
             wrong(
                 "[webhook] url",
                 "an https:// address is needed; http:// only to a place of [net] allow_private",
@@ -328,5 +324,44 @@ fn webhook(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
                 "whsec_ and the Base64 of 24 to 64 random bytes is needed",
             );
         }
+    }
+}
+
+/// Whether the outbound client speaks to this address: over TLS, or in the clear to a place that the merchant allowed.
+fn is_reachable(settings: &Settings, url: &str) -> bool {
+    let authority = url
+        .split_once("://")
+        .map(|(_, rest)| rest.split(['/', '?', '#']).next());
+    let is_private = |private: &super::HostPort| authority == Some(Some(&private.to_string()));
+    let http_is_allowed = settings.net.allow_private.iter().any(is_private);
+    url.starts_with("https://") || url.starts_with("http://") && http_is_allowed
+}
+
+fn witnesses(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let ledger = &settings.ledger;
+    if ledger.witness.len() > limits::WITNESSES_MAX {
+        let most = limits::WITNESSES_MAX;
+        wrong("[ledger] witness", &format!("at most {most} witnesses"));
+    }
+    let twice = ledger.witness.iter().enumerate().any(|(position, one)| {
+        let before = &ledger.witness[..position];
+        before.iter().any(|other| other.key == one.key)
+    });
+    if twice {
+        wrong("[ledger] witness", "a witness is listed twice");
+    }
+    if !ledger
+        .witness
+        .iter()
+        .all(|one| is_reachable(settings, &one.url))
+    {
+        wrong(
+            "[ledger] witness",
+            "an https:// address is needed; http:// only to a place of [net] allow_private",
+        );
+    }
+    let (minute, week) = (Duration::from_secs(60), Duration::from_secs(7 * 24 * 3_600));
+    if !(minute..=week).contains(&ledger.witness_every.duration()) {
+        wrong("[ledger] witness_every", "between 1m and 7d");
     }
 }

@@ -10,7 +10,10 @@ use zeroize::Zeroizing;
 use super::values::{
     AdminAt, HostPort, Kind, LogFormat, LogLevel, MailTls, Period, Raw, Setting, TlsMode,
 };
-use crate::domain::{address::Cidr, money::Currency, secret::Secret};
+use crate::{
+    actions::WitnessPlace,
+    domain::{address::Cidr, money::Currency, secret::Secret},
+};
 
 macro_rules! sections {
     ($(
@@ -201,8 +204,12 @@ sections! {
     }
     /// The receipt ledger.
     ledger: Ledger {
-        /// Whether `/ledger/checkpoint` is public.
+        /// Whether `/ledger/checkpoint` and the tiles are public.
         public_checkpoint: bool = true;
+        /// Witnesses that are asked to cosign checkpoints: key and address.
+        witness: Vec<WitnessPlace> = Vec::new();
+        /// How often they are asked.
+        witness_every: Period = Period::minutes(60);
     }
     /// Logs, on standard error.
     log: Log {

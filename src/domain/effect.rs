@@ -25,6 +25,8 @@ pub enum EffectKind {
     InboxLink,
     /// A product that a visitor waited for can be bought again.
     BackInStock,
+    /// Keys of an order were found bad, and others handed out instead.
+    OrderReplaced,
 }
 
 /// The way a message goes. The numbers are stored in an index.
@@ -93,6 +95,7 @@ impl EffectKind {
             Self::BuyersNotTold => "buyers.not_told",
             Self::InboxLink => "inbox.link",
             Self::BackInStock => "product.back_in_stock",
+            Self::OrderReplaced => "order.replaced",
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Owns the normative format of the ledger page: entry lines and their hash chain ([`entry`]), commitments to private
 //! fields and keys ([`commitment`]), the RFC 6962 tree ([`tree`]), signed checkpoints ([`note`]) and what witnesses
 //! add to them ([`cosignature`]), receipts ([`receipt`]), exports ([`export`]), the verifier that trusts none of them ([`verify`]),
-//! the proof that a shop showed two histories ([`fork`]), and the messages that its origin key signs ([`sign`]).
+//! the proof that a shop showed two histories ([`fork`]), the messages that its origin key signs ([`sign`]), and the tree as tiles
+//! that monitors follow ([`tiles`]).
 //!
 //! Never knows the database, the network, a clock or a source of randomness: salts, nonces, times and keys come in as
 //! arguments. Never panics on bytes from outside.
@@ -21,6 +22,7 @@ pub mod format {}
 pub mod note;
 pub mod receipt;
 pub mod sign;
+pub mod tiles;
 pub mod tree;
 pub mod verify;
 

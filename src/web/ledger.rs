@@ -1,4 +1,4 @@
-//! The ledger's public side: the newest checkpoint, and how a receipt is checked.
+//! The ledger's public side: how a receipt is checked.
 
 use std::sync::LazyLock;
 
@@ -7,9 +7,9 @@ use http::{HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
 use super::{
-    answer::{Answer, FRESH, page, text},
+    answer::{Answer, FRESH, page},
     state::WebState,
-    view::{Problem, SavedVerifier, VerifyPage},
+    view::{SavedVerifier, VerifyPage},
     visit::Visit,
 };
 
@@ -24,15 +24,6 @@ static SHOWN: LazyLock<SavedVerifier> = LazyLock::new(|| SavedVerifier {
     // A constant of some hundred KiB.
     bytes: SAVED.len() as u32,
 });
-
-/// `GET /ledger/checkpoint`: the signed note, where the merchant shows it.
-pub(super) async fn checkpoint(State(web): State<WebState>) -> Answer {
-    let note = web.shop.chain().latest().note;
-    if !web.settings.public_checkpoint || note.is_empty() {
-        return Err(Problem::NotFound);
-    }
-    Ok(text(StatusCode::OK, note))
-}
 
 /// `GET /verify`
 pub(super) async fn verify(State(web): State<WebState>, visit: Visit) -> Answer {

@@ -7,7 +7,7 @@ use axum::{
 };
 
 use super::{
-    brand, callback, files, health, ledger, middleware, shop, state::WebState, view::Problem,
+    brand, callback, files, health, ledger, middleware, shop, state::WebState, tiles, view::Problem,
 };
 
 /// The shop as a tower service. Requests carry their [`crate::net::Peer`] in their extensions.
@@ -38,7 +38,10 @@ pub fn router(state: WebState) -> Router {
             get(callback::notice).merge(post(callback::notice)),
         )
         .route("/pay/{channel}/return", get(callback::returned))
-        .route("/ledger/checkpoint", get(ledger::checkpoint))
+        .route("/ledger/checkpoint", get(tiles::checkpoint))
+        .route("/ledger/tile/{*tile}", get(tiles::tile))
+        .route("/ledger/{generation}/checkpoint", get(tiles::checkpoint))
+        .route("/ledger/{generation}/tile/{*tile}", get(tiles::tile))
         .route("/verify", get(ledger::verify))
         .route(ledger::SAVED_PATH, get(ledger::saved))
         .route("/healthz", get(health::alive))

@@ -170,6 +170,7 @@ next-queue-place = The payment has arrived, but the stock has just run out. You 
 next-review = The payment has arrived. For safety a person confirms this order before delivery. Please keep an eye on this page.
 next-checking = The payment notice and the provider's own answer differ, so the payment is being checked. This page then updates by itself; please do not pay twice.
 next-delivered = Please use your goods soon and keep what is below.
+next-erased = The order stands in the ledger, and its entry can still be verified. A receipt that you downloaded before stays valid.
 next-expired = No payment arrived in time and nothing was charged. If you did pay, stay on this page: the payment is recognised when it arrives.
 next-expired-short = The full amount did not arrive in time, so nothing was delivered. What arrived is shown below.
 next-refunding = { $amount } is being returned to you, as a rule the way it was paid. How long it takes depends on the provider.
@@ -186,6 +187,11 @@ remark-returned = What was paid too much was returned.
 remark-short = { $amount } arrived and waits to be returned.
 remark-owed = Another { $amount } arrived and waits to be returned.
 remark-back = { $amount } was returned already.
+remark-replaced = { $count ->
+    [one] One key was found bad and replaced, last on { $time }. The key shown here is the new one.
+   *[other] { $count } keys were found bad and replaced, last on { $time }. The keys shown here are the new ones.
+}
+remark-erased = The personal part of this order was erased on { $time }: contact, payment reference and keys are no longer here.
 
 # An order: its parts
 reload-hint = Your browser runs no scripts, so this page does not update by itself.
@@ -226,7 +232,7 @@ receipt-download = Download the receipt
 receipt-check = Verify it yourself
 receipt-state = Checked
 receipt-verified = Verified
-receipt-verified-means = Before showing it, this shop's own verifier checked the receipt as you can: the sale is in the signed ledger, and your key is the one that was entered. That is the shop's word; your own check does not need it.
+receipt-verified-means = Before showing it, this shop's own verifier checked the receipt as you can: the sale is in the signed ledger, and each key from stock is the one that was entered. That is the shop's word; your own check does not need it.
 receipt-print = Print view
 receipt-other-device = Open the receipt on another device
 receipt-qr = QR code of the receipt's link
@@ -261,6 +267,7 @@ message-delivered = Mail: your order was delivered
 message-reminder = Mail: a reminder that your order is ready
 message-queued = Mail: payment received
 message-refund = Mail: about your refund
+message-replaced = Mail: new keys for your order
 help-heading = Help with this order
 help-contact = The shop:
 help-mailed = Number, product and state of the order are filled in.
@@ -299,6 +306,8 @@ problem-home = To the shop
 problem-status = Status { $status }
 problem-not-found = This page does not exist
 problem-not-found-next = Please check that the link is complete: an order's link must be copied to its end. You can also look the order up.
+problem-erased = The private part of this order was erased
+problem-erased-next = A new receipt cannot be made. A receipt that you downloaded before still verifies, with keystall-verify or on the page “Verify”.
 problem-foreign-origin = This request came from another site
 problem-foreign-origin-next = For your safety nothing was done. Please fill in the form on this shop's own page.
 problem-unencrypted = This connection is not encrypted

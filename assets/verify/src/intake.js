@@ -2,12 +2,20 @@
 
 const FILES_MAX = 100_000;
 
-/** From a drop: `[{path, blob}]`, folders walked. Must be called while the event is handled. */
+/**
+ * From a drop: `[{path, blob}]`, folders walked. Must be called while the event is handled. A page that was opened from a
+ * disk may not read entries in some browsers, so files are taken as files and folders as handles where there are any.
+ */
 export async function dropped(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (entries.length === 0) return chosen(transfer.files);
+  const taken = [...transfer.items]
+    .filter((item) => item.kind === "file")
+    .map((item) => ({ file: item.getAsFile(), entry: item.webkitGetAsEntry?.() ?? null, handle: item.getAsFileSystemHandle?.() ?? null }));
   const found = [];
-  for (const entry of entries) await walk(entry, "", found);
+  for (const { file, entry, handle } of taken) {
+    if (!entry?.isDirectory) found.push({ path: file.name, blob: file });
+    else if (handle) await walkHandle(await handle, "", found);
+    else await walkEntry(entry, "", found);
+  }
   return found;
 }
 
@@ -24,7 +32,17 @@ export function exportFiles(items) {
 /** Whether these are the files of a folder rather than single files. */
 export const isFolder = (items) => items.some(({ path }) => path.includes("/"));
 
-async function walk(entry, before, found) {
+async function walkHandle(handle, before, found) {
+  if (found.length >= FILES_MAX) return;
+  const path = before + handle.name;
+  if (handle.kind === "file") {
+    found.push({ path, blob: await handle.getFile() });
+    return;
+  }
+  for await (const child of handle.values()) await walkHandle(child, `${path}/`, found);
+}
+
+async function walkEntry(entry, before, found) {
   if (found.length >= FILES_MAX) return;
   const path = before + entry.name;
   if (entry.isFile) {
@@ -36,6 +54,6 @@ async function walk(entry, before, found) {
     // A reader gives its entries in parts, and an empty part at the end.
     const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (some.length === 0) return;
-    for (const child of some) await walk(child, `${path}/`, found);
+    for (const child of some) await walkEntry(child, `${path}/`, found);
   }
 }

@@ -8,7 +8,7 @@ import { el } from "./dom.js";
 import { chosen, dropped, exportFiles, isFolder } from "./intake.js";
 import { filled, spelling, TEXTS, textsFor } from "./texts.js";
 import { reportView } from "./view.js";
-import { Exit, isReceipt, parseVkey, verifyArchive, verifyExport, verifyNote, verifyReceipt } from "./verify.js";
+import { Exit, isFork, isReceipt, parseVkey, verifyArchive, verifyExport, verifyFork, verifyNote, verifyReceipt } from "./verify.js";
 import { fault, say } from "./words.js";
 
 /** Larger than any receipt. */
@@ -104,7 +104,11 @@ class Page {
     };
     const drop = async (event) => {
       over(false)(event);
-      this.take(await dropped(event.dataTransfer));
+      try {
+        this.take(await dropped(event.dataTransfer));
+      } catch {
+        this.refuse(t.noDrop, fields.folder);
+      }
     };
     return el(
       "fieldset.drop",
@@ -223,6 +227,7 @@ class Page {
     if (blob.size > SMALL_BYTES_MAX) return unclear(say(TEXTS.en.tooLarge, TEXTS["zh-CN"].tooLarge), Exit.MALFORMED);
     const bytes = await bytesOf(blob);
     if (isReceipt(bytes)) return verifyReceipt(bytes, request);
+    if (isFork(bytes)) return verifyFork(bytes, request);
     if (text(bytes)?.includes("\n\u2014 ")) return verifyNote(bytes, request);
     return unclear(say(TEXTS.en.noKind, TEXTS["zh-CN"].noKind), Exit.MALFORMED);
   }

@@ -125,7 +125,7 @@ function readKey(lines, rest) {
 }
 
 /** A proof block: a C2SP tlog-proof. */
-function readProof(lines) {
+export function readProof(lines) {
   if (lines.next() !== PROOF_HEADER) throw lines.wrong("expected c2sp.org/tlog-proof@v1", "应为 c2sp.org/tlog-proof@v1");
   const spelled = lines.part("index ");
   const index = spelled === null ? null : natural(spelled);
@@ -136,14 +136,19 @@ function readProof(lines) {
     if (!hash || hashes.length === HASHES_MAX) throw lines.wrong("expected at most 63 hashes of 32 bytes in base64", "应为至多 63 个 32 字节的 Base64 哈希");
     hashes.push(hash);
   }
+  return { index, hashes, note: readNote(lines) };
+}
+
+/** A note among other lines: it ends with the last of its signature lines, all of which begin with a dash. */
+export function readNote(lines) {
   let note = "";
   for (let line = null; line !== ""; ) note += `${(line = lines.next())}\n`;
   while (lines.peek()?.startsWith("\u2014")) note += `${lines.next()}\n`;
-  return { index, hashes, note: lines.tried(() => parseNote(note)) };
+  return lines.tried(() => parseNote(note));
 }
 
 /** The lines of a file that ends in a line end. */
-class Lines {
+export class Lines {
   constructor(file) {
     const whole = file.length <= RECEIPT_BYTES_MAX ? text(file) : null;
     if (whole === null) throw malformed("not UTF-8, or longer than 32 MiB", "不是 UTF-8，或超过 32 MiB");
@@ -169,7 +174,7 @@ class Lines {
   }
 
   wrong(en, zh) {
-    return malformed("malformed receipt, line {0}: {1}", "凭证格式错误，第 {0} 行：{1}", this.taken, { en, zh });
+    return malformed("malformed in line {0}: {1}", "第 {0} 行格式错误：{1}", this.taken, { en, zh });
   }
 
   /** A refusal within this line, with the line's number. */

@@ -5,11 +5,12 @@
 import { same, text } from "./bytes.js";
 import { Audit } from "./audit.js";
 import { unpack } from "./archive.js";
+import { isFork, proveFork } from "./fork.js";
 import { cosigned, parseNote, parseVkey, parseWitness, pinnedVerdict } from "./note.js";
 import { checkUnsigned, isReceipt, parseReceipt } from "./receipt.js";
 import { Exit, fault, incomplete, Refused, say, tampered } from "./words.js";
 
-export { Exit, isReceipt, parseVkey, parseWitness };
+export { Exit, isFork, isReceipt, parseVkey, parseWitness };
 
 /**
  * What is asked. `vkeys` are keys as `parseVkey` gives them, `known` files `{name, bytes}` that somebody kept, `nonce` one
@@ -39,6 +40,22 @@ export async function verifyReceipt(bytes, request) {
 export async function verifyNote(bytes, request) {
   const asked = { ...ASKED, ...request };
   return guarded("note", () => noteReport(bytes, asked));
+}
+
+/** Verifies a fork proof's bytes: exit 5 where it is proven. Never throws. */
+export async function verifyFork(bytes, request) {
+  const asked = { ...ASKED, ...request };
+  return guarded("fork", () => {
+    needKey(asked);
+    const { what, notes } = proveFork(bytes, asked.vkeys);
+    return {
+      exit: Exit.FORK,
+      fault: fault(Exit.FORK, "", what),
+      signed: notes.map(({ origin, size }) => ({ origin, size })),
+      checks: [{ name: "signatures", passed: notes.length, total: notes.length }],
+      notProven: [say("which of the two histories is the true one", "两份历史中哪一份是真的")],
+    };
+  });
 }
 
 async function guarded(kind, run) {

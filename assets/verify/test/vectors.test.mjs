@@ -7,7 +7,7 @@ import { fromHex, hex, utf8 } from "../src/bytes.js";
 import { parseEntry } from "../src/entry.js";
 import { consistent, fieldCommitment, Frontier, hashLine, includes, keyCommitment, leafHash } from "../src/hashes.js";
 import { cosigned, parseNote, parseVkey, parseWitness, signedBy, verifies } from "../src/note.js";
-import { verifyExport, verifyReceipt } from "../src/verify.js";
+import { verifyExport, verifyFork, verifyReceipt } from "../src/verify.js";
 
 const file = process.env.KEYSTALL_VECTORS ?? new URL("../../../tests/vectors/ledger.json", import.meta.url);
 const vectors = JSON.parse(readFileSync(file, "utf8"));
@@ -112,6 +112,13 @@ for (const vector of vectors.exports) {
 for (const vector of vectors.receipts) {
   test(`receipt: ${vector.name}`, async () => {
     const report = await verifyReceipt(utf8(vector.receipt), request(vector));
+    assert.equal(report.exit, vector.exit, because(report));
+  });
+}
+
+for (const vector of vectors.forks ?? []) {
+  test(`fork: ${vector.name}`, async () => {
+    const report = await verifyFork(utf8(vector.proof), request(vector));
     assert.equal(report.exit, vector.exit, because(report));
   });
 }

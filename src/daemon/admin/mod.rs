@@ -11,6 +11,7 @@ mod categories;
 mod channels;
 mod command;
 pub mod doctor;
+mod entries;
 mod error;
 mod keys;
 mod ledger;
@@ -21,6 +22,7 @@ mod products;
 mod rotation;
 pub mod socket;
 mod times;
+mod witnesses;
 
 use std::{io::Read, sync::Arc};
 
@@ -100,8 +102,23 @@ pub fn execute(
             reason,
         } => orders::decide(context, &order, decision, &reason),
         LedgerExport(export) => ledger::export(context, &export, out),
+        OrderRefund {
+            order,
+            amount,
+            why,
+            note,
+        } => entries::refund(context, &order, amount.as_deref(), why.as_deref(), &note),
+        OrderReplace {
+            order,
+            slots,
+            why,
+            note,
+        } => entries::replace(context, &order, &slots, &why, &note),
+        LedgerErase { order } => entries::erase(context, &order),
+        LedgerAudit { nonce } => entries::audit(context, &nonce),
+        LedgerAdmin { max } => entries::admin(context, max),
         LedgerVkey => Ok(ledger::vkey(context)),
-        LedgerCheckpoint => Ok(ledger::checkpoint(context)),
+        LedgerCheckpoint => ledger::checkpoint(context),
         LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),
         LedgerRotate { signature } => rotation::rotate(context, &signature),
         NoticeList { max } => orders::notices(context, max),

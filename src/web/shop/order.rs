@@ -41,6 +41,7 @@ pub(in crate::web) async fn receipt(
     let id = order_of(&web, &secret)?;
     let receipt = web.shop.receipt(id).map_err(|error| match error {
         ReceiptError::Unknown | ReceiptError::NotDelivered => Problem::NotFound,
+        ReceiptError::Erased => Problem::Erased,
         ReceiptError::Fault(fault) => web.fault(fault),
     })?;
     download(&format!("keystall-receipt-{id}.txt"), receipt)
@@ -147,6 +148,8 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
     let OrderView {
         order,
         keys,
+        replaced,
+        erased_at_ms,
         keys_until_ms,
         receipt,
         queue_place,
@@ -170,7 +173,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         total: order.total,
         received: order.received(),
         owed: order.owed(),
-        returned: order.payments.iter().map(|payment| payment.returned).sum(),
+        returned: order.returned(),
         channel: web.desk.channel_title(&order.channel, visit.language.tag()),
         can_pay,
         created_at_ms: order.created_at_ms(),
@@ -182,6 +185,8 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         note: order.note,
         queue_place,
         keys,
+        replaced,
+        erased_at_ms,
         keys_until_ms,
         instructions: goods.instructions,
         receipt: receipt_line(web, order.id, receipt),
@@ -238,9 +243,8 @@ fn masked<'a>(contacts: impl Iterator<Item = &'a Contact>) -> Option<String> {
 }
 
 fn contacts(view: &OrderView) -> impl Iterator<Item = &Contact> {
-    [Some(&view.contact), view.second.as_ref()]
-        .into_iter()
-        .flatten()
+    let known = view.erased_at_ms.is_none().then_some(&view.contact);
+    [known, view.second.as_ref()].into_iter().flatten()
 }
 
 fn mailed_to(web: &Shared, view: &OrderView) -> Option<String> {
@@ -253,6 +257,7 @@ pub(super) fn message(told: &Told) -> Option<Message> {
     let text = match (told.via, told.kind) {
         (Via::BuyerMail, EffectKind::OrderDelivered) => MessageKind::DeliveredMail,
         (Via::BuyerMail, EffectKind::OrderReminder) => MessageKind::ReminderMail,
+        (Via::BuyerMail, EffectKind::OrderReplaced) => MessageKind::ReplacedMail,
         (Via::BuyerMail, EffectKind::OrderQueued) => MessageKind::QueuedMail,
         (Via::BuyerMail, EffectKind::RefundDue) => MessageKind::RefundMail,
         _ => return None,

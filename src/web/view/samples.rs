@@ -240,6 +240,8 @@ pub(super) fn order(
         } else {
             vec![]
         },
+        replaced: delivered.then_some((NOW_MS, 1)),
+        erased_at_ms: None,
         keys_until_ms: Some(NOW_MS),
         instructions: safe_html(text),
         receipt: delivered.then(|| ReceiptLine {
