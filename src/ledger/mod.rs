@@ -2,7 +2,7 @@
 //!
 //! Owns the normative format of the ledger page: entry lines and their hash chain ([`entry`]), commitments to private
 //! fields and keys ([`commitment`]), the RFC 6962 tree ([`tree`]), signed checkpoints ([`note`]), receipts
-//! ([`receipt`]), exports ([`export`]) and the verifier that trusts none of them ([`verify`]).
+//! ([`receipt`]), time stamps over checkpoints ([`timestamp`]), exports ([`export`]) and the verifier that trusts none of them ([`verify`]).
 //!
 //! Never knows the database, the network, a clock or a source of randomness: salts, nonces, times and keys come in as
 //! arguments. Never panics on bytes from outside.
@@ -13,6 +13,7 @@ mod exit;
 pub mod export;
 pub mod note;
 pub mod receipt;
+pub mod timestamp;
 pub mod tree;
 pub mod verify;
 
