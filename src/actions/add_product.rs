@@ -128,6 +128,8 @@ impl Shop {
             sold: 0,
             void: 0,
             spans: Vec::new(),
+            withheld: 0,
+            withheld_spans: Vec::new(),
             wrapped_key,
         };
         let made = product.clone();

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::open_shop::Shop;
-use crate::domain::{Amount, ChannelName, Order, OrderId, OrderState, PaymentOutcome, SlotRef};
+use crate::domain::{
+    Amount, ChannelName, EntryAt, Order, OrderId, OrderState, PaymentOutcome, SlotRef,
+};
 use crate::ledger::Hash;
 use crate::ledger::entry::{Body, Entry, hash_line};
 use crate::ledger::tree::Frontier;
@@ -65,25 +67,56 @@ impl Books {
         }
     }
 
-    /// The chain, recomputed from its first entry; gives the order number of each sale.
-    fn check_ledger(&mut self, snapshot: &Snapshot) -> Result<BTreeMap<String, u64>, Fault> {
-        let head = snapshot.head()?;
-        let (mut hash, mut tree, mut sales) = (Hash::ZERO, Frontier::new(), BTreeMap::new());
-        for seq in 0..head.size {
-            let Some(row) = snapshot.entry(seq)? else {
-                self.wrong(format!("ledger entry {seq} is missing"));
-                return Ok(sales);
+    /// The chains of all generations, recomputed from their first entries; gives the place of each order's sale.
+    fn check_ledger(&mut self, snapshot: &Snapshot) -> Result<BTreeMap<String, EntryAt>, Fault> {
+        let (head, mut sales) = (snapshot.head()?, BTreeMap::new());
+        for number in 0..=head.generation {
+            let row = snapshot.generation(number)?;
+            let Some(row) = row.filter(|row| row.ended.is_some() == (number < head.generation))
+            else {
+                self.wrong(format!("generation {number} of the ledger has no row"));
+                continue;
+            };
+            let size = row.ended.as_ref().map_or(head.size, |ended| ended.size);
+            let (hash, tree) = self.check_generation(snapshot, number, size, &mut sales)?;
+            let kept = row.ended.map_or(head.hash, |ended| ended.hash);
+            let mut peaks = tree.subtrees().iter().map(|node| node.0);
+            if hash.0 != kept
+                || (number == head.generation && peaks.by_ref().ne(head.peaks.iter().copied()))
+            {
+                self.wrong("the ledger's head does not follow from its entries".into());
+            }
+            if snapshot.entry(EntryAt::new(number, size))?.is_some() {
+                self.wrong("an entry lies beyond the ledger's head".into());
+            }
+        }
+        Ok(sales)
+    }
+
+    fn check_generation(
+        &mut self,
+        snapshot: &Snapshot,
+        generation: u16,
+        size: u64,
+        sales: &mut BTreeMap<String, EntryAt>,
+    ) -> Result<(Hash, Frontier), Fault> {
+        let (mut hash, mut tree) = (Hash::ZERO, Frontier::new());
+        for seq in 0..size {
+            let at = EntryAt::new(generation, seq);
+            let Some(row) = snapshot.entry(at)? else {
+                self.wrong(format!("ledger entry {at} is missing"));
+                break;
             };
             match Entry::parse(&row.line) {
                 Ok(entry) if entry.seq == seq && entry.prev == hash => {
                     if let Body::Sale(sale) = entry.body
-                        && sales.insert(sale.order.to_owned(), seq).is_some()
+                        && sales.insert(sale.order.to_owned(), at).is_some()
                     {
                         self.wrong(format!("order {} has two sales", sale.order));
                     }
                 }
                 _ => self.wrong(format!(
-                    "ledger entry {seq} does not follow from the one before"
+                    "ledger entry {at} does not follow from the one before"
                 )),
             }
             hash = hash_line(&row.line);
@@ -93,29 +126,17 @@ impl Books {
                 .map(|node| node.0)
                 .ne(row.nodes.iter().copied())
             {
-                self.wrong(format!("tree nodes of ledger entry {seq} are wrong"));
+                self.wrong(format!("tree nodes of ledger entry {at} are wrong"));
             }
             self.entries += 1;
         }
-        if hash.0 != head.hash
-            || tree
-                .subtrees()
-                .iter()
-                .map(|node| node.0)
-                .ne(head.peaks.iter().copied())
-        {
-            self.wrong("the ledger's head does not follow from its entries".into());
-        }
-        if snapshot.entry(head.size)?.is_some() {
-            self.wrong("an entry lies beyond the ledger's head".into());
-        }
-        Ok(sales)
+        Ok((hash, tree))
     }
 
     fn check_orders(
         &mut self,
         snapshot: &Snapshot,
-        sales: &BTreeMap<String, u64>,
+        sales: &BTreeMap<String, EntryAt>,
     ) -> Result<(), Fault> {
         let mut before = None;
         let mut sold = 0;
@@ -125,7 +146,7 @@ impl Books {
             before = Some(last.id);
             for order in &page {
                 self.orders += 1;
-                sold += usize::from(order.sale_seq.is_some());
+                sold += usize::from(order.sale.is_some());
                 self.check_order(snapshot, order, sales)?;
             }
         }
@@ -142,21 +163,21 @@ impl Books {
         &mut self,
         snapshot: &Snapshot,
         order: &Order,
-        sales: &BTreeMap<String, u64>,
+        sales: &BTreeMap<String, EntryAt>,
     ) -> Result<(), Fault> {
         let id = order.id;
-        if sales.get(&id.to_string()).copied() != order.sale_seq
-            || (order.state == OrderState::Delivered && order.sale_seq.is_none())
+        if sales.get(&id.to_string()).copied() != order.sale
+            || (order.state == OrderState::Delivered && order.sale.is_none())
         {
             self.wrong(format!(
                 "order {id} is {} and its sale is {:?}",
                 order.state.as_str(),
-                order.sale_seq
+                order.sale
             ));
         }
         let expected = match order.state {
             OrderState::Pending => Some(Held::Reserved(id.0)),
-            _ if order.sale_seq.is_some() => Some(Held::Out(id.0)),
+            _ if order.sale.is_some() => Some(Held::Out(id.0)),
             _ => None,
         };
         match expected {
@@ -307,7 +328,8 @@ impl Books {
                     counted[state] += 1;
                 }
             }
-            let kept = [pool.available, pool.reserved, pool.sold, pool.void];
+            let free = pool.available + pool.withheld;
+            let kept = [free, pool.reserved, pool.sold, pool.void];
             if counted != kept {
                 self.wrong(format!("pool {} counts {kept:?} (available, reserved, sold, void), its slots are {counted:?}", pool.slug));
             }

@@ -296,7 +296,7 @@ impl Draft {
             slots,
             holder: self.holder,
             payments: Vec::new(),
-            sale_seq: None,
+            sale: None,
             month: self.month.clone(),
             wrapped_key,
             private: seal_private(vault, id, &key, &self.private),

@@ -186,7 +186,7 @@ impl Counter<'_> {
             slots: None,
         };
         let mut lists = split_slots(&sale, list).into_iter();
-        let seq = self.chain.append(
+        let at = self.chain.append(
             tx,
             &Body::Sale(Sale {
                 slots: lists.next(),
@@ -197,14 +197,14 @@ impl Counter<'_> {
             self.chain.append(
                 tx,
                 &Body::Slots {
-                    sale: seq,
+                    sale: at.seq(),
                     slots: more,
                     r: random(self.vault.entropy()),
                 },
             )?;
             content.more += 1;
         }
-        order.sale_seq = Some(seq);
+        order.sale = Some(at);
         Ok(content)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::open_shop::Shop;
+use crate::domain::EntryAt;
 use crate::ledger::export::{self, Writer};
 use crate::store::{Fault, Rows};
 
@@ -44,10 +45,11 @@ impl Shop {
         marks: M,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<Exported, ExportError> {
-        let snapshot = self.store.read()?;
-        let newest = self.chain.checkpoint_of(&snapshot.head()?);
+        let generation = self.chain.latest().generation;
+        let first = EntryAt::new(generation, 0);
+        let (snapshot, newest) = self.signed_state(first)?;
         let mut notes: BTreeMap<u64, String> = snapshot
-            .marks(0, usize::MAX)?
+            .marks(first, usize::MAX)?
             .into_iter()
             .filter(|(size, _)| *size < newest.size)
             .collect();
@@ -60,7 +62,7 @@ impl Shop {
             let end = (seq + PAGE).min(newest.size);
             while seq < end {
                 let row = snapshot
-                    .entry(seq)?
+                    .entry(first.with_seq(seq))?
                     .ok_or(Fault::Invariant("every entry below the size is there"))?;
                 writer.entry(&row.line)?;
                 seq += 1;

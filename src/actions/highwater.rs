@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::chain::{Chain, LedgerNodes};
 use crate::ledger::note::{Checkpoint, SignedBy, Vkey};
 use crate::ledger::tree;
-use crate::store::Snapshot;
+use crate::store::{Generation, Snapshot};
 use crate::vault::replace_file;
 
 /// Why the ledger must not be signed.
@@ -90,7 +90,12 @@ impl Highwater {
     }
 
     /// Holds the database against the file.
-    pub(super) fn check(&self, chain: &Chain, snapshot: &Snapshot) -> Result<(), HighwaterError> {
+    pub(super) fn check(
+        &self,
+        chain: &Chain,
+        snapshot: &Snapshot,
+        log: &Generation,
+    ) -> Result<(), HighwaterError> {
         let note = match fs::read_to_string(&self.path) {
             Ok(note) => note,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -100,19 +105,24 @@ impl Highwater {
         };
         let foreign = || HighwaterError::Foreign(self.path.clone());
         let checkpoint = Checkpoint::parse(&note).map_err(|_| foreign())?;
-        let vkey = Vkey::parse(&chain.vkey()).map_err(|_| foreign())?;
-        if !matches!(checkpoint.signed_by(&vkey), SignedBy::Yes) {
+        if !signed_by_log(&checkpoint, log) {
             return Err(foreign());
         }
-        let held = chain.latest().size;
+        let (held, generation) = (chain.latest().size, chain.latest().generation);
         if checkpoint.size > held {
             return Err(HighwaterError::Behind {
                 held,
                 signed: checkpoint.size,
             });
         }
-        let root = tree::root_from(&LedgerNodes(snapshot), checkpoint.size)
-            .map_err(|error| HighwaterError::Unreadable(error.to_string()))?;
+        let root = tree::root_from(
+            &LedgerNodes {
+                rows: snapshot,
+                generation,
+            },
+            checkpoint.size,
+        )
+        .map_err(|error| HighwaterError::Unreadable(error.to_string()))?;
         if root == checkpoint.root {
             Ok(())
         } else {
@@ -158,6 +168,14 @@ impl Highwater {
             tracing::error!(%error, "ledger.highwater could not be written");
         }
     }
+}
+
+/// Whether one of the log's keys signed it: a `rotate` may lie between the file and the database.
+pub(super) fn signed_by_log(checkpoint: &Checkpoint, log: &Generation) -> bool {
+    let signed = |vkey: &str| {
+        Vkey::parse(vkey).is_ok_and(|vkey| checkpoint.signed_by(&vkey) == SignedBy::Yes)
+    };
+    checkpoint.origin == log.origin && log.keys.iter().any(|(_, vkey)| signed(vkey))
 }
 
 impl Poke {

@@ -157,7 +157,7 @@ impl Shop {
                 .store
                 .write(move |tx| -> Result<(), WriteError<Infallible>> {
                     let known =
-                        |order: &&Order| !order.payments.is_empty() || order.sale_seq.is_some();
+                        |order: &&Order| !order.payments.is_empty() || order.sale.is_some();
                     for order in orders.iter().filter(known) {
                         match open_private(&vault, order) {
                             Ok((private, _)) => index_contacts(tx, &vault, &private, order.id)?,

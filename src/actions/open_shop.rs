@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use tokio::sync::{Semaphore, broadcast, watch};
 
-use super::chain::Chain;
+use super::chain::{Chain, first_generation};
 use super::highwater::{Highwater, HighwaterError};
 use super::inbox::InboxAsked;
 use super::notices::RefusedNotices;
@@ -239,8 +239,16 @@ impl Shop {
         let seed = vault
             .open_for("log key", origin.as_bytes(), &meta("log_key")?)
             .map_err(|_| ShopError::WrongRootKey)?;
-        chain.open(&origin, &seed, &snapshot.head()?)?;
-        highwater.check(&chain, &snapshot)?;
+        let log = match older {
+            true => first_generation(&snapshot, &origin)?,
+            false => snapshot
+                .generation(snapshot.head()?.generation)?
+                .ok_or(Fault::Invariant(
+                    "the generation that is written has its row",
+                ))?,
+        };
+        chain.open(&snapshot, &origin, &seed)?;
+        highwater.check(&chain, &snapshot, &log)?;
         highwater.start(chain.latest().note);
         vault.prepare_month(&month_of(clock.now_ms()))?;
         drop(snapshot);
@@ -264,11 +272,12 @@ impl Shop {
         };
         if older {
             shop.index_old_contacts()?;
-            let upgraded =
-                shop.store
-                    .write(|tx| -> Result<(), WriteError<std::convert::Infallible>> {
-                        Ok(tx.upgrade()?)
-                    });
+            let upgraded = shop.store.write(
+                move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
+                    tx.put_generation(0, &log)?;
+                    Ok(tx.upgrade()?)
+                },
+            );
             upgraded.wait().map_err(unwritten)?;
         }
         shop.clear_staging()?;

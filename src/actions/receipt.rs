@@ -1,9 +1,9 @@
 //! The receipt of a delivered order: what opens its `sale` entry, with proofs to the newest checkpoint.
 
-use super::chain::{Latest, LedgerNodes};
+use super::chain::{Latest, LedgerNodes, closing};
 use super::deliver::open_private;
 use super::open_shop::Shop;
-use crate::domain::{Order, OrderId};
+use crate::domain::{EntryAt, Order, OrderId};
 use crate::ledger::Hash;
 use crate::ledger::commitment::Field;
 use crate::ledger::receipt::{FieldOpening, KeyOpening, Proof, Receipt};
@@ -30,14 +30,15 @@ impl Shop {
     /// # Errors
     /// [`ReceiptError`].
     pub fn receipt(&self, id: OrderId) -> Result<String, ReceiptError> {
-        let snapshot = self.store.read()?;
-        let order = snapshot.order(id)?.ok_or(ReceiptError::Unknown)?;
-        let (Some(seq), Some(content)) = (order.sale_seq, self.open_delivery(&order)?) else {
+        let order = self.store.read()?.order(id)?;
+        let order = order.ok_or(ReceiptError::Unknown)?;
+        let (Some(at), Some(content)) = (order.sale, self.open_delivery(&order)?) else {
             return Err(ReceiptError::NotDelivered);
         };
-        let checkpoint = self.chain.checkpoint_of(&snapshot.head()?);
+        let newest = at.with_seq(at.seq() + u64::from(content.more));
+        let (snapshot, checkpoint) = self.signed_state(newest)?;
         Ok(self
-            .assemble(&snapshot, &order, seq, &content, &checkpoint)?
+            .assemble(&snapshot, &order, at, &content, &checkpoint)?
             .to_string())
     }
 
@@ -45,27 +46,27 @@ impl Shop {
         &self,
         snapshot: &Snapshot,
         order: &Order,
-        seq: u64,
+        at: EntryAt,
         content: &DeliveryContent,
         checkpoint: &Latest,
     ) -> Result<Receipt, Fault> {
         let (private, _) = open_private(&self.vault, order)?;
-        let mut seqs = vec![seq];
+        let mut places = vec![at];
         let mut batches: Vec<u32> = content.keys.iter().map(|key| key.slot.0).collect();
         batches.sort_unstable();
         batches.dedup();
         for batch in batches {
-            seqs.push(batch_row(snapshot, batch)?.seq);
+            places.push(batch_row(snapshot, batch)?.entry());
         }
-        let stocks = seqs.len() - 1;
-        seqs.extend((1..=u64::from(content.more)).map(|more| seq + more));
-        let lines = seqs
+        let stocks = places.len() - 1;
+        places.extend((1..=u64::from(content.more)).map(|more| at.with_seq(at.seq() + more)));
+        let lines = places
             .iter()
-            .map(|seq| line(snapshot, *seq))
+            .map(|at| line(snapshot, *at))
             .collect::<Result<Vec<_>, _>>()?;
-        let proofs = seqs
+        let proofs = places
             .iter()
-            .map(|seq| proof(snapshot, *seq, checkpoint))
+            .map(|at| proof(snapshot, *at, checkpoint))
             .collect::<Result<Vec<_>, _>>()?;
         let mut lines = lines.into_iter();
         Ok(Receipt {
@@ -113,20 +114,29 @@ fn batch_row(snapshot: &Snapshot, batch: u32) -> Result<crate::store::Batch, Fau
         .ok_or(Fault::Invariant("a sold slot's batch is there"))
 }
 
-fn line(snapshot: &Snapshot, seq: u64) -> Result<String, Fault> {
+fn line(snapshot: &Snapshot, at: EntryAt) -> Result<String, Fault> {
     let row = snapshot
-        .entry(seq)?
+        .entry(at)?
         .ok_or(Fault::Invariant("every entry below the size is there"))?;
     String::from_utf8(row.line).map_err(|_| Fault::Invariant("a ledger line is text"))
 }
 
-fn proof(snapshot: &Snapshot, seq: u64, checkpoint: &Latest) -> Result<Proof, Fault> {
-    let hashes = inclusion_proof(&LedgerNodes(snapshot), seq, checkpoint.size);
+/// In the tree of `newest`, or of the generation that the entry lies in: stock outlives a restore.
+fn proof(snapshot: &Snapshot, at: EntryAt, newest: &Latest) -> Result<Proof, Fault> {
+    let checkpoint = match at.generation() == newest.generation {
+        true => newest.clone(),
+        false => closing(snapshot, at.generation())?,
+    };
+    let nodes = LedgerNodes {
+        rows: snapshot,
+        generation: at.generation(),
+    };
+    let hashes = inclusion_proof(&nodes, at.seq(), checkpoint.size);
     let hashes = hashes.map_err(|_| Fault::Invariant("the ledger's tree is whole"))?;
     Ok(Proof {
-        index: seq,
+        index: at.seq(),
         hashes,
-        note: checkpoint.note.clone(),
+        note: checkpoint.note,
     })
 }
 

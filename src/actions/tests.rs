@@ -219,7 +219,7 @@ async fn a_person_who_accepts_a_short_payment_has_the_sale_say_what_was_paid() {
     shop.shop.settle(claim).await.unwrap();
     let delivered = shop.shop.deliver_by_hand(order.id, "a regular").unwrap();
     assert_eq!((delivered.owed(), delivered.accepted()), (0, 1_500));
-    let seq = delivered.sale_seq.unwrap();
+    let seq = delivered.sale.unwrap();
     let row = shop
         .shop
         .store()
@@ -358,7 +358,14 @@ async fn a_silence_of_two_days_is_admitted_and_no_gap_for_auditors() {
     );
     shop.clock.advance_ms(48 * 60 * MINUTE_MS);
     assert!(shop.shop.heartbeat().await.unwrap());
-    let row = shop.shop.store().read().unwrap().entry(1).unwrap().unwrap();
+    let row = shop
+        .shop
+        .store()
+        .read()
+        .unwrap()
+        .entry(crate::domain::EntryAt::new(0, 1))
+        .unwrap()
+        .unwrap();
     assert!(
         String::from_utf8(row.line)
             .unwrap()

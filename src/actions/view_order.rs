@@ -54,10 +54,10 @@ impl Shop {
                 .collect(),
             _ => Vec::new(),
         };
-        let receipt = match order.sale_seq {
-            Some(seq) => snapshot
-                .entry(seq)?
-                .map(|row| (hash_line(&row.line).to_string(), seq)),
+        let receipt = match order.sale {
+            Some(at) => snapshot
+                .entry(at)?
+                .map(|row| (hash_line(&row.line).to_string(), at.seq())),
             None => None,
         };
         let queue_place = if order.state == OrderState::Paid {

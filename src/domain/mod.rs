@@ -6,8 +6,10 @@
 //! Never does I/O, reads a clock, draws randomness, or knows async. Never holds prose: reasons are codes that the pages translate.
 
 pub mod address;
+pub mod anchor;
 pub mod contact;
 pub mod effect;
+pub mod entry_at;
 pub mod money;
 pub mod names;
 pub mod notice;
@@ -19,8 +21,10 @@ pub mod settlement;
 pub mod slot;
 
 pub use address::{AddressPrefix, HostPrefix};
+pub use anchor::AnchorKind;
 pub use contact::Contact;
 pub use effect::{Effect, EffectKind, Tell, Via};
+pub use entry_at::EntryAt;
 pub use money::{Amount, Currency, Money};
 pub use names::{ChannelName, OrderId, Slug};
 pub use notice::{Notice, Verdict};

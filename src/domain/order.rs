@@ -1,6 +1,8 @@
 //! Orders and the payments that reached them.
 
-use super::{AddressPrefix, Amount, ChannelName, HostPrefix, Money, OrderId, SlotRef, Slug};
+use super::{
+    AddressPrefix, Amount, ChannelName, EntryAt, HostPrefix, Money, OrderId, SlotRef, Slug,
+};
 
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,7 +125,7 @@ pub struct Order {
     /// All payments, in the order of their arrival.
     pub payments: Vec<Payment>,
     /// Ledger entry of its `sale`.
-    pub sale_seq: Option<u64>,
+    pub sale: Option<EntryAt>,
     /// Month whose key wraps `wrapped_key`, as `2026-11`.
     pub month: String,
     /// The order's own key, wrapped.
@@ -282,7 +284,7 @@ pub(crate) mod tests {
                 host: HostPrefix([3; 8]),
             },
             payments: Vec::new(),
-            sale_seq: None,
+            sale: None,
             month: "2026-11".into(),
             wrapped_key: vec![4; 72],
             private: vec![5; 60],

@@ -39,6 +39,10 @@ pub struct Pool {
     pub void: u32,
     /// Batches not yet used up, oldest first.
     pub spans: Vec<Span>,
+    /// Slots that may have been sold since the copy that this shop was restored from: not for sale until a person says so.
+    pub withheld: u32,
+    /// Where those lie; voided ones among them.
+    pub withheld_spans: Vec<Span>,
     /// The pool's data key, wrapped by the root key.
     pub wrapped_key: Vec<u8>,
 }

@@ -8,7 +8,7 @@ use http::{Request, Uri, header};
 use serde::Serialize;
 use sha2::Sha256;
 
-use crate::domain::{Effect, Order, Secret};
+use crate::domain::{Effect, EntryAt, Order, Secret};
 
 /// Where calls go, and what they are signed with.
 #[derive(Clone, Debug)]
@@ -130,7 +130,7 @@ impl<'a> Event<'a> {
                     channel: order.channel.as_str(),
                     state: order.state.as_str(),
                     reason: order.reason.map(|reason| reason.as_str()),
-                    receipt: order.sale_seq,
+                    receipt: order.sale.map(EntryAt::seq),
                 }),
             },
         }

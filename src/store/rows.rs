@@ -4,12 +4,13 @@ use redb::ReadableTable;
 
 use super::codec::{CodecError, Record, decode};
 use super::records::{
-    Batch, CategoryV1, Channel, EffectV2, EntryRow, Held, NoticeV1, OrderV1, PoolV1, ProductV2,
-    SlotRow, Staging, Template, Told, ToldV1,
+    Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV1, PoolV2,
+    ProductV2, SlotRow, Staging, Template, Told, ToldV1,
 };
 use super::{Fault, Head, Snapshot, Tx, tables};
 use crate::domain::{
-    Category, ChannelName, Effect, Notice, Order, OrderId, Pool, Product, SlotRef, Slug, Via,
+    AnchorKind, Category, ChannelName, Effect, EntryAt, Notice, Order, OrderId, Pool, Product,
+    SlotRef, Slug, Via,
 };
 
 /// By what pending orders are counted.
@@ -90,9 +91,28 @@ pub trait Rows {
     /// Notices before number `before`, newest first, with their numbers.
     fn notices_before(&self, before: Option<u64>, max: usize) -> Result<Vec<(u64, Notice)>, Fault>;
     /// A ledger entry.
-    fn entry(&self, seq: u64) -> Result<Option<EntryRow>, Fault>;
-    /// Kept checkpoints above `after`, by size.
-    fn marks(&self, after: u64, max: usize) -> Result<Vec<(u64, String)>, Fault>;
+    fn entry(&self, at: EntryAt) -> Result<Option<EntryRow>, Fault>;
+    /// Kept checkpoints of the same generation above the size `after`, by size.
+    fn marks(&self, after: EntryAt, max: usize) -> Result<Vec<(u64, String)>, Fault>;
+    /// A kept checkpoint.
+    fn mark(&self, at: EntryAt) -> Result<Option<String>, Fault>;
+    /// A generation of the ledger.
+    fn generation(&self, number: u16) -> Result<Option<Generation>, Fault>;
+    /// All generations, oldest first; a shop has a handful.
+    fn generations(&self) -> Result<Vec<Generation>, Fault>;
+    /// Anchors of checkpoints of the same generation above the size `after`: size, kind, bytes.
+    fn anchors(&self, after: EntryAt, max: usize)
+    -> Result<Vec<(u64, AnchorKind, Vec<u8>)>, Fault>;
+    /// What opens the commitment of an entry that belongs to no order, sealed.
+    fn opening(&self, at: EntryAt) -> Result<Option<Vec<u8>>, Fault>;
+    /// When the private fields of an order were destroyed, Unix milliseconds.
+    fn erased(&self, order: OrderId) -> Result<Option<i64>, Fault>;
+    /// Orders whose private fields were destroyed, after `after`, with the time.
+    fn erased_orders(
+        &self,
+        after: Option<OrderId>,
+        max: usize,
+    ) -> Result<Vec<(OrderId, i64)>, Fault>;
     /// An effect.
     fn effect(&self, id: u64) -> Result<Option<Effect>, Fault>;
     /// Effects of one way due at `now_ms`, longest due first.
@@ -158,6 +178,16 @@ fn converted<R: Record, D: TryFrom<R, Error = CodecError>>(
         .map_err(|error| Fault::Record { table, error })
 }
 
+/// Keys of the same generation above the size `after`.
+fn above(after: EntryAt) -> std::ops::RangeInclusive<u64> {
+    let last = EntryAt::new(after.generation(), (1 << 48) - 1);
+    after.key().saturating_add(1)..=last.key()
+}
+
+fn note(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 fn nodes(bytes: &[u8]) -> Vec<[u8; 32]> {
     bytes.as_chunks::<32>().0.to_vec()
 }
@@ -198,7 +228,7 @@ macro_rules! rows {
                 let table = $table!(self, pools, POOLS);
                 table
                     .get(slug.as_str())?
-                    .map(|row| converted::<PoolV1, _>("pools", row.value()))
+                    .map(|row| converted::<PoolV2, _>("pools", row.value()))
                     .transpose()
             }
 
@@ -360,25 +390,85 @@ macro_rules! rows {
                 range.rev().take(max).map(read).collect()
             }
 
-            fn entry(&self, seq: u64) -> Result<Option<EntryRow>, Fault> {
+            fn entry(&self, at: EntryAt) -> Result<Option<EntryRow>, Fault> {
                 $table!(self, entries, ENTRIES)
-                    .get(seq)?
+                    .get(at.key())?
                     .map(|row| record("ledger_entries", row.value()))
                     .transpose()
             }
 
-            fn marks(&self, after: u64, max: usize) -> Result<Vec<(u64, String)>, Fault> {
+            fn marks(&self, after: EntryAt, max: usize) -> Result<Vec<(u64, String)>, Fault> {
                 let table = $table!(self, marks, MARKS);
-                let range = table.range(after.saturating_add(1)..)?;
+                let range = table.range(above(after))?;
                 let read = |row: Result<_, redb::StorageError>| {
-                    let (size, text): (redb::AccessGuard<'_, u64>, redb::AccessGuard<'_, &[u8]>) =
+                    let (at, text): (redb::AccessGuard<'_, u64>, redb::AccessGuard<'_, &[u8]>) =
                         row?;
-                    Ok((
-                        size.value(),
-                        String::from_utf8_lossy(text.value()).into_owned(),
-                    ))
+                    Ok((EntryAt::from_key(at.value()).seq(), note(text.value())))
                 };
                 range.take(max).map(read).collect()
+            }
+
+            fn mark(&self, at: EntryAt) -> Result<Option<String>, Fault> {
+                let table = $table!(self, marks, MARKS);
+                Ok(table.get(at.key())?.map(|text| note(text.value())))
+            }
+
+            fn generation(&self, number: u16) -> Result<Option<Generation>, Fault> {
+                $table!(self, generations, GENERATIONS)
+                    .get(number)?
+                    .map(|row| record("ledger_generations", row.value()))
+                    .transpose()
+            }
+
+            fn generations(&self) -> Result<Vec<Generation>, Fault> {
+                let table = $table!(self, generations, GENERATIONS);
+                let rows = table.iter()?;
+                rows.map(|row| record("ledger_generations", row?.1.value()))
+                    .collect()
+            }
+
+            fn anchors(
+                &self,
+                after: EntryAt,
+                max: usize,
+            ) -> Result<Vec<(u64, AnchorKind, Vec<u8>)>, Fault> {
+                let table = $table!(self, anchors, ANCHORS);
+                let (from, to) = above(after).into_inner();
+                let mut anchors = Vec::new();
+                for row in table.range((from, 0)..=(to, u8::MAX))?.take(max) {
+                    let (key, bytes) = row?;
+                    let (at, number) = key.value();
+                    let kind = AnchorKind::of_number(number)
+                        .ok_or(Fault::Invariant("an anchor is of a known kind"))?;
+                    anchors.push((EntryAt::from_key(at).seq(), kind, bytes.value().to_vec()));
+                }
+                Ok(anchors)
+            }
+
+            fn opening(&self, at: EntryAt) -> Result<Option<Vec<u8>>, Fault> {
+                let table = $table!(self, openings, OPENINGS);
+                Ok(table.get(at.key())?.map(|row| row.value().to_vec()))
+            }
+
+            fn erased(&self, order: OrderId) -> Result<Option<i64>, Fault> {
+                let table = $table!(self, erased, ERASED);
+                Ok(table.get(order.0)?.map(|row| row.value()))
+            }
+
+            fn erased_orders(
+                &self,
+                after: Option<OrderId>,
+                max: usize,
+            ) -> Result<Vec<(OrderId, i64)>, Fault> {
+                let table = $table!(self, erased, ERASED);
+                let from = after.map_or(0, |id| id.0.saturating_add(1));
+                let rows = table.range(from..)?;
+                rows.take(max)
+                    .map(|row| {
+                        row.map(|(id, at_ms)| (OrderId(id.value()), at_ms.value()))
+                            .map_err(Fault::from)
+                    })
+                    .collect()
             }
 
             fn effect(&self, id: u64) -> Result<Option<Effect>, Fault> {

@@ -36,10 +36,18 @@ pub const HOLDS: TableDefinition<'static, (u8, &[u8], u64), u32> = TableDefiniti
 pub const PAYMENTS: TableDefinition<'static, &[u8; 16], u64> = TableDefinition::new("payments");
 /// Number → notice, in the order of arrival.
 pub const NOTICES: Table<u64> = Table::new("notices");
-/// Sequence number → ledger line and tree nodes that end there.
+/// Generation and sequence number (`EntryAt`) → ledger line and tree nodes that end there.
 pub const ENTRIES: Table<u64> = Table::new("ledger_entries");
-/// Size → signed checkpoint (text), of those kept for exports.
+/// Generation and size (`EntryAt`) → signed checkpoint (text), of those kept for exports.
 pub const MARKS: Table<u64> = Table::new("ledger_marks");
+/// Generation → its origin, its keys, and where it ended.
+pub const GENERATIONS: Table<u16> = Table::new("ledger_generations");
+/// Generation and size (`EntryAt`), kind → what anchors that checkpoint outside.
+pub const ANCHORS: Table<(u64, u8)> = Table::new("ledger_anchors");
+/// Generation and sequence number (`EntryAt`) → what opens the entry's commitment, sealed. Of entries without an order.
+pub const OPENINGS: Table<u64> = Table::new("ledger_openings");
+/// Order id → when its private fields were destroyed, Unix milliseconds.
+pub const ERASED: TableDefinition<'static, u64, i64> = TableDefinition::new("erased_orders");
 /// Number → promised effect.
 pub const OUTBOX: Table<u64> = Table::new("outbox");
 /// Way, due time in Unix milliseconds, number, of effects to be tried: a way that is down never stands before another.

@@ -4,14 +4,14 @@ use redb::{Table, TableError, WriteTransaction};
 
 use super::codec::encode;
 use super::records::{
-    Batch, CategoryV1, Channel, EffectV2, EntryRow, Held, NoticeV1, OrderV1, PoolV1, ProductV2,
-    SlotRow, Staging, Template, Told, ToldV1,
+    Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV1, PoolV2,
+    ProductV2, SlotRow, Staging, Template, Told, ToldV1,
 };
 use super::rows::{HoldKind, Rows, WaitKind};
 use super::{Fault, Head, tables};
 use crate::domain::{
-    AddressPrefix, Category, ChannelName, Effect, EffectKind, Holder, HostPrefix, Notice, Order,
-    OrderId, OrderState, Pool, Product, SlotRef, Slug, Via,
+    AddressPrefix, AnchorKind, Category, ChannelName, Effect, EffectKind, EntryAt, Holder,
+    HostPrefix, Notice, Order, OrderId, OrderState, Pool, Product, SlotRef, Slug, Via,
 };
 
 /// The write side of a batch. A closure validates first and writes after; when it refuses after a write, the writer takes the
@@ -45,6 +45,10 @@ pub(super) struct Tables<'t> {
     pub notices: Rowed<'t, u64>,
     pub entries: Rowed<'t, u64>,
     pub marks: Rowed<'t, u64>,
+    pub generations: Rowed<'t, u16>,
+    pub anchors: Rowed<'t, (u64, u8)>,
+    pub openings: Rowed<'t, u64>,
+    pub erased: Table<'t, u64, i64>,
     pub outbox: Rowed<'t, u64>,
     pub due: Table<'t, (u8, i64, u64), ()>,
     pub contacts: Table<'t, (&'static [u8; 16], u64), ()>,
@@ -77,6 +81,10 @@ impl<'t> Tables<'t> {
             notices: txn.open_table(tables::NOTICES)?,
             entries: txn.open_table(tables::ENTRIES)?,
             marks: txn.open_table(tables::MARKS)?,
+            generations: txn.open_table(tables::GENERATIONS)?,
+            anchors: txn.open_table(tables::ANCHORS)?,
+            openings: txn.open_table(tables::OPENINGS)?,
+            erased: txn.open_table(tables::ERASED)?,
             outbox: txn.open_table(tables::OUTBOX)?,
             due: txn.open_table(tables::DUE)?,
             contacts: txn.open_table(tables::CONTACTS)?,
@@ -155,7 +163,7 @@ impl<'t> Tx<'t> {
         self.wrote = true;
         self.tables
             .pools
-            .insert(pool.slug.as_str(), encode(&PoolV1::from(pool)).as_slice())?;
+            .insert(pool.slug.as_str(), encode(&PoolV2::from(pool)).as_slice())?;
         Ok(())
     }
 
@@ -288,13 +296,13 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
-    /// Writes the ledger entry `seq`, which is the next one.
-    pub fn put_entry(&mut self, seq: u64, row: &EntryRow) -> Result<(), Fault> {
+    /// Writes the ledger entry at `at`, which is the next one.
+    pub fn put_entry(&mut self, at: EntryAt, row: &EntryRow) -> Result<(), Fault> {
         self.wrote = true;
         let replaced = self
             .tables
             .entries
-            .insert(seq, encode(row).as_slice())?
+            .insert(at.key(), encode(row).as_slice())?
             .is_some();
         if replaced {
             Err(Fault::Invariant("a ledger entry is never written twice"))
@@ -304,9 +312,42 @@ impl<'t> Tx<'t> {
     }
 
     /// Keeps a checkpoint for exports.
-    pub fn put_mark(&mut self, size: u64, note: &str) -> Result<(), Fault> {
+    pub fn put_mark(&mut self, at: EntryAt, note: &str) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.marks.insert(size, note.as_bytes())?;
+        self.tables.marks.insert(at.key(), note.as_bytes())?;
+        Ok(())
+    }
+
+    /// Writes a generation of the ledger.
+    pub fn put_generation(&mut self, number: u16, generation: &Generation) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables
+            .generations
+            .insert(number, encode(generation).as_slice())?;
+        Ok(())
+    }
+
+    /// Keeps what anchors the checkpoint of a size outside. The caller has kept the checkpoint itself.
+    pub fn put_anchor(&mut self, at: EntryAt, kind: AnchorKind, bytes: &[u8]) -> Result<(), Fault> {
+        self.wrote = true;
+        if self.mark(at)?.is_none() {
+            return Err(Fault::Invariant("an anchored checkpoint is kept"));
+        }
+        self.tables.anchors.insert((at.key(), kind as u8), bytes)?;
+        Ok(())
+    }
+
+    /// Keeps what opens the commitment of an entry that belongs to no order, sealed.
+    pub fn put_opening(&mut self, at: EntryAt, sealed: &[u8]) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.openings.insert(at.key(), sealed)?;
+        Ok(())
+    }
+
+    /// Writes that the private fields of an order were destroyed at that time, Unix milliseconds.
+    pub fn put_erased(&mut self, order: OrderId, at_ms: i64) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.erased.insert(order.0, at_ms)?;
         Ok(())
     }
 

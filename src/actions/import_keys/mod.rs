@@ -359,12 +359,12 @@ impl<'a> Import<'a> {
                     sku: slug.as_str(),
                     r: random(vault.entropy()),
                 };
-                let seq = chain.append(tx, &body)?;
+                let at = chain.append(tx, &body)?;
                 let batch = Batch {
                     slug: slug.to_string(),
                     count,
                     root: root.0,
-                    seq,
+                    seq: at.key(),
                     imported_at_ms: tx.now_ms(),
                 };
                 tx.put_batch(number, &batch)?;

@@ -147,7 +147,7 @@ fn sample_order(kind: MailKind, title: &str, now_ms: i64) -> Option<Order> {
             .map(|_| payment)
             .into_iter()
             .collect(),
-        sale_seq: None,
+        sale: None,
         month: String::new(),
         wrapped_key: Vec::new(),
         private: Vec::new(),

@@ -101,8 +101,9 @@ async fn a_sale_is_told_once_without_its_key_or_its_contact() {
         .order(order.id)
         .unwrap()
         .unwrap()
-        .sale_seq
-        .unwrap();
+        .sale
+        .unwrap()
+        .seq();
     let expected = serde_json::json!({
         "order": order.id.to_string(), "product": "steam", "quantity": 1, "amount": "19.90", "currency": "CNY",
         "channel": "main", "state": "delivered", "reason": null, "receipt": sale_seq,

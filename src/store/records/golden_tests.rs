@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::domain::{
-    AddressPrefix, Category, Effect, EffectKind, Holder, HostPrefix, Notice, Order, OrderId,
-    OrderState, Payment, PaymentOutcome, Picture, Pool, Product, ProductKind, Question, Reason,
-    SlotRef, Span, Verdict, Via,
+    AddressPrefix, Category, Effect, EffectKind, EntryAt, Holder, HostPrefix, Notice, Order,
+    OrderId, OrderState, Payment, PaymentOutcome, Picture, Pool, Product, ProductKind, Question,
+    Reason, SlotRef, Span, Verdict, Via,
 };
 use crate::store::Head;
 use crate::store::codec::{Record, decode, encode};
@@ -68,7 +68,7 @@ fn order() -> Order {
             outcome: PaymentOutcome::Settled { surplus: 20 },
             returned: 0,
         }],
-        sale_seq: Some(42),
+        sale: Some(EntryAt::new(0, 42)),
         month: "2026-11".into(),
         wrapped_key: vec![5; 8],
         private: vec![6; 8],
@@ -129,8 +129,21 @@ fn records_of_earlier_versions_are_read_as_what_they_said() {
     let private = decode::<OrderPrivate>(&earlier("order_private/1")).unwrap();
     assert_eq!(private.contact, "li@example.com");
     assert_eq!(private.second, None);
-    for name in ["product/1", "effect/1", "order_private/1"] {
+    let pool = Pool::try_from(decode::<PoolV2>(&earlier("pool/1")).unwrap()).unwrap();
+    assert_eq!((pool.available, pool.sold, pool.withheld), (496, 3, 0));
+    let head = decode::<Head>(&earlier("head/1")).unwrap();
+    assert_eq!((head.commit, head.size), (9, 3));
+    assert_eq!((head.generation, head.signs_above), (0, 0));
+    for name in [
+        "product/1",
+        "effect/1",
+        "order_private/1",
+        "pool/1",
+        "head/1",
+    ] {
         let bytes = earlier(name);
+        assert!(decode::<PoolV2>(&[&bytes[..], &[0]].concat()).is_err());
+        assert!(decode::<Head>(&[&bytes[..], &[0]].concat()).is_err());
         assert!(decode::<ProductV2>(&[&bytes[..], &[0]].concat()).is_err());
         assert!(decode::<EffectV2>(&[&bytes[..], &[0]].concat()).is_err());
         assert!(decode::<OrderPrivate>(&[&bytes[..], &[0]].concat()).is_err());
@@ -220,9 +233,15 @@ fn records_of_goods_lie_on_disk_as_they_were_released() {
         sold: 3,
         void: 0,
         spans,
+        withheld: 7,
+        withheld_spans: vec![Span {
+            batch: 1,
+            next: 2,
+            count: 9,
+        }],
         wrapped_key: vec![13; 8],
     };
-    check("pool/1", &PoolV1::from(&pool));
+    check("pool/2", &PoolV2::from(&pool));
     check(
         "batch/1",
         &Batch {
@@ -277,7 +296,21 @@ fn records_of_the_ledger_and_the_outbox_lie_on_disk_as_they_were_released() {
         peaks: vec![[20; 32]],
         ..Head::default()
     };
-    check("head/1", &head);
+    check("head/2", &head);
+    check(
+        "generation/1",
+        &Generation {
+            origin: "shop.example/0123abcd".into(),
+            root_vkey: "root".into(),
+            keys: vec![(0, "first".into()), (300, "second".into())],
+            ended: Some(Ended {
+                size: 300,
+                hash: [17; 32],
+                signed: 310,
+                at_ms: 1_795_233_600_000,
+            }),
+        },
+    );
     let effect = Effect {
         id: 5,
         kind: EffectKind::RefundDue,

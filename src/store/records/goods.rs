@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 
 use super::{money, slug};
 use crate::domain::{
-    Category, OrderId, Picture, Pool, Product, ProductKind, Question, SlotRef, Span,
+    Category, EntryAt, OrderId, Picture, Pool, Product, ProductKind, Question, SlotRef, Span,
 };
 use crate::store::codec::{CodecError, Record, decode};
 
@@ -71,6 +71,19 @@ pub struct PoolV1 {
     wrapped_key: Vec<u8>,
 }
 
+#[derive(Encode, Decode)]
+pub struct PoolV2 {
+    slug: String,
+    available: u32,
+    reserved: u32,
+    sold: u32,
+    void: u32,
+    spans: Vec<(u32, u32, u32)>,
+    withheld: u32,
+    withheld_spans: Vec<(u32, u32, u32)>,
+    wrapped_key: Vec<u8>,
+}
+
 /// An import that became stock.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Batch {
@@ -80,7 +93,7 @@ pub struct Batch {
     pub count: u32,
     /// Root of the tree over its key commitments.
     pub root: [u8; 32],
-    /// Sequence number of its `stock` entry.
+    /// Key of its `stock` entry, see [`Batch::entry`].
     pub seq: u64,
     /// Unix milliseconds.
     pub imported_at_ms: i64,
@@ -149,6 +162,13 @@ macro_rules! first_version {
 first_version!(
     ProductV1, CategoryV1, Wish, PoolV1, Batch, Staging, SlotRow, Held, Channel, EntryRow
 );
+
+impl Batch {
+    /// Where its `stock` entry lies.
+    pub const fn entry(&self) -> EntryAt {
+        EntryAt::from_key(self.seq)
+    }
+}
 
 impl Held {
     /// The order that holds it.
@@ -283,7 +303,34 @@ impl TryFrom<CategoryV1> for Category {
     }
 }
 
-impl From<&Pool> for PoolV1 {
+impl Record for PoolV2 {
+    const VERSION: u8 = 2;
+
+    fn of_version(version: u8, bytes: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => decode::<PoolV1>(bytes).map(Self::from),
+            _ => Err(CodecError::Version(version)),
+        }
+    }
+}
+
+impl From<PoolV1> for PoolV2 {
+    fn from(old: PoolV1) -> Self {
+        Self {
+            slug: old.slug,
+            available: old.available,
+            reserved: old.reserved,
+            sold: old.sold,
+            void: old.void,
+            spans: old.spans,
+            withheld: 0,
+            withheld_spans: Vec::new(),
+            wrapped_key: old.wrapped_key,
+        }
+    }
+}
+
+impl From<&Pool> for PoolV2 {
     fn from(pool: &Pool) -> Self {
         Self {
             slug: pool.slug.to_string(),
@@ -291,31 +338,37 @@ impl From<&Pool> for PoolV1 {
             reserved: pool.reserved,
             sold: pool.sold,
             void: pool.void,
-            spans: pool
-                .spans
-                .iter()
-                .map(|span| (span.batch, span.next, span.count))
-                .collect(),
+            spans: triples(&pool.spans),
+            withheld: pool.withheld,
+            withheld_spans: triples(&pool.withheld_spans),
             wrapped_key: pool.wrapped_key.clone(),
         }
     }
 }
 
-impl TryFrom<PoolV1> for Pool {
+fn triples(spans: &[Span]) -> Vec<(u32, u32, u32)> {
+    let triple = |span: &Span| (span.batch, span.next, span.count);
+    spans.iter().map(triple).collect()
+}
+
+fn spans(triples: Vec<(u32, u32, u32)>) -> Vec<Span> {
+    let span = |(batch, next, count)| Span { batch, next, count };
+    triples.into_iter().map(span).collect()
+}
+
+impl TryFrom<PoolV2> for Pool {
     type Error = CodecError;
 
-    fn try_from(stored: PoolV1) -> Result<Self, CodecError> {
+    fn try_from(stored: PoolV2) -> Result<Self, CodecError> {
         Ok(Self {
             slug: slug(&stored.slug)?,
             available: stored.available,
             reserved: stored.reserved,
             sold: stored.sold,
             void: stored.void,
-            spans: stored
-                .spans
-                .into_iter()
-                .map(|(batch, next, count)| Span { batch, next, count })
-                .collect(),
+            spans: spans(stored.spans),
+            withheld: stored.withheld,
+            withheld_spans: spans(stored.withheld_spans),
             wrapped_key: stored.wrapped_key,
         })
     }

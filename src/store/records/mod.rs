@@ -2,17 +2,19 @@
 //! version's form and vectors are never edited.
 
 mod goods;
+mod ledger;
 mod order;
 mod outbox;
 mod texts;
 
 pub use goods::{Batch, Channel, EntryRow, Held, SlotRow, Staging, Wish};
+pub use ledger::{Ended, Generation};
 pub use order::{DeliveredKey, DeliveryContent, OrderPrivate};
 
 pub use outbox::{LetterContent, Told};
 pub use texts::Template;
 
-pub(super) use goods::{CategoryV1, PoolV1, ProductV2};
+pub(super) use goods::{CategoryV1, PoolV2, ProductV2};
 pub(super) use order::OrderV1;
 pub(super) use outbox::{EffectV2, NoticeV1, ToldV1};
 

@@ -5,7 +5,8 @@ use bincode::{Decode, Encode};
 use super::goods::{pairs, slots};
 use super::{channel, money, slug};
 use crate::domain::{
-    AddressPrefix, Holder, HostPrefix, Order, OrderId, OrderState, Payment, PaymentOutcome, Reason,
+    AddressPrefix, EntryAt, Holder, HostPrefix, Order, OrderId, OrderState, Payment,
+    PaymentOutcome, Reason,
 };
 use crate::store::codec::{CodecError, Record, decode};
 
@@ -179,7 +180,7 @@ impl From<&Order> for OrderV1 {
             address: order.holder.address.0,
             host: order.holder.host.0,
             payments: order.payments.iter().map(PaymentV1::from).collect(),
-            sale_seq: order.sale_seq,
+            sale_seq: order.sale.map(EntryAt::key),
             month: order.month.clone(),
             wrapped_key: order.wrapped_key.clone(),
             private: order.private.clone(),
@@ -227,7 +228,7 @@ impl TryFrom<OrderV1> for Order {
                 .into_iter()
                 .map(Payment::try_from)
                 .collect::<Result<_, _>>()?,
-            sale_seq: stored.sale_seq,
+            sale: stored.sale_seq.map(EntryAt::from_key),
             month: stored.month,
             wrapped_key: stored.wrapped_key,
             private: stored.private,

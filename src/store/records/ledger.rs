@@ -1,0 +1,35 @@
+//! Ledger rows beside the entries: the generations.
+
+use bincode::{Decode, Encode};
+
+use crate::store::codec::Record;
+
+/// A generation of the ledger: from its `open` to a restore.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Generation {
+    /// The log's name.
+    pub origin: String,
+    /// Public half of the origin key.
+    pub root_vkey: String,
+    /// Its log keys, oldest first: the size above which each signs, and its verifier key.
+    pub keys: Vec<(u64, String)>,
+    /// Where it ended; none for the one that is written.
+    pub ended: Option<Ended>,
+}
+
+/// Where a generation ended.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Ended {
+    /// Entries that the restored copy held.
+    pub size: u64,
+    /// Hash of the last of them.
+    pub hash: [u8; 32],
+    /// Highest size known to have been signed: what lies between is lost.
+    pub signed: u64,
+    /// Unix milliseconds.
+    pub at_ms: i64,
+}
+
+impl Record for Generation {
+    const VERSION: u8 = 1;
+}
