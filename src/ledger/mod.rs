@@ -1,22 +1,28 @@
 //! The receipt ledger, format 1, as pure functions over bytes.
 //!
 //! Owns the normative format of the ledger page: entry lines and their hash chain ([`entry`]), commitments to private
-//! fields and keys ([`commitment`]), the RFC 6962 tree ([`tree`]), signed checkpoints ([`note`]), receipts
-//! ([`receipt`]), time stamps over checkpoints ([`timestamp`]), exports ([`export`]) and the verifier that trusts none of them ([`verify`]).
+//! fields and keys ([`commitment`]), the RFC 6962 tree ([`tree`]), signed checkpoints ([`note`]) and what witnesses
+//! add to them ([`cosignature`]), time stamps over checkpoints ([`timestamp`]), receipts ([`receipt`]), exports
+//! ([`export`]), the verifier that trusts none of them ([`verify`]), the proof that a shop showed two histories ([`fork`]),
+//! and the messages that its origin key signs ([`sign`]).
 //!
 //! Never knows the database, the network, a clock or a source of randomness: salts, nonces, times and keys come in as
 //! arguments. Never panics on bytes from outside.
 
 pub mod commitment;
+pub mod cosignature;
 pub mod entry;
 mod exit;
 pub mod export;
+pub mod fork;
 pub mod note;
 pub mod receipt;
+pub mod sign;
 pub mod timestamp;
 pub mod tree;
 pub mod verify;
 
+pub use cosignature::WitnessKey;
 pub use exit::Exit;
 pub use note::Vkey;
 

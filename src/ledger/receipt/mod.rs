@@ -6,6 +6,7 @@ mod read;
 
 pub use check::{Proven, ReceiptFault};
 pub use proof::Proof;
+pub(in crate::ledger) use read::Lines;
 
 use super::commitment::Field;
 use super::note::Checkpoint;

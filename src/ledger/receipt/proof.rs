@@ -4,7 +4,7 @@ use super::MalformedReceipt;
 use super::read::Lines;
 use crate::ledger::Hash;
 use crate::ledger::entry::natural;
-use crate::ledger::note::{Checkpoint, hash_from_base64};
+use crate::ledger::note::hash_from_base64;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
@@ -30,7 +30,14 @@ impl fmt::Display for Proof {
     }
 }
 
-pub(super) fn read(lines: &mut Lines) -> Result<Proof, MalformedReceipt> {
+impl Proof {
+    /// Reads a block from the lines of a file.
+    pub(in crate::ledger) fn read(lines: &mut Lines) -> Result<Self, MalformedReceipt> {
+        read(lines)
+    }
+}
+
+fn read(lines: &mut Lines) -> Result<Proof, MalformedReceipt> {
     if lines.next()? != HEADER {
         return Err(lines.wrong("expected c2sp.org/tlog-proof@v1"));
     }
@@ -47,36 +54,12 @@ pub(super) fn read(lines: &mut Lines) -> Result<Proof, MalformedReceipt> {
         }
         hashes.push(hash_from_base64(line).ok_or(lines.wrong("expected 32 bytes in base64"))?);
     }
-    let note = note(lines)?;
+    let note = lines.note()?;
     Ok(Proof {
         index,
         hashes,
         note,
     })
-}
-
-/// A note ends with the last of its signature lines, all of which begin with a dash.
-fn note(lines: &mut Lines) -> Result<String, MalformedReceipt> {
-    let mut note = String::new();
-    loop {
-        let line = lines.next()?;
-        note.push_str(line);
-        note.push('\n');
-        if line.is_empty() {
-            break;
-        }
-    }
-    while lines
-        .peek()
-        .is_some_and(|line| line.starts_with('\u{2014}'))
-    {
-        note.push_str(lines.next()?);
-        note.push('\n');
-    }
-    match Checkpoint::parse(&note) {
-        Ok(_) => Ok(note),
-        Err(error) => Err(lines.wrong(error.0)),
-    }
 }
 
 const HEADER: &str = "c2sp.org/tlog-proof@v1";

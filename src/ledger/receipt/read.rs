@@ -1,10 +1,11 @@
 //! From a file to its parts.
 
 use super::{
-    FieldOpening, HEADER, KeyOpening, MalformedReceipt, RECEIPT_BYTES_MAX, Receipt, proof,
+    FieldOpening, HEADER, KeyOpening, MalformedReceipt, Proof, RECEIPT_BYTES_MAX, Receipt,
 };
 use crate::ledger::commitment::Field;
 use crate::ledger::entry::{Body, Entry, natural};
+use crate::ledger::note::Checkpoint;
 use crate::ledger::{Hash, lower_hex};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -39,7 +40,7 @@ pub(super) fn receipt(file: &[u8]) -> Result<Receipt, MalformedReceipt> {
         receipt.more.push(line.to_owned());
     }
     for _ in 0..1 + receipt.stocks.len() + receipt.more.len() {
-        receipt.proofs.push(proof::read(&mut lines)?);
+        receipt.proofs.push(Proof::read(&mut lines)?);
     }
     match lines.peek() {
         None => Ok(receipt),
@@ -118,13 +119,13 @@ fn base64(lines: &Lines, text: &str) -> Result<Vec<u8>, MalformedReceipt> {
 }
 
 /// The lines of a file that ends in `\n`.
-pub(super) struct Lines<'a> {
+pub(in crate::ledger) struct Lines<'a> {
     rest: &'a str,
     taken: usize,
 }
 
 impl<'a> Lines<'a> {
-    fn new(file: &'a [u8]) -> Result<Self, MalformedReceipt> {
+    pub(in crate::ledger) fn new(file: &'a [u8]) -> Result<Self, MalformedReceipt> {
         let whole = |what| MalformedReceipt { line: 0, what };
         if file.len() > RECEIPT_BYTES_MAX {
             return Err(whole("longer than 32 MiB"));
@@ -136,11 +137,11 @@ impl<'a> Lines<'a> {
         }
     }
 
-    pub(super) fn peek(&self) -> Option<&'a str> {
+    pub(in crate::ledger) fn peek(&self) -> Option<&'a str> {
         self.rest.split_once('\n').map(|(line, _)| line)
     }
 
-    pub(super) fn next(&mut self) -> Result<&'a str, MalformedReceipt> {
+    pub(in crate::ledger) fn next(&mut self) -> Result<&'a str, MalformedReceipt> {
         self.taken += 1;
         let Some((line, rest)) = self.rest.split_once('\n') else {
             return Err(self.wrong("the file ends too early"));
@@ -150,14 +151,39 @@ impl<'a> Lines<'a> {
     }
 
     /// What follows the word, if the next line begins with it.
-    fn part(&mut self, word: &str) -> Result<Option<&'a str>, MalformedReceipt> {
+    pub(in crate::ledger) fn part(
+        &mut self,
+        word: &str,
+    ) -> Result<Option<&'a str>, MalformedReceipt> {
         match self.peek().is_some_and(|line| line.starts_with(word)) {
             true => self.next().map(|line| line.strip_prefix(word)),
             false => Ok(None),
         }
     }
 
-    pub(super) const fn wrong(&self, what: &'static str) -> MalformedReceipt {
+    /// A note, which ends with the last of its signature lines, all of which begin with a dash.
+    pub(in crate::ledger) fn note(&mut self) -> Result<String, MalformedReceipt> {
+        let mut note = String::new();
+        loop {
+            let line = self.next()?;
+            note.push_str(line);
+            note.push('\n');
+            if line.is_empty() {
+                break;
+            }
+        }
+        let signature = |line: &str| line.starts_with('\u{2014}');
+        while self.peek().is_some_and(signature) {
+            note.push_str(self.next()?);
+            note.push('\n');
+        }
+        match Checkpoint::parse(&note) {
+            Ok(_) => Ok(note),
+            Err(error) => Err(self.wrong(error.0)),
+        }
+    }
+
+    pub(in crate::ledger) const fn wrong(&self, what: &'static str) -> MalformedReceipt {
         MalformedReceipt {
             line: self.taken,
             what,

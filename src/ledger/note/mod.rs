@@ -1,12 +1,15 @@
 //! Signed checkpoints (section 3): C2SP signed notes with the body of a tlog-checkpoint, and verifier keys.
 
+mod vkey;
+
+pub(in crate::ledger) use vkey::NamedKey;
+pub use vkey::{Vkey, VkeyError};
+
 use super::Hash;
 use super::entry::natural;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use sha2::{Digest, Sha256};
-use std::fmt;
+use ed25519_dalek::{Signer, SigningKey};
 use thiserror::Error;
 
 /// Longest note in bytes.
@@ -18,102 +21,33 @@ pub const SIGNATURES_MAX: usize = 64;
 /// Deterministic, so a note that was lost is made again from the same state. `origin` is the key's name.
 pub fn sign_checkpoint(key: &SigningKey, origin: &str, size: u64, root: &Hash) -> String {
     let text = checkpoint_text(origin, size, root);
-    let id = key_id(origin, key.verifying_key().as_bytes());
-    let mut blob = id.to_vec();
-    blob.extend_from_slice(&key.sign(text.as_bytes()).to_bytes());
-    format!("{text}\n{DASH} {origin} {}\n", STANDARD.encode(blob))
+    let id = Vkey::new(origin, &key.verifying_key()).id();
+    let line = line_of(origin, id, &key.sign(text.as_bytes()).to_bytes());
+    format!("{text}\n{line}")
 }
 
-/// A public key with its name: `name+hash+base64`, Ed25519 only.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Vkey {
-    name: String,
-    id: [u8; 4],
-    key: VerifyingKey,
-}
-
-/// Why a text is not a verifier key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum VkeyError {
-    /// Not three parts, or a part in another form.
-    #[error("a vkey looks like name+8 hex digits+base64")]
-    Form,
-    /// Not algorithm 0x01 with 32 bytes of key.
-    #[error("the vkey is not an Ed25519 key")]
-    Algorithm,
-    /// The hash in the middle is not that of name and key: a typing error.
-    #[error("the vkey's hash does not match its name and key: it was not copied whole")]
-    Hash,
-    /// The bytes are no point of the curve, or one of small order.
-    #[error("the vkey's bytes are not a usable public key")]
-    Point,
-}
-
-impl Vkey {
-    /// The verifier key of a signing key under this name.
-    pub fn new(name: &str, key: &VerifyingKey) -> Self {
-        Self {
-            name: name.to_owned(),
-            id: key_id(name, key.as_bytes()),
-            key: *key,
+/// The note with these signature lines (each ending in `\n`, as a witness answers) after its own. A line of a key that
+/// the note has already takes the older one's place; one under the log's own name is refused, whatever it holds.
+/// Verifies nothing: see [`cosignature::countersigned`](super::cosignature::countersigned).
+pub fn with_lines(note: &str, lines: &str) -> Result<String, NoteError> {
+    let origin = Checkpoint::parse(note)?.origin;
+    let mut merged = note.to_owned();
+    for line in signature_lines(lines)? {
+        if line.name == origin {
+            return Err(NoteError("a further line under the log's own name"));
         }
-    }
-
-    /// Reads the C2SP form, strictly.
-    pub fn parse(text: &str) -> Result<Self, VkeyError> {
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(hash), Some(data)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return Err(VkeyError::Form);
-        };
-        let id = super::lower_hex::<4>(hash).ok_or(VkeyError::Form)?;
-        if !is_name(name) {
-            return Err(VkeyError::Form);
+        // Invariant: a note that parsed has a blank line, and nothing but signature lines after it.
+        let (body, old) = merged.split_once("\n\n").unwrap_or_default();
+        let mut next = format!("{body}\n\n");
+        let other = |own: &&NoteSignature| own.name != line.name || own.id != line.id;
+        for own in signature_lines(old)?.iter().filter(other) {
+            next.push_str(&line_of(&own.name, own.id, &own.bytes));
         }
-        let data = STANDARD.decode(data).map_err(|_| VkeyError::Form)?;
-        let Some((&ED25519, bytes)) = data.split_first() else {
-            return Err(VkeyError::Algorithm);
-        };
-        let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| VkeyError::Algorithm)?;
-        if key_id(name, &bytes) != id {
-            return Err(VkeyError::Hash);
-        }
-        let key = VerifyingKey::from_bytes(&bytes).map_err(|_| VkeyError::Point)?;
-        if key.is_weak() {
-            return Err(VkeyError::Point);
-        }
-        Ok(Self {
-            name: name.to_owned(),
-            id,
-            key,
-        })
+        next.push_str(&line_of(&line.name, line.id, &line.bytes));
+        merged = next;
     }
-
-    /// The key's name; for a log key, its origin.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether the signature over the message is this key's, checked strictly.
-    pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        let signature = Signature::from_bytes(signature);
-        self.key.verify_strict(message, &signature).is_ok()
-    }
-}
-
-impl fmt::Display for Vkey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut data = vec![ED25519];
-        data.extend_from_slice(self.key.as_bytes());
-        let (name, hash) = (&self.name, hex::encode(self.id));
-        write!(f, "{name}+{hash}+{}", STANDARD.encode(data))
-    }
-}
-
-impl fmt::Debug for Vkey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+    Checkpoint::parse(&merged)?;
+    Ok(merged)
 }
 
 /// A checkpoint as read: nothing in it is proven until [`Checkpoint::signed_by`] says so.
@@ -144,11 +78,12 @@ pub enum SignedBy {
 #[error("malformed checkpoint: {0}")]
 pub struct NoteError(pub &'static str);
 
+/// One signature line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct NoteSignature {
-    name: String,
-    id: [u8; 4],
-    bytes: Vec<u8>,
+pub(in crate::ledger) struct NoteSignature {
+    pub(in crate::ledger) name: String,
+    pub(in crate::ledger) id: [u8; 4],
+    pub(in crate::ledger) bytes: Vec<u8>,
 }
 
 impl Checkpoint {
@@ -169,14 +104,7 @@ impl Checkpoint {
         }
         let size = natural(size).ok_or(NoteError("its size is not a number"))?;
         let root = hash_from_base64(root).ok_or(NoteError("its root is not 32 bytes in base64"))?;
-        let lines = lines.strip_suffix('\n').ok_or(NoteError("cut off"))?;
-        let signatures = lines
-            .split('\n')
-            .map(|line| signature_line(line).ok_or(NoteError("a signature line is malformed")))
-            .collect::<Result<Vec<_>, _>>()?;
-        if signatures.len() > SIGNATURES_MAX {
-            return Err(NoteError("more than 64 signatures"));
-        }
+        let signatures = signature_lines(lines)?;
         Ok(Self {
             origin: origin.to_owned(),
             size,
@@ -188,17 +116,34 @@ impl Checkpoint {
     /// Whether this key signed the note. Lines of other keys are ignored.
     pub fn signed_by(&self, vkey: &Vkey) -> SignedBy {
         let mut verdict = SignedBy::No;
-        let message = checkpoint_text(&self.origin, self.size, &self.root);
-        for signature in &self.signatures {
-            if signature.name != vkey.name || signature.id != vkey.id {
-                continue;
-            }
+        let message = self.body();
+        for signature in self.lines_of(vkey.name(), vkey.id()) {
             match <&[u8; 64]>::try_from(signature.bytes.as_slice()) {
                 Ok(bytes) if vkey.verifies(message.as_bytes(), bytes) => verdict = SignedBy::Yes,
                 _ => return SignedBy::Forged,
             }
         }
         verdict
+    }
+
+    /// The three lines that are signed, each with its `\n`: what the log key, witnesses and time stamps cover.
+    pub fn body(&self) -> String {
+        checkpoint_text(&self.origin, self.size, &self.root)
+    }
+
+    /// How many signature lines there are.
+    pub(in crate::ledger) const fn signatures(&self) -> usize {
+        self.signatures.len()
+    }
+
+    /// The signature lines of one key.
+    pub(in crate::ledger) fn lines_of<'a>(
+        &'a self,
+        name: &'a str,
+        id: [u8; 4],
+    ) -> impl Iterator<Item = &'a NoteSignature> {
+        let own = move |line: &&NoteSignature| line.name == name && line.id == id;
+        self.signatures.iter().filter(own)
     }
 
     /// Drops the signatures of witnesses, for whoever keeps many checkpoints.
@@ -220,20 +165,27 @@ fn checkpoint_text(origin: &str, size: u64, root: &Hash) -> String {
     format!("{origin}\n{size}\n{}\n", STANDARD.encode(root))
 }
 
-/// First 4 bytes of `SHA-256(name ‖ 0x0A ‖ 0x01 ‖ key)`.
-fn key_id(name: &str, key: &[u8; 32]) -> [u8; 4] {
-    let mut hasher = Sha256::new();
-    hasher.update(name.as_bytes());
-    hasher.update([b'\n', ED25519]);
-    hasher.update(key);
-    let digest: [u8; 32] = hasher.finalize().into();
-    [digest[0], digest[1], digest[2], digest[3]]
-}
-
 /// C2SP: a key's name is not empty and holds no plus sign, no white space and no control character.
 fn is_name(name: &str) -> bool {
     let allowed = |c: char| c != '+' && !c.is_whitespace() && !c.is_control();
     !name.is_empty() && name.chars().all(allowed)
+}
+
+/// One line as it stands in a note.
+pub(in crate::ledger) fn line_of(name: &str, id: [u8; 4], signature: &[u8]) -> String {
+    let blob = [&id, signature].concat();
+    format!("{DASH} {name} {}\n", STANDARD.encode(blob))
+}
+
+/// At least one line, each ending in `\n`.
+pub(in crate::ledger) fn signature_lines(lines: &str) -> Result<Vec<NoteSignature>, NoteError> {
+    let lines = lines.strip_suffix('\n').ok_or(NoteError("cut off"))?;
+    if lines.split('\n').nth(SIGNATURES_MAX).is_some() {
+        return Err(NoteError("more than 64 signatures"));
+    }
+    let malformed = NoteError("a signature line is malformed");
+    let read = |line| signature_line(line).ok_or(malformed);
+    lines.split('\n').map(read).collect()
 }
 
 fn signature_line(line: &str) -> Option<NoteSignature> {
@@ -250,7 +202,6 @@ fn signature_line(line: &str) -> Option<NoteSignature> {
     })
 }
 
-const ED25519: u8 = 0x01;
 const DASH: &str = "\u{2014}";
 
 #[cfg(test)]
@@ -303,23 +254,6 @@ mod tests {
                     .is_ok_and(|checkpoint| checkpoint.signed_by(&vkey()) == SignedBy::Yes);
                 assert!(!passes, "byte {position} mask {mask:#x}");
             }
-        }
-    }
-
-    #[test]
-    fn a_vkey_has_one_spelling() {
-        let text = vkey().to_string();
-        assert_eq!(Vkey::parse(&text).unwrap(), vkey());
-        for position in 0..text.len() {
-            let mut bytes = text.clone().into_bytes();
-            bytes[position] ^= 0x01;
-            if let Ok(text) = String::from_utf8(bytes) {
-                assert!(Vkey::parse(&text).is_err(), "{text}");
-            }
-        }
-        let weak = VerifyingKey::from_bytes(&[0; 32]).map(|key| Vkey::new("weak", &key));
-        if let Ok(weak) = weak {
-            assert_eq!(Vkey::parse(&weak.to_string()), Err(VkeyError::Point));
         }
     }
 }

@@ -1,0 +1,293 @@
+//! What the origin key signs, on a machine that is not the shop's (sections 6 and 10): the message of a rotation, and
+//! the message of an `open` after a restore.
+
+use super::entry::{Body, natural, origin_is_valid};
+use super::{Hash, Vkey};
+use ed25519_dalek::{Signer, SigningKey};
+use std::fmt;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// Longest message in bytes: two origins, two numbers, a hash and a vkey need far less.
+pub const MESSAGE_BYTES_MAX: usize = 1024;
+/// Context by which the seed of the origin key comes from the recovery secret.
+pub const ORIGIN_KEY_CONTEXT: &str = "keystall 2026-11 origin key v1";
+
+/// A message for the origin key. Nothing else is ever signed with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A new log key: section 6.
+    Rotate {
+        /// The log.
+        origin: String,
+        /// Seq of the `rotate` entry; the key signs from the size after it on.
+        seq: u64,
+        /// The new log key.
+        vkey: Vkey,
+    },
+    /// A new generation after a restore: section 10.
+    Open {
+        /// The log that it continues.
+        prior: String,
+        /// Entries that the restored copy holds.
+        size: u64,
+        /// Chain hash of the last of them.
+        head: Hash,
+        /// Highest size that is known to have been signed; the entries between were lost.
+        signed: u64,
+        /// The new generation's log key; its name is the new origin.
+        vkey: Vkey,
+    },
+}
+
+/// Why a text is not a message for the origin key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum MessageError {
+    /// It begins with neither of the two first lines.
+    #[error(
+        "this is no message for the origin key: it begins otherwise, and nothing else is ever signed with it"
+    )]
+    Kind,
+    /// A line is missing, too many, or of another form.
+    #[error("the message was not copied whole: {0}")]
+    Form(&'static str),
+    /// The new key is of another log than the message says.
+    #[error("the new key's name is not the log's")]
+    Name,
+}
+
+impl Message {
+    /// Reads the message as the shop printed it; one line end after it is not part of it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, MessageError> {
+        let form = MessageError::Form;
+        if bytes.len() > MESSAGE_BYTES_MAX {
+            return Err(MessageError::Kind);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| MessageError::Kind)?;
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let lines: Vec<_> = text.split('\n').collect();
+        let message = match lines.as_slice() {
+            [ROTATE, origin, seq, vkey] => Self::Rotate {
+                origin: valid_origin(origin)?,
+                seq: natural(seq).filter(|seq| *seq > 0).ok_or(form("the seq"))?,
+                vkey: Vkey::parse(vkey).map_err(|_| form("the new key"))?,
+            },
+            [OPEN, prior, size, head, signed, vkey] => Self::Open {
+                prior: valid_origin(prior)?,
+                size: natural(size).ok_or(form("the restored size"))?,
+                head: Hash::from_hex(head).ok_or(form("the restored head"))?,
+                signed: natural(signed).ok_or(form("the signed size"))?,
+                vkey: Vkey::parse(vkey).map_err(|_| form("the new key"))?,
+            },
+            [ROTATE | OPEN, ..] => return Err(form("it has another number of lines")),
+            _ => return Err(MessageError::Kind),
+        };
+        message.makes_sense().map(|()| message)
+    }
+
+    /// The bytes that are signed.
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Rotate { origin, seq, vkey } => {
+                Body::rotate_message(origin, *seq, &vkey.to_string())
+            }
+            Self::Open {
+                prior,
+                size,
+                head,
+                signed,
+                vkey,
+            } => Body::open_message(prior, *size, head, *signed, &vkey.to_string()),
+        }
+    }
+
+    fn makes_sense(&self) -> Result<(), MessageError> {
+        let sense = match self {
+            Self::Rotate { origin, vkey, .. } => vkey.name() == origin,
+            Self::Open { prior, vkey, .. } => vkey.name() != prior && origin_is_valid(vkey.name()),
+        };
+        sense.then_some(()).ok_or(MessageError::Name)
+    }
+}
+
+/// In words, for whoever is about to sign it.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rotate { origin, seq, vkey } => write!(
+                f,
+                "A new log key for {origin}.\n\
+                 After entry {seq} the ledger is signed by this key, and no longer by the one before:\n\
+                 {vkey}"
+            ),
+            Self::Open {
+                prior,
+                size,
+                head,
+                signed,
+                vkey,
+            } => {
+                write!(
+                    f,
+                    "A new ledger {} after a restore.\n\
+                     It continues {prior} at {size} entries, the last with the hash\n{head}\n",
+                    vkey.name()
+                )?;
+                match signed.saturating_sub(*size) {
+                    0 => write!(f, "No signed entry was lost.")?,
+                    lost => write!(
+                        f,
+                        "It admits that {lost} signed entries were lost: sizes {} to {signed}.",
+                        size + 1
+                    )?,
+                }
+                write!(f, "\nIts log key:\n{vkey}")
+            }
+        }
+    }
+}
+
+/// The secret of the recovery sheet, 256 bits. Never prints; wiped from memory when dropped.
+pub struct RecoverySecret(Zeroizing<[u8; 32]>);
+
+/// The text is not a recovery secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the recovery secret is 64 hex digits, as on the recovery sheet")]
+pub struct SecretError;
+
+impl RecoverySecret {
+    /// Reads 64 hex digits; spaces and line ends around and between them, and upper case, are how people copy.
+    pub fn parse(text: &str) -> Result<Self, SecretError> {
+        let digits = text.chars().filter(|c| !c.is_ascii_whitespace());
+        let digits = Zeroizing::new(digits.collect::<String>());
+        let mut bytes = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(digits.as_bytes(), bytes.as_mut()).map_err(|_| SecretError)?;
+        Ok(Self(bytes))
+    }
+
+    /// Signs a message with the origin key.
+    pub fn sign(&self, message: &Message) -> [u8; 64] {
+        self.origin_key().sign(&message.bytes()).to_bytes()
+    }
+
+    /// The origin key's public half under this name.
+    pub fn root_vkey(&self, name: &str) -> Vkey {
+        Vkey::new(name, &self.origin_key().verifying_key())
+    }
+
+    /// Ed25519, from a seed of its own.
+    fn origin_key(&self) -> SigningKey {
+        let seed = Zeroizing::new(blake3::derive_key(ORIGIN_KEY_CONTEXT, self.0.as_ref()));
+        SigningKey::from_bytes(&seed)
+    }
+}
+
+impl fmt::Debug for RecoverySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecoverySecret")
+    }
+}
+
+fn valid_origin(text: &str) -> Result<String, MessageError> {
+    match origin_is_valid(text) {
+        true => Ok(text.to_owned()),
+        false => Err(MessageError::Form("the log's name")),
+    }
+}
+
+const ROTATE: &str = "keystall 2026-11 rotate v1";
+const OPEN: &str = "keystall 2026-11 open v1";
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const ORIGIN: &str = "shop.example/0123abcd";
+    const NEXT: &str = "shop.example/89abcdef";
+
+    fn vkey(name: &str) -> String {
+        let key = SigningKey::from_bytes(&[3; 32]).verifying_key();
+        Vkey::new(name, &key).to_string()
+    }
+
+    fn secret() -> RecoverySecret {
+        RecoverySecret::parse(&"5a".repeat(32)).unwrap()
+    }
+
+    #[test]
+    fn a_rotation_is_signed_as_the_entry_wants_it() {
+        let bytes = Body::rotate_message(ORIGIN, 120, &vkey(ORIGIN));
+        let message = Message::parse(&bytes).unwrap();
+        assert_eq!(message.bytes(), bytes);
+        let with_end = [&bytes[..], b"\n"].concat();
+        assert_eq!(Message::parse(&with_end).as_ref(), Ok(&message));
+        let root = secret().root_vkey(ORIGIN);
+        assert!(root.verifies(&bytes, &secret().sign(&message)));
+        assert!(message.to_string().contains("After entry 120"));
+    }
+
+    #[test]
+    fn an_open_after_a_restore_says_what_was_lost() {
+        let open = |signed| {
+            Message::parse(&Body::open_message(
+                ORIGIN,
+                20,
+                &Hash([9; 32]),
+                signed,
+                &vkey(NEXT),
+            ))
+        };
+        let message = open(24).unwrap();
+        assert!(message.to_string().contains("4 signed entries were lost"));
+        assert!(open(20).unwrap().to_string().contains("No signed entry"));
+        assert_eq!(message.bytes().len(), Message::bytes(&message).len());
+        let root = secret().root_vkey(ORIGIN);
+        assert!(root.verifies(&message.bytes(), &secret().sign(&message)));
+    }
+
+    #[test]
+    fn nothing_else_is_signed() {
+        let good = String::from_utf8(Body::rotate_message(ORIGIN, 120, &vkey(ORIGIN))).unwrap();
+        let kind = [
+            String::new(),
+            "hello".into(),
+            good.replace("rotate v1", "rotate v2"),
+            format!("\n{good}"),
+            "keystall 2026-11 ledger entry v1\nx".into(),
+            "x".repeat(2000),
+        ];
+        for text in kind {
+            let error = Message::parse(text.as_bytes()).unwrap_err();
+            assert_eq!(error, MessageError::Kind, "{text}");
+        }
+        let form = [
+            good.replace("\n120\n", "\n0120\n"),
+            good.replace("\n120\n", "\n0\n"),
+            good.replace("\n120\n", "\n"),
+            format!("{good}\n\n"),
+            format!("{good}\r\n"),
+            good.replace(ORIGIN, "Shop.example/0123abcd"),
+            good[..good.len() - 1].to_owned(),
+        ];
+        for text in form {
+            let error = Message::parse(text.as_bytes()).unwrap_err();
+            assert!(matches!(error, MessageError::Form(_)), "{text}");
+        }
+        let elsewhere = Body::rotate_message(ORIGIN, 120, &vkey(NEXT));
+        assert_eq!(Message::parse(&elsewhere), Err(MessageError::Name));
+        let same = Body::open_message(ORIGIN, 20, &Hash([9; 32]), 24, &vkey(ORIGIN));
+        assert_eq!(Message::parse(&same), Err(MessageError::Name));
+    }
+
+    #[test]
+    fn a_secret_is_read_as_people_copy_it_and_never_printed() {
+        let spaced = "5A5a 5a5a ".repeat(8) + "\n";
+        let read = RecoverySecret::parse(&spaced).unwrap();
+        assert_eq!(read.root_vkey(ORIGIN), secret().root_vkey(ORIGIN));
+        assert!(!format!("{read:?}").contains("5a"));
+        for wrong in ["", "5a", &"5a".repeat(33), &"zz".repeat(32)] {
+            assert_eq!(RecoverySecret::parse(wrong).unwrap_err(), SecretError);
+        }
+    }
+}
