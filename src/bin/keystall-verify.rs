@@ -120,6 +120,7 @@ fn ledger(args: &LedgerArgs) -> Result<(Exit, String), Failure> {
         since_ms: args.since,
         until_ms: args.until,
         explain: args.explain,
+        tsa_certs: Vec::new(),
     };
     let report = verify::ledger(&args.export, &request);
     let text = match args.json {

@@ -1,5 +1,6 @@
 //! What lies in an export's folder. Whatever this version does not check is refused by name.
 
+use super::anchors::ANCHORS_FOLDER;
 use super::report::Fault;
 use crate::ledger::Exit;
 use crate::ledger::export::{ENTRIES_FILE, MARKS_FILE, README_FILE, generation_folder};
@@ -7,10 +8,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The generations' folders in order, and parts that are there but not checked.
+/// The generations' folders in order.
 pub(super) struct Export {
     pub(super) generations: Vec<PathBuf>,
-    pub(super) unchecked: Vec<String>,
 }
 
 pub(super) fn read(export: &Path) -> Result<Export, Box<Fault>> {
@@ -46,29 +46,23 @@ pub(super) fn read(export: &Path) -> Result<Export, Box<Fault>> {
         let what = "the folders of the generations are not gen-0, gen-1 … without a gap";
         return Err(fault(Exit::Incomplete, at, what));
     }
-    let mut unchecked = Vec::new();
     let mut generations = Vec::new();
     for number in found {
         let folder = export.join(generation_folder(number));
-        generation(&folder, number, &mut unchecked)?;
+        generation(&folder, number)?;
         generations.push(folder);
     }
-    Ok(Export {
-        generations,
-        unchecked,
-    })
+    Ok(Export { generations })
 }
 
-fn generation(folder: &Path, number: usize, unchecked: &mut Vec<String>) -> Result<(), Box<Fault>> {
+fn generation(folder: &Path, number: usize) -> Result<(), Box<Fault>> {
     let mut names = BTreeSet::new();
     for (name, is_dir) in listing(folder)? {
         let path = format!("{}/{name}", generation_folder(number));
         match (name.as_str(), is_dir) {
             (ENTRIES_FILE | MARKS_FILE, false) => {}
             ("prefix.json" | "carried.ndjson" | "skeleton.bin", _) => return Err(refused(&path)),
-            ("anchors", true) => {
-                unchecked.push(format!("{path}: this version does not check anchors"));
-            }
+            (ANCHORS_FOLDER, true) => {}
             _ => return Err(unknown(&path)),
         }
         names.insert(name);

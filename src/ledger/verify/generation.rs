@@ -1,5 +1,6 @@
 //! One generation: its marks, then its entries as a stream, held against every checkpoint that is known of it.
 
+use super::anchors::ANCHORS_FOLDER;
 use super::audit::Audit;
 use super::keys::LogKeys;
 use super::lines::{Line, Lines};
@@ -32,7 +33,7 @@ pub(super) fn verify(audit: &mut Audit, number: usize, folder: &Path) {
         let fault = Fault::new(Exit::Internal, &generation.file, what);
         audit.findings.add(fault);
     }
-    generation.finish(audit);
+    generation.finish(audit, folder);
 }
 
 /// What is known of a generation so far. `succession` and `checkpoints` hold the rest of its steps.
@@ -204,7 +205,7 @@ impl Generation {
         }
     }
 
-    fn finish(mut self, audit: &mut Audit) {
+    fn finish(mut self, audit: &mut Audit, folder: &Path) {
         let entries = self.frontier.size();
         if let Err(what) = audit.rules.finish_sale() {
             self.fault(audit, Exit::Tampered, what);
@@ -218,6 +219,7 @@ impl Generation {
         self.judge_unreached(audit);
         self.judge_known(audit);
         self.find_forks(audit);
+        self.read_anchors(audit, &folder.join(ANCHORS_FOLDER));
         if self.unsigned > 0 {
             let (unsigned, origin) = (self.unsigned, &self.origin);
             let what = format!("{unsigned} checkpoints of {origin} are not by the pinned key");

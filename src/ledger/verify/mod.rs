@@ -1,8 +1,9 @@
 //! The verifier (sections 5, 8 and 9): reads an export as a stream and says what it proves.
 //!
-//! The keys come from the user; nothing in the export is trusted. Ranges, skeletons, anchors and packed exports are
+//! The keys come from the user; nothing in the export is trusted. Ranges, skeletons and packed exports are
 //! refused by name (exit 4), never passed over.
 
+mod anchors;
 mod audit;
 mod checkpoints;
 mod folder;
@@ -16,7 +17,7 @@ mod rules;
 mod slot_set;
 mod succession;
 
-pub use report::{Balance, Check, Explained, Fault, GenerationReport, Report};
+pub use report::{Anchor, AnchorKind, Balance, Check, Explained, Fault, GenerationReport, Report};
 
 use super::Vkey;
 use std::path::Path;
@@ -36,6 +37,8 @@ pub struct Request {
     pub until_ms: Option<i64>,
     /// An entry to show.
     pub explain: Option<u64>,
+    /// PEM files with the certificates of time-stamping authorities to trust.
+    pub tsa_certs: Vec<Vec<u8>>,
 }
 
 /// A file given with `--known`: a signed note or a receipt.
