@@ -8,14 +8,20 @@ mod ledger_shop;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer, SigningKey};
 use keystall::ledger::Hash;
 use keystall::ledger::commitment::{self, Field};
-use keystall::ledger::entry::{Entry, hash_line};
+use keystall::ledger::entry::{Body, Entry, hash_line};
 use keystall::ledger::note::{Checkpoint, SignedBy, Vkey};
 use keystall::ledger::receipt::Receipt;
 use keystall::ledger::tree::{self, Frontier};
-use ledger_shop::{ORIGIN, Rows, cases, log_key, pinned, root_key, shop_of_24, verified, vkey_of};
+use ledger_shop::parts::Witness;
+use ledger_shop::{
+    ORIGIN, Rows, asked, cases, log_key, pinned, ranges, root_key, shop_of_24, skeletons, vkey_of,
+};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/ledger.json");
 
@@ -39,23 +45,26 @@ fn the_vectors_hold_when_read_back() {
         let list = vectors[section].as_array().unwrap();
         assert!(!list.is_empty(), "{section}");
         for vector in list {
-            assert!(check(vector), "{section}: {}", vector["name"]);
+            assert!(check(vector, &vectors), "{section}: {}", vector["name"]);
         }
     }
 }
 
-type Judge = fn(&Value) -> bool;
+type Judge = fn(&Value, &Value) -> bool;
 
-const SECTIONS: [(&str, Judge); 10] = [
-    ("lines", |v| {
+/// Kinds of exports that the verifier does not read yet.
+const NOT_READ_YET: [&str; 3] = ["range", "skeleton", "cosigned"];
+
+const SECTIONS: [(&str, Judge); 15] = [
+    ("lines", |v, _| {
         let line = text(&v["line"]).as_bytes();
         let entry = Entry::parse(line).unwrap();
         hash_line(line) == hash(&v["hash"]) && json!(entry.body.name()) == v["type"]
     }),
-    ("bad_lines", |v| {
+    ("bad_lines", |v, _| {
         Entry::parse(&bytes(&v["line_hex"])).is_err()
     }),
-    ("field_commitments", |v| {
+    ("field_commitments", |v, _| {
         let field = [Field::Buyer, Field::Pay, Field::Who];
         let field = field
             .into_iter()
@@ -64,36 +73,48 @@ const SECTIONS: [(&str, Judge); 10] = [
         let salt = bytes(&v["salt"]).try_into().unwrap();
         commitment::field(&salt, field, &bytes(&v["value_hex"])) == hash(&v["commitment"])
     }),
-    ("key_commitments", |v| {
+    ("key_commitments", |v, _| {
         let salt = bytes(&v["salt"]).try_into().unwrap();
         commitment::key(&salt, &bytes(&v["key_hex"])) == hash(&v["commitment"])
     }),
-    ("roots", |v| {
+    ("roots", |v, _| {
         tree::root_of(hashes(&v["leaves"])) == hash(&v["root"])
     }),
-    ("inclusion", |v| {
+    ("inclusion", |v, _| {
         let leaf = tree::leaf_hash(&bytes(&v["leaf_data"]));
         let (index, size) = (number(&v["index"]), number(&v["size"]));
         let valid =
             tree::verify_inclusion(&leaf, index, size, &hashes(&v["path"]), &hash(&v["root"]));
         json!(valid) == v["valid"]
     }),
-    ("consistency", |v| {
+    ("consistency", |v, _| {
         let (old, new) = (number(&v["old_size"]), number(&v["new_size"]));
         let (old_root, new_root) = (hash(&v["old_root"]), hash(&v["new_root"]));
         let valid = tree::verify_consistency(old, new, &hashes(&v["path"]), &old_root, &new_root);
         json!(valid) == v["valid"]
     }),
-    ("notes", |v| {
+    ("notes", |v, _| {
         json!(note_verdict(text(&v["note"]), text(&v["vkey"]))) == v["verdict"]
     }),
-    ("exports", |v| {
-        let files = v["files"].as_object().unwrap().iter();
-        let files = files.map(|(path, text)| (path.clone(), self::text(text).as_bytes().to_vec()));
-        let report = verified(&files.collect(), &vkeys(v), &texts(&v["known"]));
-        json!(report.exit.code()) == v["exit"]
+    ("vkeys", |v, _| {
+        json!(Vkey::parse(text(&v["vkey"])).is_ok()) == v["valid"]
     }),
-    ("receipts", |v| {
+    ("trees", |v, _| digests(number(&v["sizes"])) == v["digests"]),
+    ("origin_keys", |v, _| {
+        let key = origin_key(&bytes(&v["secret"]));
+        json!(vkey_of(&key, text(&v["key_name"])).to_string()) == v["vkey"]
+    }),
+    ("statements", |v, _| {
+        let vkey = Vkey::parse(text(&v["vkey"])).unwrap();
+        let signature = bytes(&v["signature"]).try_into().unwrap();
+        json!(vkey.verifies(text(&v["message"]).as_bytes(), &signature)) == v["valid"]
+    }),
+    ("cosignatures", |v, _| v["note"].is_string()),
+    ("exports", |v, all| {
+        let case = export_of(v, &all["shared"]);
+        NOT_READ_YET.contains(&case.kind) || case.report().exit.code() == case.exit
+    }),
+    ("receipts", |v, _| {
         let known: Vec<_> = texts(&v["known"]);
         let known: Vec<_> = known
             .iter()
@@ -107,6 +128,8 @@ const SECTIONS: [(&str, Judge); 10] = [
 ];
 
 fn vectors() -> Value {
+    let mut exports = exports();
+    let shared = share(&mut exports);
     json!({
         "comment": COMMENT,
         "lines": lines(),
@@ -120,7 +143,13 @@ fn vectors() -> Value {
         "inclusion": inclusion(),
         "consistency": consistency(),
         "notes": notes(),
-        "exports": cases::exports().into_iter().map(export).collect::<Vec<_>>(),
+        "vkeys": verifier_keys(),
+        "trees": [{"name": "sizes 0 to 300", "sizes": 300, "digests": digests(300)}],
+        "origin_keys": origin_keys(),
+        "statements": statements(),
+        "cosignatures": cosignatures(),
+        "exports": exports,
+        "shared": shared,
         "receipts": cases::receipts().into_iter().map(receipt).collect::<Vec<_>>(),
     })
 }
@@ -210,7 +239,66 @@ fn bad_lines() -> Vec<Value> {
     ] {
         all.push(json!({"name": name, "line_hex": hex::encode(line)}));
     }
+    all.extend(each_type_spoiled());
     all.push(json!({"name": "bytes that are not UTF-8", "line_hex": "7b22ff223a317d"}));
+    all
+}
+
+/// One line of each type, each key left out, of the other kind, in another place, and with one key more.
+fn each_type_spoiled() -> Vec<Value> {
+    let mut shop = shop_of_24();
+    shop.rotate(root_key());
+    let later = shop.restored("shop.example/89abcdef", 30);
+    let mut seen = BTreeMap::new();
+    for line in shop.lines.iter().chain(&later.lines) {
+        let entry: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
+        let optional = entry.contains_key("prior") || entry.contains_key("beacon");
+        let name = format!(
+            "{}{}",
+            text(&entry["type"]),
+            if optional {
+                " with its optional keys"
+            } else {
+                ""
+            }
+        );
+        seen.entry(name).or_insert((line.clone(), entry));
+    }
+    assert_eq!(seen.len(), 15);
+    let mut all = Vec::new();
+    for (name, (line, entry)) in seen {
+        let mut add = |what: String, spelled: String| {
+            assert!(
+                Entry::parse(spelled.as_bytes()).is_err(),
+                "{name}, {what}: {spelled}"
+            );
+            all.push(json!({"name": format!("{name}, {what}"), "line_hex": hex::encode(spelled)}));
+        };
+        for key in entry.keys() {
+            // Some keys are optional; the rest of `prior` is not when one of it is there.
+            if key != "beacon" {
+                let mut less = entry.clone();
+                less.remove(key);
+                add(format!("without {key}"), json!(less).to_string());
+            }
+            let mut other = entry.clone();
+            other[key] = if entry[key].is_number() {
+                json!(entry[key].to_string())
+            } else {
+                json!(1)
+            };
+            add(format!("{key} of the other kind"), json!(other).to_string());
+        }
+        let mut more = entry.clone();
+        more.insert("zzz".to_owned(), json!(1));
+        add("a key more".to_owned(), json!(more).to_string());
+        let (first, rest) = line[1..line.len() - 1].split_once(',').unwrap();
+        add(
+            "its first key last".to_owned(),
+            format!("{{{rest},{first}}}"),
+        );
+        add("white space at its end".to_owned(), format!("{line} "));
+    }
     all
 }
 
@@ -320,6 +408,234 @@ fn consistency() -> Vec<Value> {
     all
 }
 
+/// SHA-256 over all roots, all inclusion proofs and all consistency proofs of the trees of up to this many leaves.
+fn digests(sizes: u64) -> Value {
+    let leaf = |index: u64| Sha256::digest(u32::try_from(index).unwrap().to_be_bytes());
+    let (mut rows, mut frontier) = (Rows::default(), Frontier::new());
+    let (mut roots, mut inclusion, mut consistency) = (Sha256::new(), Sha256::new(), Sha256::new());
+    roots.update(frontier.root());
+    for size in 1..=sizes {
+        rows.0.push(frontier.append(&leaf(size - 1)));
+        roots.update(frontier.root());
+        for index in 0..size {
+            for hash in tree::inclusion_proof(&rows, index, size).unwrap() {
+                inclusion.update(hash);
+            }
+        }
+        for old in 1..=size {
+            for hash in tree::consistency_proof(&rows, old, size).unwrap() {
+                consistency.update(hash);
+            }
+        }
+    }
+    let hex = |hasher: Sha256| hex::encode(hasher.finalize());
+    json!({"roots": hex(roots), "inclusion": hex(inclusion), "consistency": hex(consistency)})
+}
+
+fn verifier_keys() -> Vec<Value> {
+    let good = pinned().to_string();
+    let (rest, data) = good.rsplit_once('+').unwrap();
+    let (name, hash) = rest.split_once('+').unwrap();
+    let key_of = |algorithm: u8, key: &[u8]| {
+        let data = [&[algorithm], key].concat();
+        let digest = Sha256::digest([name.as_bytes(), b"\n", &data].concat());
+        format!(
+            "{name}+{}+{}",
+            hex::encode(&digest[..4]),
+            STANDARD.encode(data)
+        )
+    };
+    let key = log_key().verifying_key().to_bytes();
+    let mut one = [0; 32];
+    one[0] = 1;
+    let mut off_curve = [0; 32];
+    off_curve[0] = 2;
+    // y = p + 1: the same point as y = 1 to a lax reader.
+    let mut above_p = [0xff; 32];
+    (above_p[0], above_p[31]) = (0xee, 0x7f);
+    let all = [
+        ("whole", good.clone(), true),
+        ("another name", good.replacen("shop.", "shap.", 1), false),
+        ("another hash", good.replacen(hash, "00000000", 1), false),
+        (
+            "an upper-case hash",
+            good.replacen(hash, &hash.to_uppercase(), 1),
+            false,
+        ),
+        (
+            "without padding",
+            good.trim_end_matches('=').to_owned(),
+            false,
+        ),
+        (
+            "URL-safe base64",
+            good.replacen(data, &data.replace('+', "-").replace('/', "_"), 1),
+            data == data.replace('+', "-").replace('/', "_"),
+        ),
+        ("a space at the end", format!("{good} "), false),
+        ("no name", good[name.len()..].to_owned(), false),
+        ("two parts", format!("{name}+{data}"), false),
+        ("a key of a cosigner", key_of(4, &key), false),
+        ("31 bytes of key", key_of(1, &key[..31]), false),
+        ("a point of small order, y = 1", key_of(1, &one), false),
+        ("a point of small order, y = 0", key_of(1, &[0; 32]), false),
+        (
+            "a point of small order, y above p",
+            key_of(1, &above_p),
+            false,
+        ),
+        ("no point of the curve", key_of(1, &off_curve), false),
+    ];
+    let all = all
+        .into_iter()
+        .filter(|(_, vkey, valid)| *valid || *vkey != good);
+    all.map(|(name, vkey, valid)| json!({"name": name, "vkey": vkey, "valid": valid}))
+        .collect()
+}
+
+/// Ed25519 from the seed that is derived from a recovery secret of 32 bytes.
+fn origin_key(secret: &[u8]) -> SigningKey {
+    SigningKey::from_bytes(&blake3::derive_key(
+        "keystall 2026-11 origin key v1",
+        secret,
+    ))
+}
+
+fn origin_keys() -> Vec<Value> {
+    let vector = |secret: [u8; 32]| {
+        let vkey = vkey_of(&origin_key(&secret), ORIGIN).to_string();
+        json!({"name": format!("{:02x} × 32", secret[0]), "secret": hex::encode(secret), "key_name": ORIGIN, "vkey": vkey})
+    };
+    [[0; 32], [0xa5; 32]].into_iter().map(vector).collect()
+}
+
+/// What the origin key signs: the messages of `rotate` and of an `open` after a restore.
+fn statements() -> Vec<Value> {
+    let shop = shop_of_24();
+    let new = vkey_of(&SigningKey::from_bytes(&[4; 32]), ORIGIN).to_string();
+    let next = vkey_of(&SigningKey::from_bytes(&[3; 32]), "shop.example/89abcdef").to_string();
+    let rotate = Body::rotate_message(ORIGIN, 24, &new);
+    let open = Body::open_message(ORIGIN, 24, &shop.head, 30, &next);
+    let root = vkey_of(&root_key(), ORIGIN).to_string();
+    let mut all = Vec::new();
+    for (name, message) in [("rotate", rotate), ("open", open)] {
+        let signature = root_key().sign(&message).to_bytes();
+        let message = String::from_utf8(message).unwrap();
+        let mut add = |what: &str, message: &str, signature: &[u8], valid: bool| {
+            all.push(json!({
+                "name": format!("{name}, {what}"), "message": message, "vkey": root,
+                "signature": hex::encode(signature), "valid": valid,
+            }));
+        };
+        add("as signed", &message, &signature, true);
+        add(
+            "with a line feed at its end",
+            &format!("{message}\n"),
+            &signature,
+            false,
+        );
+        add(
+            "of another seq or size",
+            &message.replacen("\n24\n", "\n25\n", 1),
+            &signature,
+            false,
+        );
+        add(
+            "by another key",
+            &message,
+            &log_key().sign(message.as_bytes()).to_bytes(),
+            false,
+        );
+        add("with S + L", &message, &s_plus_l(&signature), false);
+    }
+    all
+}
+
+/// The same signature to a verifier that does not check S < L.
+fn s_plus_l(signature: &[u8; 64]) -> [u8; 64] {
+    // L = 2^252 + 27742317777372353535851937790883648493, little-endian.
+    let l =
+        hex::decode("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").unwrap();
+    let (mut sum, mut carry) = (*signature, 0_u16);
+    for (byte, l) in sum[32..].iter_mut().zip(l) {
+        let value = u16::from(*byte) + u16::from(l) + carry;
+        (*byte, carry) = (value as u8, value >> 8);
+    }
+    assert_eq!(carry, 0);
+    sum
+}
+
+fn cosignatures() -> Vec<Value> {
+    let witness = Witness::new("witness.example/w1", 7);
+    let other = Witness::new("witness.example/w2", 8);
+    let shop = shop_of_24();
+    let note = shop.newest_note();
+    let good = witness.cosign(note, 1_795_007_300);
+    let blob = good.trim_end().rsplit_once(' ').unwrap().1;
+    let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = STANDARD.decode(blob).unwrap();
+        change(&mut bytes);
+        good.replacen(blob, &STANDARD.encode(bytes), 1)
+    };
+    let forged = ["a changed time", "a changed signature"].map(|name| {
+        let at = if name == "a changed time" { 11 } else { 40 };
+        (
+            name,
+            changed(&|bytes| bytes[at] ^= 1),
+            witness.vkey(),
+            "forged",
+        )
+    });
+    let mut all = vec![
+        ("as signed", good.clone(), witness.vkey(), "signed"),
+        (
+            "before the log's own signature",
+            {
+                let (text, lines) = good.split_once("\n\n").unwrap();
+                let lines: String = lines
+                    .lines()
+                    .rev()
+                    .map(|line| format!("{line}\n"))
+                    .collect();
+                format!("{text}\n\n{lines}")
+            },
+            witness.vkey(),
+            "signed",
+        ),
+        (
+            "beside another witness",
+            other.cosign(&good, 1_795_007_301),
+            witness.vkey(),
+            "signed",
+        ),
+        ("of another witness", good.clone(), other.vkey(), "unsigned"),
+        ("none", note.to_owned(), witness.vkey(), "unsigned"),
+        (
+            "without a time",
+            changed(&|bytes| {
+                bytes.drain(4..12);
+            }),
+            witness.vkey(),
+            "forged",
+        ),
+        (
+            "of a smaller checkpoint",
+            {
+                let line = witness.cosign(&shop.notes[&23], 1_795_007_300);
+                format!("{note}{}\n", line.lines().next_back().unwrap())
+            },
+            witness.vkey(),
+            "forged",
+        ),
+    ];
+    all.extend(forged);
+    let vector = |(name, note, vkey, verdict): (&str, String, String, &str)| {
+        let time = (verdict == "signed").then_some(1_795_007_300_u64);
+        json!({"name": name, "note": note, "vkey": vkey, "verdict": verdict, "time": time})
+    };
+    all.into_iter().map(vector).collect()
+}
+
 fn notes() -> Vec<Value> {
     let note = shop_of_24().newest_note().to_owned();
     let vkey = pinned().to_string();
@@ -390,6 +706,84 @@ fn notes() -> Vec<Value> {
         ("no end of line", note.trim_end().to_owned(), vkey.clone()),
         ("carriage returns", note.replace('\n', "\r\n"), vkey),
     ];
+    let mut all = Vec::from(all);
+    let vkey = pinned().to_string();
+    let blob_with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = STANDARD.decode(blob).unwrap();
+        change(&mut bytes);
+        note.replacen(blob, &STANDARD.encode(bytes), 1)
+    };
+    let own_line = note.lines().next_back().unwrap();
+    let wrong_line = blob_with(&|bytes| bytes[50] ^= 1)
+        .lines()
+        .next_back()
+        .unwrap()
+        .to_owned();
+    let witnesses = |count: usize| {
+        let line = format!("\u{2014} w {}\n", STANDARD.encode([9; 8]));
+        format!("{note}{}", line.repeat(count))
+    };
+    let root = note.lines().nth(2).unwrap();
+    for (name, note) in [
+        (
+            "a signature with S + L",
+            blob_with(&|bytes| {
+                let signature: [u8; 64] = bytes[4..].try_into().unwrap();
+                bytes[4..].copy_from_slice(&s_plus_l(&signature));
+            }),
+        ),
+        ("another key id", blob_with(&|bytes| bytes[0] ^= 1)),
+        (
+            "63 bytes of signature",
+            blob_with(&|bytes| {
+                bytes.pop();
+            }),
+        ),
+        ("65 bytes of signature", blob_with(&|bytes| bytes.push(0))),
+        ("a key id alone", blob_with(&|bytes| bytes.truncate(4))),
+        ("the key's line twice", format!("{note}{own_line}\n")),
+        (
+            "a wrong line of the key after a good one",
+            format!("{note}{wrong_line}\n"),
+        ),
+        (
+            "a good line of the key after a wrong one",
+            note.replacen(own_line, &format!("{wrong_line}\n{own_line}"), 1),
+        ),
+        ("64 signatures", witnesses(63)),
+        ("65 signatures", witnesses(64)),
+        (
+            "a line that is no signature at the end",
+            format!("{note}hello\n"),
+        ),
+        ("an empty line at the end", format!("{note}\n")),
+        (
+            "two spaces after the dash",
+            note.replacen("\u{2014} ", "\u{2014}  ", 1),
+        ),
+        (
+            "a space at the end of a line",
+            note.replacen("\n24\n", "\n24 \n", 1),
+        ),
+        ("no origin", note.replacen(ORIGIN, "", 1)),
+        (
+            "another origin above the signature",
+            note.replacen(ORIGIN, "other.example/0123abcd", 1),
+        ),
+        (
+            "a size of 2^53",
+            note.replacen("\n24\n", "\n9007199254740992\n", 1),
+        ),
+        ("a negative size", note.replacen("\n24\n", "\n-24\n", 1)),
+        ("no blank line", note.replacen("\n\n", "\n", 1)),
+        (
+            "31 bytes of root",
+            note.replacen(root, &STANDARD.encode([1; 31]), 1),
+        ),
+        ("an empty file", String::new()),
+    ] {
+        all.push((name, note, vkey.clone()));
+    }
     let vector = |(name, note, vkey): (&str, String, String)| {
         let verdict = note_verdict(&note, &vkey);
         json!({"name": name, "note": note, "vkey": vkey, "verdict": verdict})
@@ -420,16 +814,146 @@ fn note_verdict(note: &str, vkey: &str) -> &'static str {
     }
 }
 
+fn exports() -> Vec<Value> {
+    let mut all = cases::exports();
+    all.extend(asked::exports());
+    all.extend(ranges::exports());
+    all.extend(skeletons::exports());
+    all.extend(asked::cosigned());
+    all.into_iter().map(export).collect()
+}
+
+/// Texts that several exports have are kept once, under a name from their hash.
+fn share(exports: &mut [Value]) -> Value {
+    let mut times = BTreeMap::new();
+    for text in exports
+        .iter()
+        .flat_map(|export| export["files"].as_object().unwrap().values())
+    {
+        *times.entry(text.to_string()).or_insert(0) += 1;
+    }
+    let mut shared = json!({});
+    for export in exports {
+        let files = export["files"].as_object_mut().unwrap();
+        let often = |text: &Value| text.to_string().len() > 100 && times[&text.to_string()] > 1;
+        let paths: Vec<_> = files
+            .iter()
+            .filter(|(_, text)| often(text))
+            .map(|(path, _)| path.clone())
+            .collect();
+        let mut named = json!({});
+        for path in paths {
+            let text = files.remove(&path).unwrap();
+            let name = hex::encode(&Sha256::digest(self::text(&text))[..4]);
+            assert!(shared[&name].is_null() || shared[&name] == text);
+            shared[&name] = text;
+            named[&path] = json!(name);
+        }
+        if named != json!({}) {
+            export["shared"] = named;
+        }
+    }
+    shared
+}
+
 fn export(case: cases::ExportCase) -> Value {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let files = case
-        .files
-        .into_iter()
-        .map(|(path, bytes)| (path, json!(text(bytes))));
-    json!({
-        "name": case.name, "vkeys": spelled(&case.vkeys), "known": case.known, "exit": case.exit,
-        "files": Value::Object(files.collect()),
-    })
+    let mut vector = json!({
+        "name": case.name, "kind": case.kind, "vkeys": spelled(&case.vkeys), "known": case.known, "exit": case.exit,
+        "files": {},
+    });
+    for (path, bytes) in &case.files {
+        match path.ends_with(".bin") {
+            true => vector["binary"][path] = json!(STANDARD.encode(bytes)),
+            false => vector["files"][path] = json!(std::str::from_utf8(bytes).unwrap()),
+        }
+    }
+    let time = |t_ms| jiff::Timestamp::from_millisecond(t_ms).unwrap().to_string();
+    for (flag, value) in [
+        ("nonce", case.nonce.map(|nonce| json!(nonce))),
+        ("since", case.since_ms.map(|t_ms| json!(time(t_ms)))),
+        ("until", case.until_ms.map(|t_ms| json!(time(t_ms)))),
+        (
+            "witnesses",
+            Some(json!(case.witnesses)).filter(|_| !case.witnesses.is_empty()),
+        ),
+    ] {
+        if let Some(value) = value {
+            vector[flag] = value;
+        }
+    }
+    if case.exit == 0 {
+        vector["expect"] = expected(&case);
+    }
+    vector
+}
+
+/// What a verifier that passes must have seen: each generation's first seq, its entries and its newest signed size.
+fn expected(case: &cases::ExportCase) -> Value {
+    let mut all = Vec::new();
+    for number in 0.. {
+        let lines = |file: &str| {
+            let bytes = case.files.get(&format!("gen-{number}/{file}"));
+            let text = bytes.map(|bytes| std::str::from_utf8(bytes).unwrap());
+            text.map(|text| {
+                text.lines()
+                    .map(|line| serde_json::from_str::<Value>(line).unwrap())
+                    .collect::<Vec<_>>()
+            })
+        };
+        let Some(marks) = lines("marks.ndjson") else {
+            break;
+        };
+        let skeleton = case.files.get(&format!("gen-{number}/skeleton.bin"));
+        let prefix = lines("prefix.json").map_or(0, |prefix| self::number(&prefix[0]["size"]));
+        let entries = match skeleton {
+            Some(hashes) => hashes.len() / 32,
+            None => lines("entries.ndjson").unwrap().len(),
+        };
+        let signed = marks.last().unwrap()["size"].clone();
+        all.push(json!({"first": prefix, "entries": entries, "signed": signed}));
+    }
+    let mut expected = json!({"generations": all});
+    if !NOT_READ_YET.contains(&case.kind) {
+        expected["stock"] = serde_json::to_value(case.report().stock).unwrap();
+    }
+    expected
+}
+
+/// An export case as it stands in the file.
+fn export_of(v: &Value, shared: &Value) -> cases::ExportCase {
+    let object = |name: &str| v[name].as_object().into_iter().flatten();
+    let texts_of = |name: &str| {
+        v[name]
+            .as_array()
+            .map_or_else(Vec::new, |_| texts(&v[name]))
+    };
+    let plain =
+        object("files").map(|(path, text)| (path.clone(), self::text(text).as_bytes().to_vec()));
+    let binary = object("binary")
+        .map(|(path, text)| (path.clone(), STANDARD.decode(self::text(text)).unwrap()));
+    let common = object("shared").map(|(path, name)| {
+        let text = self::text(&shared[text(name)]);
+        (path.clone(), text.as_bytes().to_vec())
+    });
+    let leak = |value: &Value| &*text(value).to_owned().leak();
+    let time = |name: &str| {
+        let time = v[name]
+            .as_str()
+            .map(|time| time.parse::<jiff::Timestamp>().unwrap());
+        time.map(|time| time.as_millisecond())
+    };
+    cases::ExportCase {
+        name: leak(&v["name"]),
+        kind: leak(&v["kind"]),
+        files: plain.chain(binary).chain(common).collect(),
+        vkeys: vkeys(v),
+        known: texts(&v["known"]),
+        nonce: v["nonce"].as_str().map(|_| leak(&v["nonce"])),
+        since_ms: time("since"),
+        until_ms: time("until"),
+        witnesses: texts_of("witnesses"),
+        exit: u8::try_from(number(&v["exit"])).unwrap(),
+    }
 }
 
 fn receipt(case: cases::ReceiptCase) -> Value {
@@ -480,8 +1004,8 @@ fn vkeys(value: &Value) -> Vec<Vkey> {
         .collect()
 }
 
-const COMMENT: [&str; 13] = [
-    "Vectors of the receipt ledger, format 1. Every section is a list of objects, each with a name.",
+const COMMENT: [&str; 20] = [
+    "Vectors of the receipt ledger, format 1. Every section but `shared` is a list of objects, each with a name.",
     "All keys, salts and times are fixed: the log key is Ed25519 from the seed 01 × 32, the origin key from 02 × 32.",
     "lines: line is canonical (exit 3 is wrong); hash is its chain hash in hex; type is its type.",
     "bad_lines: line_hex is hex of bytes that a verifier must call malformed (exit 3).",
@@ -489,9 +1013,16 @@ const COMMENT: [&str; 13] = [
     "roots: leaves is the list of each leaf's data in hex; root is the RFC 6962 root with SHA-256.",
     "inclusion: leaf_data in hex (not yet hashed as a leaf), index, size, path from the leaf upwards; valid says whether it proves.",
     "consistency: old_size, new_size, path, old_root, new_root; valid says whether it proves.",
+    "trees: leaf i's data is SHA-256 of i as 4 bytes, big-endian. digests are SHA-256 over: roots of the sizes 0 to `sizes`; inclusion: the paths of each size from 1 and in it each index from 0; consistency: the paths of each new size from 1 and for it each old size from 1 to it.",
+    "vkeys: valid says whether vkey is a log key's verifier key, Ed25519 of type 0x01.",
     "notes: verdict of note under vkey alone: signed, unsigned (no line of that key), forged (such a line with a wrong signature), malformed.",
-    "exports: files maps a path in the export's folder to its text; vkeys are pinned; known lists the texts of notes or receipts given with --known; exit is the exit code.",
+    "cosignatures: the same for a witness's vkey of type 0x04; time is the Unix second of the one signed.",
+    "origin_keys: vkey under key_name of the key from the recovery secret (hex). statements: whether signature (hex) over message is by vkey.",
+    "exports: files maps a path in the export's folder to its text, binary to its bytes in base64, shared to the name of a text in the top-level object `shared`.",
+    "exports: vkeys are pinned; known lists the texts of notes or receipts given with --known; nonce, since, until and witnesses, where there, are the flags of that name; exit is the exit code.",
+    "exports: kind is whole (every generation is), range, skeleton, or cosigned. expect, where exit is 0: of each generation the seq of its first entry here, the number of entries here, the newest signed size; stock of each sku.",
     "receipts: receipt is the file's text; vkeys are pinned; known lists notes; exit is the exit code.",
     "`ref` of slots, refund, replace and erase is the seq (an integer) of the sale in the same generation.",
     "An outage is covered when the silence less down_ms is at most 26 hours.",
+    "The format is explained in src/ledger/format.md.",
 ];

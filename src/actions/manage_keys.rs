@@ -48,7 +48,7 @@ pub enum KeyError {
 }
 
 /// Bytes of a `slots` value that fit a `void` line with room to spare.
-const SLOTS_TEXT_BYTES_MAX: usize = 700;
+pub(super) const SLOTS_TEXT_BYTES_MAX: usize = 700;
 
 impl Shop {
     /// Keys of a product from slot `from` on, at most `max`.
@@ -134,8 +134,11 @@ impl Shop {
                 let pool = pools
                     .get_mut(&slug)
                     .ok_or(Fault::Invariant("it was just put there"))?;
-                pool.available = pool
-                    .available
+                let counted = match pool.is_withheld(*slot) {
+                    true => &mut pool.withheld,
+                    false => &mut pool.available,
+                };
+                *counted = counted
                     .checked_sub(1)
                     .ok_or(Fault::Invariant("a pool counts its slots"))?;
                 pool.void += 1;

@@ -23,6 +23,9 @@ mod goods_tests;
 mod highwater;
 pub mod import_keys;
 mod inbox;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod ledger_tests;
 mod letter;
 mod list_orders;
 mod manage_keys;
@@ -35,6 +38,8 @@ mod people_tests;
 mod pictures;
 mod questions;
 mod receipt;
+mod restore;
+mod rotate;
 mod settle;
 mod stock;
 #[cfg(test)]
@@ -66,6 +71,8 @@ pub use outbox::PendingEffect;
 pub use pictures::{PictureError, RenderedPicture, render_logo, render_picture};
 pub use questions::{QuestionsError, read_questions, write_questions};
 pub use receipt::ReceiptError;
+pub use restore::{RestoreError, RestoreRequest, Restored};
+pub use rotate::{PreparedRotation, RotateError, Rotated};
 pub use settle::{Claim, SettleError, Settled};
 pub use stock::{StockView, stock_of};
 pub use tickets::Ticket;

@@ -29,14 +29,29 @@ pub(super) enum Key {
         max: usize,
     },
     /// Take unsold keys off sale for good; the ledger says so
-    #[command(after_help = "Example:\n  keystall key void 0:17 0:18 --why leaked")]
+    #[command(
+        after_help = "Example:\n  keystall key void 0:17 0:18 --why leaked\n  keystall key void --withheld --product steam-50      after a restore"
+    )]
     Void {
         /// Places of keys, as `key list` shows them
-        #[arg(required = true, value_name = "BATCH:INDEX")]
+        #[arg(required_unless_present = "withheld", value_name = "BATCH:INDEX")]
         slots: Vec<String>,
         /// bad, leaked, withdrawn or other
-        #[arg(long)]
-        why: String,
+        #[arg(long, required_unless_present = "withheld")]
+        why: Option<String>,
+        /// All keys of a product that a restore withheld
+        #[arg(long, requires = "product", conflicts_with_all = ["slots", "why"])]
+        withheld: bool,
+        /// Whose withheld keys
+        #[arg(long, value_name = "SLUG", requires = "withheld")]
+        product: Option<String>,
+    },
+    /// Put keys that a restore withheld on sale again: they were not sold since the copy was made
+    #[command(after_help = "Example:\n  keystall key release --product steam-50")]
+    Release {
+        /// Whose keys
+        #[arg(long, value_name = "SLUG")]
+        product: String,
     },
     /// Say where a key is, by its text
     #[command(
@@ -83,7 +98,28 @@ impl Key {
                 let text = listed(&value);
                 Ok(Done::new(value, text))
             }
-            Self::Void { slots, why } => {
+            Self::Void {
+                withheld: true,
+                product,
+                ..
+            } => {
+                let product = product.unwrap_or_default();
+                let value = session.ask(Command::KeyVoidWithheld { product })?;
+                let text = format!("{} keys are off sale\n", print::text(&value, "voided"));
+                Ok(Done::new(value, text))
+            }
+            Self::Release { product } => {
+                let value = session.ask(Command::KeyRelease { product })?;
+                let count = print::text(&value, "released");
+                let mut text = format!("{count} keys are on sale again\n");
+                if value["delivered_waiting"] != 0 {
+                    let waiting = print::text(&value, "delivered_waiting");
+                    text += &format!("{waiting} orders that waited for goods were delivered\n");
+                }
+                Ok(Done::new(value, text))
+            }
+            Self::Void { slots, why, .. } => {
+                let why = why.unwrap_or_default();
                 let value = session.ask(Command::KeyVoid { slots, why })?;
                 let count = print::list(&value, "voided").len();
                 let text = match count {

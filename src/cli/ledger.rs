@@ -1,5 +1,6 @@
 //! `keystall ledger`.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -21,6 +22,21 @@ pub(super) enum Ledger {
     /// Print the public key that auditors pin, and only it
     #[command(after_help = "Example:\n  keystall ledger vkey")]
     Vkey,
+    /// Change the log key: prints what the recovery secret signs on another machine, then takes its signature
+    #[command(
+        after_help = "Examples:\n  keystall ledger rotate > message.txt\n  keystall-verify sign message.txt                         on the machine that has the recovery secret\n  keystall ledger rotate --signature 5f0c…"
+    )]
+    Rotate {
+        /// The signature that `keystall-verify sign` printed
+        #[arg(long, value_name = "HEX", conflicts_with_all = ["ahead", "anew"])]
+        signature: Option<String>,
+        /// How many entries from now the change is: it must be signed and brought back before the ledger is there
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        ahead: u64,
+        /// Drop the change that is prepared, and prepare another
+        #[arg(long)]
+        anew: bool,
+    },
     /// Print the newest signed checkpoint
     #[command(after_help = "Example:\n  keystall ledger checkpoint > checkpoint.txt")]
     Checkpoint,
@@ -33,6 +49,32 @@ impl Ledger {
             Self::Vkey => {
                 let value = session.ask(Command::LedgerVkey)?;
                 let text = format!("{}\n", print::text(&value, "vkey"));
+                Ok(Done::new(value, text))
+            }
+            Self::Rotate {
+                signature: Some(signature),
+                ..
+            } => {
+                let value = session.ask(Command::LedgerRotate { signature })?;
+                let text = format!(
+                    "entry {} puts the new log key in force; auditors who pinned the first key or the root key need nothing:\n{}\n",
+                    print::text(&value, "seq"),
+                    print::text(&value, "vkey")
+                );
+                Ok(Done::new(value, text))
+            }
+            Self::Rotate { ahead, anew, .. } => {
+                let value = session.ask(Command::LedgerPrepareRotation { ahead, anew })?;
+                if !session.json {
+                    // Beside the message, which alone goes to standard output.
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "Sign this message with `keystall-verify sign` and the recovery secret, on another machine, and bring the\nsignature back before the ledger has {} entries (it has {}): keystall ledger rotate --signature HEX",
+                        print::text(&value, "seq"),
+                        print::text(&value, "size")
+                    );
+                }
+                let text = format!("{}\n", print::text(&value, "message"));
                 Ok(Done::new(value, text))
             }
             Self::Checkpoint => {

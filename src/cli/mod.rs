@@ -5,6 +5,7 @@
 //!
 //! It decides nothing about the shop, takes no secret as an argument, and prints none but the recovery secret of `init`, once.
 
+mod backup;
 mod category;
 mod channel;
 mod config;
@@ -92,6 +93,9 @@ enum Noun {
     /// Messages to the outside that are not delivered yet
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    /// Going back to a copy of the database
+    #[command(subcommand)]
+    Backup(backup::Backup),
     /// The settings
     #[command(subcommand)]
     Config(config::Config),
@@ -174,6 +178,7 @@ fn dispatch(cli: Cli) -> Result<Done, Failure> {
         Noun::Notice(notice) => notice.run(&place.session()?),
         Noun::Notify(notify) => notify.run(&place.session()?),
         Noun::Outbox(outbox) => outbox.run(&place.session()?),
+        Noun::Backup(backup) => backup.run(&place.session()?),
         Noun::Config(config) => config.run(&place),
         Noun::Doctor(doctor) => doctor.run(&place),
     }

@@ -32,6 +32,23 @@ pub(super) fn ask(question: &str, default: Option<&str>) -> Result<String, Failu
     }
 }
 
+/// Asks for a line that is not shown while it is typed.
+pub(super) fn ask_hidden(question: &str) -> Result<String, Failure> {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    let stdin = io::stdin();
+    let shown = tcgetattr(&stdin).map_err(|error| Failure::new("terminal", error))?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&stdin, OptionalActions::Now, &hidden)
+        .map_err(|error| Failure::new("terminal", error))?;
+    let answer = ask(question, None);
+    let restored = tcsetattr(&stdin, OptionalActions::Now, &shown);
+    restored.map_err(|error| Failure::new("terminal", error))?;
+    // The line's end was not shown either.
+    let _ = writeln!(io::stderr());
+    answer
+}
+
 /// A bar on standard error, where that is a terminal.
 pub(super) struct Bar(Option<ProgressBar>);
 

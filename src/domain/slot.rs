@@ -47,6 +47,15 @@ pub struct Pool {
     pub wrapped_key: Vec<u8>,
 }
 
+impl Pool {
+    /// Whether a slot lies among those withheld.
+    pub fn is_withheld(&self, slot: SlotRef) -> bool {
+        self.withheld_spans
+            .iter()
+            .any(|span| span.batch == slot.batch && (span.next..span.count).contains(&slot.index))
+    }
+}
+
 impl fmt::Display for SlotRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.batch, self.index)

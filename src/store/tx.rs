@@ -133,6 +133,13 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
+    /// Takes a row of the meta table away.
+    pub fn remove_meta(&mut self, name: &str) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.meta.remove(name)?;
+        Ok(())
+    }
+
     /// Brings older data up to the schema of this version: its tables were made when this batch opened them, its records are
     /// converted when they are read, and what is due is indexed anew. The caller has indexed what only it can open.
     pub fn upgrade(&mut self) -> Result<(), Fault> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use crate::actions::import_keys::ImportRequest;
 use crate::actions::import_keys::decode::Options as ReadOptions;
 use crate::actions::{
-    ChannelSettings, CheckoutRequest, Claim, Founding, Policy, ProductChange, Shop, ShopError,
+    ChannelSettings, CheckoutRequest, Claim, Founding, Policy, ProductChange, RestoreRequest,
+    Restored, Shop, ShopError,
 };
 use crate::domain::{ChannelName, Contact, Currency, Money, Order, Secret, Slug, Tell};
 use crate::store::Options;
@@ -18,6 +19,8 @@ pub struct TestShop {
     pub clock: Arc<TestClock>,
     /// Its folder.
     pub dir: tempfile::TempDir,
+    /// Its recovery secret, which a merchant has on paper.
+    pub recovery: Secret,
     seed: u64,
 }
 
@@ -68,7 +71,7 @@ impl TestShop {
         let founding = Founding {
             host: "shop.example".into(),
         };
-        Shop::found(
+        let founded = Shop::found(
             &folder,
             &founding,
             options(&clock),
@@ -81,6 +84,7 @@ impl TestShop {
             clock,
             dir,
             seed: till.seed,
+            recovery: founded.recovery,
         };
         this.add_product("steam", 1_990);
         this.add_channel("main");
@@ -94,6 +98,7 @@ impl TestShop {
             clock,
             dir,
             seed,
+            recovery,
         } = self;
         let policy = shop.policy().clone();
         Arc::into_inner(shop).unwrap().close();
@@ -103,7 +108,39 @@ impl TestShop {
             clock,
             dir,
             seed: seed + 1_000,
+            recovery,
         }
+    }
+
+    /// Closes the shop, restores it from a copy of its database, and opens it again. Tells what the restore did.
+    pub fn restored_from(self, copy: &Path, known: &[String]) -> (Self, Restored) {
+        let Self {
+            shop,
+            clock,
+            dir,
+            recovery,
+            seed,
+        } = self;
+        let (policy, folder) = (shop.policy().clone(), dir.path().join("shop"));
+        Arc::into_inner(shop).unwrap().close();
+        let request = RestoreRequest {
+            copy,
+            recovery: &recovery,
+            known,
+            dry_run: false,
+        };
+        let entropy = Arc::new(SeededEntropy::new(seed + 2_000));
+        let restored =
+            Shop::restore(&folder, &request, options(&clock), entropy, &mut |_| {}).unwrap();
+        let shop = open(&folder, &clock, policy, seed + 3_000).unwrap();
+        let this = Self {
+            shop: Arc::new(shop),
+            clock,
+            dir,
+            recovery,
+            seed: seed + 3_000,
+        };
+        (this, restored)
     }
 
     /// Makes a product.

@@ -1,13 +1,16 @@
 //! A shop's ledger built with fixed keys, salts and times, for the tests of the ledger.
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod asked;
 pub mod cases;
+pub mod parts;
+pub mod ranges;
+pub mod skeletons;
 
 use ed25519_dalek::{Signer, SigningKey};
 use keystall::ledger::Hash;
 use keystall::ledger::commitment::{self, Field};
 use keystall::ledger::entry::{Body, Kind, Prior, Sale, SlotList, What, Why, hash_line};
-use keystall::ledger::export::{self, Writer};
 use keystall::ledger::note::{Vkey, sign_checkpoint};
 use keystall::ledger::receipt::{FieldOpening, KeyOpening, Proof, Receipt};
 use keystall::ledger::tree::{self, Frontier, NodeSource};
@@ -241,35 +244,14 @@ impl Shop {
 
     /// Files of this generation.
     pub fn files(&self, number: usize) -> Files {
-        let mut writer = Writer::new(Vec::new(), Vec::new());
-        for (seq, line) in self.lines.iter().enumerate() {
-            writer.entry(line.as_bytes()).unwrap();
-            if let Some(note) = self.notes.get(&(seq as u64 + 1)) {
-                writer.checkpoint(note).unwrap();
-            }
-        }
-        let (entries, marks) = writer.finish(self.lines.len() as u64).unwrap();
-        let folder = export::generation_folder(number);
-        Files::from([
-            (format!("{folder}/entries.ndjson"), entries),
-            (format!("{folder}/marks.ndjson"), marks),
-        ])
+        let (size, newest) = self.notes.last_key_value().unwrap();
+        assert_eq!(*size, self.lines.len() as u64, "{newest}");
+        self.files_as_they_are(number)
     }
 
-    /// Files of a generation that an honest writer would refuse: its lines as they are, its newest checkpoint.
-    pub fn files_as_they_are(&self) -> Files {
-        let entries = self
-            .lines
-            .iter()
-            .flat_map(|line| [line.as_bytes(), b"\n"].concat());
-        let (size, note) = self.notes.last_key_value().unwrap();
-        Files::from([
-            ("gen-0/entries.ndjson".to_owned(), entries.collect()),
-            (
-                "gen-0/marks.ndjson".to_owned(),
-                export::mark_line(note, *size).into_bytes(),
-            ),
-        ])
+    /// Files of a generation that an honest writer would refuse: with an unsigned tail, say.
+    pub fn files_as_they_are(&self, number: usize) -> Files {
+        parts::whole(number, &self.lines, &self.marked())
     }
 
     pub fn proof(&self, index: u64) -> Proof {

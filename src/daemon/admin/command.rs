@@ -52,6 +52,16 @@ pub enum Command {
         /// The ledger's word for why.
         why: String,
     },
+    /// Puts keys that a restore withheld on sale again.
+    KeyRelease {
+        /// Of which product.
+        product: String,
+    },
+    /// Takes all keys that a restore withheld off sale for good.
+    KeyVoidWithheld {
+        /// Of which product.
+        product: String,
+    },
     /// Where the key in the body is.
     KeyFind,
     /// A new channel.
@@ -104,6 +114,18 @@ pub enum Command {
     LedgerVkey,
     /// The newest signed state.
     LedgerCheckpoint,
+    /// Prepares a new log key.
+    LedgerPrepareRotation {
+        /// Entries ahead.
+        ahead: u64,
+        /// Drops the one that is prepared.
+        anew: bool,
+    },
+    /// Puts the prepared log key in force.
+    LedgerRotate {
+        /// The origin key's signature, 128 hex digits.
+        signature: String,
+    },
     /// Providers' notices, newest first, with what became of them.
     NoticeList {
         /// How many at most.

@@ -71,6 +71,7 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
         clock(context, &head),
         channels(context)?,
         stock(&context.shop.products()?, &rows)?,
+        withheld(context)?,
         waiting(context)?,
         owed(context)?,
         unread(context)?,
@@ -88,6 +89,21 @@ fn store(context: &Context) -> Finding {
         return Finding::new("store", Level::Fail, message);
     }
     Finding::new("store", Level::Ok, "readable and writable")
+}
+
+fn withheld(context: &Context) -> Result<Finding, CommandError> {
+    let withheld = context.shop.withheld()?;
+    let Some((product, count)) = withheld.first() else {
+        return Ok(Finding::new("withheld", Level::Ok, "no keys are withheld"));
+    };
+    let more = match withheld.len() {
+        1 => String::new(),
+        products => format!(" and of {} more products", products - 1),
+    };
+    let message = format!(
+        "{count} keys of {product}{more} may have been sold since the copy that this shop was restored from: look at what was sold then, and `keystall key release --product {product}`, or `keystall key void --withheld --product {product}`"
+    );
+    Ok(Finding::new("withheld", Level::Warn, message))
 }
 
 /// The shop does not open when its high-water mark is wrong, so that it is open says that it is right.

@@ -15,6 +15,7 @@ use crate::{
     },
     domain::{Secret, SlotRef, Slug},
     limits,
+    store::Rows,
 };
 
 /// Keys in one list at most: each is opened to be masked.
@@ -89,6 +90,33 @@ pub(super) fn void(context: &Context, slots: &[String], why: &str) -> Result<Val
     context.shop.void_keys(&slots, why)?;
     let voided: Vec<String> = slots.iter().map(SlotRef::to_string).collect();
     Ok(json!({"voided": voided, "why": why}))
+}
+
+pub(super) fn release(context: &Context, product: &str) -> Result<Value, CommandError> {
+    let product = known(context, product)?;
+    let released = context.shop.release_withheld(&product)?;
+    let waiting = context
+        .runtime
+        .block_on(context.shop.deliver_waiting())
+        .unwrap_or_else(|error| {
+            tracing::error!(%error, "orders that wait for goods were not looked at");
+            0
+        });
+    Ok(json!({"product": product.as_str(), "released": released, "delivered_waiting": waiting}))
+}
+
+pub(super) fn void_withheld(context: &Context, product: &str) -> Result<Value, CommandError> {
+    let product = known(context, product)?;
+    let voided = context.shop.void_withheld(&product)?;
+    Ok(json!({"product": product.as_str(), "voided": voided, "why": "restore"}))
+}
+
+fn known(context: &Context, product: &str) -> Result<Slug, CommandError> {
+    let slug = typed("--product", product, Slug::parse(product))?;
+    match context.shop.store().read()?.product(&slug)? {
+        Some(_) => Ok(slug),
+        None => Err(KeyError::Product(slug).into()),
+    }
 }
 
 pub(super) fn find(context: &Context, body: &mut (dyn Read + Send)) -> Result<Value, CommandError> {

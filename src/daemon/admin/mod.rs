@@ -18,6 +18,7 @@ mod notify;
 mod orders;
 mod outbox;
 mod products;
+mod rotation;
 pub mod socket;
 mod times;
 
@@ -78,6 +79,8 @@ pub fn execute(
             max,
         } => keys::list(context, &product, after.as_deref(), max),
         KeyVoid { slots, why } => keys::void(context, &slots, &why),
+        KeyRelease { product } => keys::release(context, &product),
+        KeyVoidWithheld { product } => keys::void_withheld(context, &product),
         KeyFind => keys::find(context, body),
         ChannelAdd(add) => channels::add(context, add),
         ChannelList => channels::list(context),
@@ -99,6 +102,8 @@ pub fn execute(
         LedgerExport => ledger::export(context, out),
         LedgerVkey => Ok(ledger::vkey(context)),
         LedgerCheckpoint => Ok(ledger::checkpoint(context)),
+        LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),
+        LedgerRotate { signature } => rotation::rotate(context, &signature),
         NoticeList { max } => orders::notices(context, max),
         Notify(command) => notify::run(context, command),
         OutboxList => outbox::list(context),

@@ -1,0 +1,152 @@
+//! `keystall backup`: going back to a copy.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Done, Failure, files, session::Session, terminal};
+use crate::actions::{RestoreError, RestoreRequest, Restored, Shop};
+use crate::daemon;
+use crate::domain::Secret;
+use crate::ledger::note::NOTE_BYTES_MAX;
+use crate::vault::SystemEntropy;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Backup {
+    /// Go back to a copy of shop.redb, with the daemon stopped: the ledger goes on in a new generation that says so
+    #[command(
+        after_help = "root.key and erase.keys of the shop are in its folder, and ledger.highwater if it was not lost.\n\nExamples:\n  keystall backup restore /mnt/copy/shop.redb --dry-run --recovery sheet.txt\n  keystall backup restore /mnt/copy/shop.redb --known checkpoint-of-last-week.txt"
+    )]
+    Restore(Restore),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// The copy
+    copy: PathBuf,
+    /// File with the recovery secret, or - for standard input; it is asked for on a terminal
+    #[arg(long, value_name = "FILE")]
+    recovery: Option<PathBuf>,
+    /// A checkpoint that was mailed or that somebody kept: it tells how far the ledger was signed
+    #[arg(long, value_name = "NOTE")]
+    known: Vec<PathBuf>,
+    /// Look, and say what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+const SECRET_BYTES_MAX: usize = 4 * 1024;
+
+impl Backup {
+    pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
+        match self {
+            Self::Restore(restore) => restore.run(session),
+        }
+    }
+}
+
+impl Restore {
+    fn run(self, session: &Session) -> Result<Done, Failure> {
+        let known = self
+            .known
+            .iter()
+            .map(|path| files::text(path, NOTE_BYTES_MAX));
+        let known = known.collect::<Result<Vec<_>, _>>()?;
+        let recovery = self.secret()?;
+        let request = RestoreRequest {
+            copy: &self.copy,
+            recovery: &recovery,
+            known: &known,
+            dry_run: self.dry_run,
+        };
+        let mut step = |what: String| {
+            if !session.json {
+                // Progress; nowhere else to complain at.
+                let _ = writeln!(std::io::stderr(), "{what}");
+            }
+        };
+        let options = daemon::options(&session.settings);
+        let entropy = Arc::new(SystemEntropy);
+        let restored = Shop::restore(&session.dir, &request, options, entropy, &mut step)?;
+        let value = value(&restored, self.dry_run);
+        Ok(Done::new(value, text(&restored, self.dry_run)))
+    }
+
+    fn secret(&self) -> Result<Secret, Failure> {
+        let text = match &self.recovery {
+            Some(path) => files::text(path, SECRET_BYTES_MAX)?,
+            None if terminal::is_there() => {
+                terminal::ask_hidden("Recovery secret (64 hex digits)")?
+            }
+            None => files::text(Path::new("-"), SECRET_BYTES_MAX)?,
+        };
+        Ok(Secret::from(text.trim()))
+    }
+}
+
+fn value(restored: &Restored, dry_run: bool) -> Value {
+    let withheld = restored.withheld.iter();
+    let withheld = withheld.map(|(slug, count)| json!({"product": slug.as_str(), "keys": count}));
+    json!({
+        "dry_run": dry_run,
+        "generation": restored.generation,
+        "origin": restored.origin,
+        "vkey": restored.vkey,
+        "prior": restored.prior,
+        "prior_size": restored.prior_size,
+        "prior_signed": restored.prior_signed,
+        "lost": restored.prior_signed - restored.prior_size,
+        "expired": restored.expired,
+        "withheld": withheld.collect::<Vec<_>>(),
+        "set_aside": restored.set_aside.as_ref().map(|path| path.display().to_string()),
+    })
+}
+
+fn text(restored: &Restored, dry_run: bool) -> String {
+    let lost = restored.prior_signed - restored.prior_size;
+    let mut text = match dry_run {
+        true => "nothing was changed; a restore would do this:\n".to_owned(),
+        false => String::new(),
+    };
+    text += &format!(
+        "ledger      generation {}, {}\n",
+        restored.generation, restored.origin
+    );
+    text += &match lost {
+        0 => "lost        no entry that is known of\n".to_owned(),
+        1 => format!("lost        entry {}\n", restored.prior_size),
+        _ => format!(
+            "lost        {lost} entries, {} to {}\n",
+            restored.prior_size,
+            restored.prior_signed - 1
+        ),
+    };
+    text += &format!("ended       {} unpaid orders\n", restored.expired);
+    for (product, count) in &restored.withheld {
+        text += &format!("withheld    {count} keys of {product}: they may have been sold since\n");
+    }
+    if let Some(path) = &restored.set_aside {
+        text += &format!("set aside   {}\n", path.display());
+    }
+    if !dry_run {
+        text += "next        keystall serve; then ask each provider for payments since the copy, and release or void what\n            is withheld: keystall key release --product SLUG, keystall key void --withheld --product SLUG\n";
+    }
+    text
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        let code = match &error {
+            RestoreError::Shop(_) => "shop",
+            RestoreError::Copy { .. } | RestoreError::File { .. } => "file",
+            RestoreError::InUse => "in_use",
+            RestoreError::Recovery | RestoreError::Stranger => "recovery",
+            RestoreError::Known(_) => "known",
+            RestoreError::Generations => "limit",
+        };
+        Self::new(code, error)
+    }
+}
