@@ -22,6 +22,10 @@ const RULE: &[(&str, &[&str])] = &[
         "notify",
         &["limits", "domain", "words", "actions", "store", "net"],
     ),
+    (
+        "anchor",
+        &["limits", "domain", "ledger", "actions", "store", "net"],
+    ),
     ("cashier", &["limits", "domain"]),
     (
         "web",
@@ -33,7 +37,7 @@ const RULE: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "limits", "domain", "words", "ledger", "actions", "store", "vault", "pay", "notify",
-            "net", "config", "web", "cashier",
+            "net", "config", "web", "cashier", "anchor",
         ],
     ),
     (

@@ -6,6 +6,7 @@
 //! Never knows HTTP, a provider's wire format, a page or a configuration file: it takes domain values and gives domain values.
 
 mod add_product;
+mod anchors;
 mod categories;
 mod chain;
 mod channels;
@@ -51,6 +52,7 @@ mod view_order;
 mod wishes;
 
 pub use add_product::{ProductChange, ProductError};
+pub use anchors::{AnchorAge, KeptCheckpoint};
 pub use categories::{CategoryChange, CategoryError, ordered_categories};
 pub use chain::{Chain, Latest};
 pub use channels::{ChannelError, ChannelSettings};

@@ -19,6 +19,9 @@ pub(super) enum Ledger {
         #[arg(long, value_name = "PATH")]
         out: PathBuf,
     },
+    /// Fix the newest checkpoint outside now, in every way that [ledger] sets up
+    #[command(after_help = "Example:\n  keystall ledger anchor")]
+    Anchor,
     /// Print the public key that auditors pin, and only it
     #[command(after_help = "Example:\n  keystall ledger vkey")]
     Vkey,
@@ -46,6 +49,7 @@ impl Ledger {
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
         match self {
             Self::Export { out } => export(session, &out),
+            Self::Anchor => anchor(session),
             Self::Vkey => {
                 let value = session.ask(Command::LedgerVkey)?;
                 let text = format!("{}\n", print::text(&value, "vkey"));
@@ -83,6 +87,21 @@ impl Ledger {
                 Ok(Done::new(value, text))
             }
         }
+    }
+}
+
+/// One line for each way. Ends as a failure if one failed.
+fn anchor(session: &Session) -> Result<Done, Failure> {
+    let value = session.ask(Command::LedgerAnchor)?;
+    let ways = value["anchors"].as_array().cloned().unwrap_or_default();
+    let line = |way: &serde_json::Value| {
+        let (kind, outcome) = (print::text(way, "kind"), print::text(way, "message"));
+        format!("{kind:<11} {outcome}\n")
+    };
+    let text: String = ways.iter().map(line).collect();
+    match ways.iter().any(|way| way["outcome"] == "failed") {
+        true => Err(Failure::new("anchor", text.trim_end())),
+        false => Ok(Done::new(value, text)),
     }
 }
 
