@@ -70,6 +70,8 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("crypto_bigint", &["ledger"]),
     ("sha1", &["ledger"]),
     ("mail_parser", &["ledger"]),
+    ("tar", &["ledger"]),
+    ("zstd", &["ledger"]),
     ("rustls", &["net"]),
     ("tokio_rustls", &["net"]),
     ("rcgen", &["net"]),
@@ -85,6 +87,8 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("lettre", &["notify"]),
     ("idna", &["notify"]),
     ("hickory_resolver", &["notify"]),
+    ("tar", &["ledger"]),
+    ("zstd", &["ledger"]),
 ];
 
 #[test]

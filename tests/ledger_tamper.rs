@@ -78,9 +78,9 @@ fn a_nonce_and_a_range_of_time_are_looked_for() {
         Exit::Incomplete
     );
     assert_eq!(ask(&|r| r.until_ms = Some(1)).exit, Exit::Incomplete);
-    assert_eq!(ask(&|r| r.explain = Some(24)).exit, Exit::Incomplete);
-    let explained = ask(&|r| r.explain = Some(4)).explained;
-    assert_eq!(explained[0].line, shop.lines[4]);
+    assert_eq!(ask(&|r| r.explain = Some(24.into())).exit, Exit::Incomplete);
+    let explained = ask(&|r| r.explain = Some(4.into())).explained;
+    assert_eq!(explained[0].line.as_deref(), Some(shop.lines[4].as_str()));
     assert!(explained[0].covered_by.is_some());
 }
 

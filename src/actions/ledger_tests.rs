@@ -3,14 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ed25519_dalek::Signer;
-
-use super::chain::origin_key;
 use super::{RestoreError, RestoreRequest, RotateError, Shop};
 use crate::domain::{EntryAt, Order, OrderState, Secret, Slug};
 use crate::ledger::export::{ENTRIES_FILE, MARKS_FILE, generation_folder, mark_line};
 use crate::ledger::note::{Checkpoint, Vkey};
 use crate::ledger::receipt::Receipt;
+use crate::ledger::sign::{Message, RecoverySecret};
 use crate::ledger::verify::{self, KnownFile, Request};
 use crate::ledger::{Exit, verify::Report};
 use crate::store::{Options, Rows};
@@ -31,9 +29,10 @@ async fn sell(shop: &TestShop, transaction: &str) -> Order {
 
 /// The origin key's signature, as the merchant's other machine makes it.
 fn signature(shop: &TestShop, message: &str) -> [u8; 64] {
-    let mut secret = [0; 32];
-    hex::decode_to_slice(shop.recovery.expose(), &mut secret).unwrap();
-    origin_key(&secret).sign(message.as_bytes()).to_bytes()
+    let message = Message::parse(message.as_bytes()).unwrap();
+    RecoverySecret::parse(shop.recovery.expose_str().unwrap())
+        .unwrap()
+        .sign(&message)
 }
 
 /// Writes all generations as an auditor gets them, and has them verified against a key.
@@ -198,7 +197,9 @@ async fn a_rotation_is_refused_without_the_origin_keys_word_and_after_its_number
         shop.shop.rotate([7; 64]),
         Err(RotateError::Signature)
     ));
-    let other = signature(&shop, &prepared.message.replace("rotate v1", "rotate v2"));
+    let seq = format!("\n{}\n", prepared.seq);
+    let other = prepared.message.replace(&seq, "\n7\n");
+    let other = signature(&shop, &other);
     assert!(matches!(
         shop.shop.rotate(other),
         Err(RotateError::Signature)

@@ -50,6 +50,10 @@ impl Shop {
                 if about_unread && !self.is_unread(&order)? {
                     return Ok(None);
                 }
+                // Nobody is left to be told.
+                if order.is_erased() && effect.via == Via::BuyerMail {
+                    return Ok(None);
+                }
                 self.letter_of_order(effect, order).map(Some)
             }
             None if effect.kind == EffectKind::Checkpoint => self.letter_of_checkpoint(effect),

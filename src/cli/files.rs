@@ -1,6 +1,7 @@
 //! Files that commands read and write.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read, Write},
     path::{Component, Path, PathBuf},
@@ -47,16 +48,14 @@ pub(super) fn text(path: &Path, bytes_max: usize) -> Result<String, Failure> {
 pub(super) struct NewFolder {
     place: PathBuf,
     early: PathBuf,
-    current: Option<(String, File)>,
+    current: Option<File>,
+    folders: BTreeSet<PathBuf>,
     is_kept: bool,
 }
 
 impl NewFolder {
     /// Begins the folder `place`, which must not be there, or be empty.
     pub(super) fn begin(place: &Path) -> Result<Self, Failure> {
-        let failed = |error: io::Error| {
-            Failure::new("file", format!("cannot write {}: {error}", place.display()))
-        };
         match fs::read_dir(place).map(|mut inside| inside.next().is_none()) {
             Ok(true) => {}
             Ok(false) => {
@@ -64,61 +63,85 @@ impl NewFolder {
                 return Err(Failure::new("exists", message));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(unwritable(place, error)),
         }
-        let name = place.file_name().ok_or_else(|| {
-            Failure::usage(format!("{} is no name of a new folder", place.display()))
-        })?;
-        let mut early = name.to_owned();
-        early.push(format!(".{}.part", std::process::id()));
-        let early = place.with_file_name(early);
-        fs::create_dir(&early).map_err(failed)?;
+        let early = early_name(place, "part")?;
+        fs::create_dir(&early).map_err(|error| unwritable(place, error))?;
         Ok(Self {
             place: place.to_owned(),
+            folders: [early.clone()].into(),
             early,
             current: None,
             is_kept: false,
         })
     }
 
-    /// Appends to the file `path` within the folder, with `/` between folders.
-    pub(super) fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        if self.current.as_ref().is_none_or(|(open, _)| open != path) {
-            let file = self.open(path)?;
-            self.current = Some((path.to_owned(), file));
-        }
-        match &mut self.current {
-            Some((_, file)) => file.write_all(bytes),
-            None => Ok(()),
-        }
-    }
-
-    /// Moves it to its place.
-    pub(super) fn finish(mut self) -> Result<(), Failure> {
-        self.current = None;
-        fs::rename(&self.early, &self.place).map_err(|error| {
-            let message = format!("cannot write {}: {error}", self.place.display());
-            Failure::new("file", message)
-        })?;
-        self.is_kept = true;
-        Ok(())
-    }
-
-    fn open(&self, path: &str) -> io::Result<File> {
+    /// Begins the file `path` within the folder, with `/` between folders; the one before is whole.
+    pub(super) fn begin_file(&mut self, path: &str) -> io::Result<()> {
+        self.end_file()?;
         // Names come over a socket: none may lead out of the folder.
         let path = Path::new(path);
         let inside = path
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
-        if !inside {
+        if !inside || path.file_name().is_none() {
             return Err(io::Error::other("a file's name leads out of the folder"));
         }
         let path = self.early.join(path);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
+            self.folders.insert(folder.to_owned());
         }
-        fs::OpenOptions::new().create(true).append(true).open(path)
+        self.current = Some(File::create_new(path)?);
+        Ok(())
     }
+
+    /// Appends to the file begun last.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.current {
+            Some(file) => file.write_all(bytes),
+            None => Err(io::Error::other("bytes of no file")),
+        }
+    }
+
+    /// Moves it to its place, after everything in it lies on the disk.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.end_file()?;
+        // Inner folders first.
+        for folder in self.folders.iter().rev() {
+            File::open(folder)?.sync_all()?;
+        }
+        fs::rename(&self.early, &self.place)?;
+        self.is_kept = true;
+        sync_folder_of(&self.place)
+    }
+
+    fn end_file(&mut self) -> io::Result<()> {
+        self.current.take().map_or(Ok(()), |file| file.sync_all())
+    }
+}
+
+/// A name beside `place` for what is not finished; it says what it is where it cannot be removed.
+pub(super) fn early_name(place: &Path, what: &str) -> Result<PathBuf, Failure> {
+    let name = place.file_name().ok_or_else(|| {
+        Failure::usage(format!("{} is no name of something new", place.display()))
+    })?;
+    let mut early = name.to_owned();
+    early.push(format!(".{}.{what}", std::process::id()));
+    Ok(place.with_file_name(early))
+}
+
+/// Has the name of `place` lie on the disk.
+pub(super) fn sync_folder_of(place: &Path) -> io::Result<()> {
+    let folder = match place.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}
+
+pub(super) fn unwritable(place: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::new("file", format!("cannot write {}: {error}", place.display()))
 }
 
 impl Drop for NewFolder {
@@ -140,13 +163,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("export");
         let mut folder = NewFolder::begin(&place).ok().unwrap();
-        folder.write("gen-0/entries.ndjson", b"a").unwrap();
-        folder.write("gen-0/marks.ndjson", b"").unwrap();
-        folder.write("gen-0/entries.ndjson", b"b").unwrap();
-        assert!(folder.write("../out", b"x").is_err());
-        assert!(folder.write("/etc/out", b"x").is_err());
+        assert!(folder.write(b"of no file").is_err());
+        folder.begin_file("gen-0/entries.ndjson").unwrap();
+        folder.write(b"a").unwrap();
+        folder.write(b"b").unwrap();
+        folder.begin_file("gen-0/marks.ndjson").unwrap();
+        for outside in ["../out", "/etc/out", "a/../../out", "", "."] {
+            assert!(folder.begin_file(outside).is_err(), "{outside}");
+        }
+        assert!(folder.begin_file("gen-0/marks.ndjson").is_err(), "twice");
         assert!(!place.exists());
-        folder.finish().ok().unwrap();
+        folder.finish().unwrap();
         assert_eq!(fs::read(place.join("gen-0/entries.ndjson")).unwrap(), b"ab");
         assert_eq!(fs::read(place.join("gen-0/marks.ndjson")).unwrap(), b"");
         assert!(NewFolder::begin(&place).is_err());

@@ -141,6 +141,17 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
             "messages wait for a way that is not set up any more: `keystall outbox list` shows them"
         ),
     }
+    let (noting, seen) = (shop.clone(), audited_settings(&settings));
+    let changed = tokio::task::spawn_blocking(move || noting.note_settings(&seen)).await;
+    let changed = changed
+        .map_err(std::io::Error::other)?
+        .map_err(ShopError::from)?;
+    if !changed.is_empty() {
+        tracing::info!(
+            settings = changed.join(", "),
+            "the ledger says that settings changed"
+        );
+    }
     let mut tasks = schedule::start(&shop, desk, &metrics, &ending);
     let anchored = ending.clone();
     let anchorer = anchors::anchorer(&shop, dir, &settings)?;
@@ -204,6 +215,22 @@ impl Served {
         tasks.shutdown().await;
         close(shop).await;
     }
+}
+
+/// Marks of the settings whose change an auditor cares about.
+fn audited_settings(settings: &Settings) -> Vec<(String, String)> {
+    const NAMES: [&str; 4] = [
+        "[shop] host",
+        "[shop] currency",
+        "[mail] from",
+        "[mail] merchant",
+    ];
+    let audited = |name: &str| {
+        NAMES.contains(&name) || name.starts_with("[limits] ") || name.starts_with("[ledger] ")
+    };
+    // Sealed once more where they are kept, so no salt is needed here.
+    let marks = settings.marks(b"").into_iter();
+    marks.filter(|(name, _)| audited(name)).collect()
 }
 
 /// The payment desk.

@@ -25,6 +25,8 @@ pub enum EffectKind {
     InboxLink,
     /// A product that a visitor waited for can be bought again.
     BackInStock,
+    /// Keys of an order were found bad, and others handed out instead.
+    OrderReplaced,
     /// A signed state of the ledger, for whoever keeps it.
     Checkpoint,
 }
@@ -99,6 +101,7 @@ impl EffectKind {
             Self::BuyersNotTold => "buyers.not_told",
             Self::InboxLink => "inbox.link",
             Self::BackInStock => "product.back_in_stock",
+            Self::OrderReplaced => "order.replaced",
             Self::Checkpoint => "ledger.checkpoint",
         }
     }

@@ -10,11 +10,15 @@
 //! arguments. Never panics on bytes from outside.
 
 pub mod commitment;
+pub mod compare;
 pub mod cosignature;
 pub mod entry;
 mod exit;
 pub mod export;
 pub mod fork;
+/// The specification, which stands alone.
+#[doc = include_str!("format.md")]
+pub mod format {}
 pub mod note;
 pub mod receipt;
 pub mod sign;

@@ -27,7 +27,8 @@ pub use head::Head;
 pub use open::{Observe, OpenError, Options, SCHEMA, Storage, create_file};
 pub use records::{
     Anchoring, Batch, Channel, DeliveredKey, DeliveryContent, Ended, EntryRow, Generation, Held,
-    LetterContent, OrderPrivate, SlotRow, Staging, Template, Told, Wish,
+    LetterContent, MonthDue, MonthsDue, Opening, OrderPrivate, SlotRow, Staging, Template, Told,
+    Wish,
 };
 pub use rows::{HoldKind, Rows, SealedWish, UnreadRow, WaitKind};
 pub use snapshot::Snapshot;

@@ -4,7 +4,7 @@ use redb::ReadableTable;
 
 use super::codec::{CodecError, Record, decode};
 use super::records::{
-    Anchoring, Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV1,
+    Anchoring, Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV2,
     PoolV2, ProductV2, SlotRow, Staging, Template, Told, ToldV1,
 };
 use super::{Fault, Head, Snapshot, Tx, tables};
@@ -111,6 +111,12 @@ pub trait Rows {
     }
     /// What opens the commitment of an entry that belongs to no order, sealed.
     fn opening(&self, at: EntryAt) -> Result<Option<Vec<u8>>, Fault>;
+    /// Sealed openings of entries after `after`, oldest first, of all generations.
+    fn openings(
+        &self,
+        after: Option<EntryAt>,
+        max: usize,
+    ) -> Result<Vec<(EntryAt, Vec<u8>)>, Fault>;
     /// When the private fields of an order were destroyed, Unix milliseconds.
     fn erased(&self, order: OrderId) -> Result<Option<i64>, Fault>;
     /// Orders whose private fields were destroyed, after `after`, with the time.
@@ -313,7 +319,7 @@ macro_rules! rows {
                 let table = $table!(self, orders, ORDERS);
                 table
                     .get(id.0)?
-                    .map(|row| converted::<OrderV1, _>("orders", row.value()))
+                    .map(|row| converted::<OrderV2, _>("orders", row.value()))
                     .transpose()
             }
 
@@ -327,7 +333,7 @@ macro_rules! rows {
                 range
                     .rev()
                     .take(max)
-                    .map(|row| converted::<OrderV1, _>("orders", row?.1.value()))
+                    .map(|row| converted::<OrderV2, _>("orders", row?.1.value()))
                     .collect()
             }
 
@@ -463,6 +469,21 @@ macro_rules! rows {
             fn opening(&self, at: EntryAt) -> Result<Option<Vec<u8>>, Fault> {
                 let table = $table!(self, openings, OPENINGS);
                 Ok(table.get(at.key())?.map(|row| row.value().to_vec()))
+            }
+
+            fn openings(
+                &self,
+                after: Option<EntryAt>,
+                max: usize,
+            ) -> Result<Vec<(EntryAt, Vec<u8>)>, Fault> {
+                let table = $table!(self, openings, OPENINGS);
+                let from = after.map_or(0, |at| at.key().saturating_add(1));
+                let rows = table.range(from..)?.take(max);
+                rows.map(|row| {
+                    let (at, sealed) = row?;
+                    Ok((EntryAt::from_key(at.value()), sealed.value().to_vec()))
+                })
+                .collect()
             }
 
             fn erased(&self, order: OrderId) -> Result<Option<i64>, Fault> {

@@ -170,6 +170,14 @@ fn forms_of_marks() -> Vec<ExportCase> {
             format!("{text}{}\n", newest(text))
         }),
         marks("a mark of size 0", 3, &|text| format!("{}{text}", zero())),
+        marks(
+            "two marks of one size with different roots, both signed",
+            5,
+            &|text| {
+                let note = sign_checkpoint(&log_key(), ORIGIN, 24, &Hash([9; 32]));
+                format!("{text}{}", mark_line(&note, 24))
+            },
+        ),
         marks("white space in a mark", 3, &|text| {
             text.replacen("\"size\":", "\"size\": ", 1)
         }),

@@ -15,8 +15,17 @@ fn checkpoint(size: u64) -> KeptCheckpoint {
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> String {
-    let run = Command::new("git").arg("-C").arg(folder).args(arguments).output().unwrap();
-    assert!(run.status.success(), "{arguments:?} {}", String::from_utf8_lossy(&run.stderr));
+    let run = Command::new("git")
+        .arg("-C")
+        .arg(folder)
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        run.status.success(),
+        "{arguments:?} {}",
+        String::from_utf8_lossy(&run.stderr)
+    );
     String::from_utf8(run.stdout).unwrap()
 }
 
@@ -25,7 +34,10 @@ fn repositories() -> (tempfile::TempDir, PathBuf, Repository) {
     let folder = tempfile::tempdir().unwrap();
     let remote = folder.path().join("remote.git");
     fs::create_dir(&remote).unwrap();
-    git(&remote, &["init", "--quiet", "--bare", "--initial-branch=main"]);
+    git(
+        &remote,
+        &["init", "--quiet", "--bare", "--initial-branch=main"],
+    );
     let ours = Repository {
         folder: folder.path().join(FOLDER),
         remote: format!("file://{}", remote.display()),
@@ -52,7 +64,10 @@ fn each_checkpoint_is_a_commit_on_top_of_the_one_before() {
 fn what_others_keep_there_stays() {
     let (folder, remote, ours) = repositories();
     let clone = folder.path().join("clone");
-    git(folder.path(), &["clone", "--quiet", remote.to_str().unwrap(), "clone"]);
+    git(
+        folder.path(),
+        &["clone", "--quiet", remote.to_str().unwrap(), "clone"],
+    );
     fs::write(clone.join("README"), "kept by the auditor").unwrap();
     // A link where our file goes: nothing is written through it.
     let aim = folder.path().join("aim");
@@ -60,13 +75,19 @@ fn what_others_keep_there_stays() {
     std::os::unix::fs::symlink(&aim, clone.join(ORIGIN)).unwrap();
     git(&clone, &["add", "."]);
     let who = ["-c", "user.name=a", "-c", "user.email=a@b.example"];
-    git(&clone, &[&who[..], &["commit", "--quiet", "-m", "first"]].concat());
+    git(
+        &clone,
+        &[&who[..], &["commit", "--quiet", "-m", "first"]].concat(),
+    );
     git(&clone, &["push", "--quiet", "origin", "HEAD:main"]);
     assert!(!aim.exists());
     // The link is in the way of a folder of that name: git refuses or replaces it, and follows it never.
     let pushed = ours.push(&checkpoint(5), 0);
     assert!(!aim.exists(), "{pushed:?}");
-    assert_eq!(git(&remote, &["show", "main:README"]), "kept by the auditor");
+    assert_eq!(
+        git(&remote, &["show", "main:README"]),
+        "kept by the auditor"
+    );
 }
 
 #[test]

@@ -108,8 +108,45 @@ pub enum Command {
         /// Why, kept with the order.
         reason: String,
     },
+    /// Money was returned: what waited, or with an amount or a reason of the ledger's, money of the sale.
+    OrderRefund {
+        /// Its number.
+        order: String,
+        /// How much of the sale, in the order's currency; without it all that is left.
+        amount: Option<String>,
+        /// The ledger's word for why.
+        why: Option<String>,
+        /// Why, kept with the order.
+        note: String,
+    },
+    /// Keys of a delivered order are bad: others take their places.
+    OrderReplace {
+        /// Its number.
+        order: String,
+        /// Slots as `BATCH:INDEX`.
+        slots: Vec<String>,
+        /// The ledger's word for why.
+        why: String,
+        /// Why, kept with the order.
+        note: String,
+    },
+    /// Destroys the private fields of an order.
+    LedgerErase {
+        /// Its number.
+        order: String,
+    },
+    /// Writes an auditor's nonce.
+    LedgerAudit {
+        /// The nonce.
+        nonce: String,
+    },
+    /// Changes that an auditor cares about, opened.
+    LedgerAdmin {
+        /// How many at most, the newest.
+        max: usize,
+    },
     /// The ledger as files, in frames.
-    LedgerExport,
+    LedgerExport(LedgerExport),
     /// Anchors the newest checkpoint now.
     LedgerAnchor,
     /// The key that auditors pin.
@@ -239,6 +276,21 @@ pub struct ChannelAdd {
     pub secrets: BTreeMap<String, Hidden>,
 }
 
+/// See [`Command::LedgerExport`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)] // the fields are the flags of `ledger export`
+pub struct LedgerExport {
+    pub from: Option<u64>,
+    pub to: Option<u64>,
+    pub since: Option<String>,
+    pub until: Option<String>,
+    pub generation: Option<u16>,
+    pub skeleton: bool,
+    /// Whether each file's size, also of the largest, is told before it comes.
+    pub sizes: bool,
+}
+
 /// See [`Command::OrderDecide`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -268,6 +320,13 @@ impl fmt::Debug for Hidden {
 pub enum Frame {
     /// How far the command is.
     Progress(Progress),
+    /// A file that the command makes begins; the one before is whole.
+    FileBegins {
+        /// Its path within what is made, with `/`.
+        path: String,
+        /// How many bytes will come, where that is known.
+        bytes: Option<u64>,
+    },
     /// The next bytes of a file that the command makes.
     File {
         /// Its path within what is made, with `/`.
@@ -328,7 +387,10 @@ mod tests {
             Command::ProductList,
             Command::KeyFind,
             Command::ChannelAdd(add),
-            Command::LedgerExport,
+            Command::LedgerExport(LedgerExport {
+                since: Some("2026-11-21".into()),
+                ..LedgerExport::default()
+            }),
             Command::OrderDecide {
                 order: "X".into(),
                 decision: Decision::Cancel,
@@ -351,6 +413,10 @@ mod tests {
                 done: 1,
                 total: None,
             }),
+            Frame::FileBegins {
+                path: "gen-0/entries.ndjson".into(),
+                bytes: Some(3),
+            },
             Frame::File {
                 path: "gen-0/entries.ndjson".into(),
                 bytes: vec![0, 255, 10],

@@ -1,14 +1,12 @@
 //! The ledger's public side: its key, its newest checkpoint, and the export.
 
-use std::{
-    cell::RefCell,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{CommandError, Context, Frame, Gone, Out, Progress};
-use crate::ledger::export::generation_folder;
+use super::{CommandError, Context, Frame, Gone, LedgerExport, Out, Progress, times};
+use crate::actions::{ExportError, ExportRequest, ExportSpan, ExportTarget};
+use crate::ledger::export::{Form, Part};
 
 /// Bytes of a file in one frame.
 const PIECE_BYTES: usize = 48 * 1024;
@@ -28,63 +26,135 @@ pub(super) fn checkpoint(context: &Context) -> Value {
     })
 }
 
-pub(super) fn export(context: &Context, out: Out<'_>) -> Result<Value, CommandError> {
-    let folder = generation_folder(0);
-    let out = RefCell::new(out);
-    let mut entries = FileFrames::new(format!("{folder}/entries.ndjson"), &out);
-    let mut marks = FileFrames::new(format!("{folder}/marks.ndjson"), &out);
-    let progress = |done, total| {
-        let total = Some(total);
-        // The next file frame meets the same end, and stops.
-        let _ = (out.borrow_mut())(Frame::Progress(Progress { done, total }));
+pub(super) fn export(
+    context: &Context,
+    export: &LedgerExport,
+    out: Out<'_>,
+) -> Result<Value, CommandError> {
+    let request = ExportRequest {
+        span: span(context, export)?,
+        generation: export.generation,
+        skeleton: export.skeleton,
     };
-    let exported = context
-        .shop
-        .export_ledger(&mut entries, &mut marks, progress);
-    let exported = exported.map_err(|error| {
-        CommandError::new(
-            "export",
-            format!("{error}; what was written is no export: remove it"),
-        )
-    })?;
-    let mut readme = FileFrames::new("README.txt".to_owned(), &out);
-    readme
-        .write_all(exported.readme.as_bytes())
-        .and_then(|()| readme.flush())
-        .and_then(|()| entries.flush())
-        .and_then(|()| marks.flush())
-        .map_err(|error| CommandError::new("export", error))?;
-    Ok(json!({"origin": exported.origin, "size": exported.size}))
+    let mut frames = FileFrames {
+        out,
+        needs_sizes: export.sizes,
+        path: String::new(),
+        waiting: Vec::with_capacity(PIECE_BYTES),
+    };
+    let exported = context.shop.export_ledger(&request, &mut frames);
+    let parts = exported.map_err(|error| refused(context, &error))?.parts;
+    let last = parts.last();
+    Ok(json!({
+        "origin": last.map(|part| &part.origin),
+        "size": last.map(|part| part.end),
+        "entries": parts.iter().map(Part::entries).sum::<u64>(),
+        "generations": parts.iter().map(part_value).collect::<Vec<_>>(),
+    }))
 }
 
-/// A file that leaves in frames. An empty one leaves in one empty frame, so that it exists.
-struct FileFrames<'a, 'o> {
-    path: String,
-    out: &'a RefCell<Out<'o>>,
-    waiting: Vec<u8>,
-    begun: bool,
-}
-
-impl<'a, 'o> FileFrames<'a, 'o> {
-    fn new(path: String, out: &'a RefCell<Out<'o>>) -> Self {
-        Self {
-            path,
-            out,
-            waiting: Vec::with_capacity(PIECE_BYTES),
-            begun: false,
+fn span(context: &Context, export: &LedgerExport) -> Result<ExportSpan, CommandError> {
+    let by_seq = export.from.is_some() || export.to.is_some();
+    let by_time = export.since.is_some() || export.until.is_some();
+    match (by_seq, by_time) {
+        (true, true) => Err(CommandError::invalid(
+            "a range is by number or by time: --from and --to do not go with --since and --until",
+        )),
+        (true, false) => Ok(ExportSpan::Seqs {
+            from: export.from,
+            to: export.to,
+        }),
+        (false, true) => {
+            let since = export.since.as_deref();
+            let until = export.until.as_deref();
+            Ok(ExportSpan::Times {
+                since_ms: since.map(|text| times::parse(context, text)).transpose()?,
+                until_ms: until
+                    .map(|text| times::parse_end(context, text))
+                    .transpose()?,
+            })
         }
-    }
-
-    fn send(&mut self) -> io::Result<()> {
-        let bytes = std::mem::replace(&mut self.waiting, Vec::with_capacity(PIECE_BYTES));
-        self.begun = true;
-        let path = self.path.clone();
-        (self.out.borrow_mut())(Frame::File { path, bytes })
-            .map_err(|gone: Gone| io::Error::new(io::ErrorKind::BrokenPipe, gone))
+        (false, false) => Ok(ExportSpan::Whole),
     }
 }
 
-impl Write for FileFrames<'_, '_> {
+fn refused(context: &Context, error: &ExportError) -> CommandError {
+    match error {
+        ExportError::Fault(_) | ExportError::Export(_) => CommandError::new("export", error),
+        ExportError::Empty { first_ms, last_ms } => {
+            let (first, last) = (
+                times::shown(context, *first_ms),
+                times::shown(context, *last_ms),
+            );
+            CommandError::invalid(format!("{error}: there are entries from {first} to {last}"))
+        }
+        ExportError::Order { .. }
+        | ExportError::Beyond { .. }
+        | ExportError::Generation { .. }
+        | ExportError::Skeleton => CommandError::invalid(error),
+    }
+}
+
+fn part_value(part: &Part) -> Value {
+    let form = match part.form {
+        Form::Whole => "whole",
+        Form::From(first) if first == part.end => "empty",
+        Form::From(_) => "range",
+        Form::Skeleton => "skeleton",
+    };
+    json!({
+        "generation": part.generation,
+        "origin": part.origin,
+        "form": form,
+        "first": part.end - part.entries(),
+        "size": part.end,
+        "checkpoints": part.marks,
+        "anchored": part.is_anchored,
+    })
+}
+
+/// Files that leave in frames.
+struct FileFrames<'o> {
+    out: Out<'o>,
+    needs_sizes: bool,
+    path: String,
+    waiting: Vec<u8>,
+}
+
+impl FileFrames<'_> {
+    fn send(&mut self) -> io::Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let bytes = std::mem::replace(&mut self.waiting, Vec::with_capacity(PIECE_BYTES));
+        let path = self.path.clone();
+        self.put(Frame::File { path, bytes })
+    }
+
+    fn put(&mut self, frame: Frame) -> io::Result<()> {
+        (self.out)(frame).map_err(|gone: Gone| io::Error::new(io::ErrorKind::BrokenPipe, gone))
+    }
+}
+
+impl ExportTarget for FileFrames<'_> {
+    fn begin(&mut self, path: &str, bytes: Option<u64>) -> io::Result<()> {
+        self.send()?;
+        path.clone_into(&mut self.path);
+        let path = path.to_owned();
+        self.put(Frame::FileBegins { path, bytes })
+    }
+
+    fn needs_sizes(&self) -> bool {
+        self.needs_sizes
+    }
+
+    fn progress(&mut self, done: u64, total: u64) -> io::Result<()> {
+        let total = Some(total);
+        self.put(Frame::Progress(Progress { done, total }))
+    }
+}
+
+impl Write for FileFrames<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = PIECE_BYTES - self.waiting.len();
         let count = room.min(bytes.len());
@@ -96,9 +166,6 @@ impl Write for FileFrames<'_, '_> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.waiting.is_empty() && self.begun {
-            return Ok(());
-        }
         self.send()
     }
 }

@@ -12,6 +12,7 @@ mod categories;
 mod channels;
 mod command;
 pub mod doctor;
+mod entries;
 mod error;
 mod keys;
 mod ledger;
@@ -30,7 +31,7 @@ use tokio::runtime::Handle;
 
 pub use command::{
     CategoryAdd, CategorySet, ChannelAdd, Command, Decision, Frame, Gone, Hidden, KeyImport,
-    ProductAdd, ProductSet, Progress,
+    LedgerExport, ProductAdd, ProductSet, Progress,
 };
 pub use error::CommandError;
 pub use notify::Notify;
@@ -102,7 +103,22 @@ pub fn execute(
             decision,
             reason,
         } => orders::decide(context, &order, decision, &reason),
-        LedgerExport => ledger::export(context, out),
+        LedgerExport(export) => ledger::export(context, &export, out),
+        OrderRefund {
+            order,
+            amount,
+            why,
+            note,
+        } => entries::refund(context, &order, amount.as_deref(), why.as_deref(), &note),
+        OrderReplace {
+            order,
+            slots,
+            why,
+            note,
+        } => entries::replace(context, &order, &slots, &why, &note),
+        LedgerErase { order } => entries::erase(context, &order),
+        LedgerAudit { nonce } => entries::audit(context, &nonce),
+        LedgerAdmin { max } => entries::admin(context, max),
         LedgerAnchor => anchors::now(context),
         LedgerVkey => Ok(ledger::vkey(context)),
         LedgerCheckpoint => Ok(ledger::checkpoint(context)),

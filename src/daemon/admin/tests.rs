@@ -282,7 +282,7 @@ fn the_export_comes_in_frames_and_stops_when_nobody_takes_them() {
         }
         Ok(())
     };
-    let command = Command::LedgerExport;
+    let command = Command::LedgerExport(LedgerExport::default());
     execute(
         &desk.context,
         command.clone(),

@@ -20,6 +20,18 @@ pub(super) fn parse(context: &Context, text: &str) -> Result<i64, CommandError> 
         })
 }
 
+/// The last Unix millisecond of an RFC 3339 time, or of a date in the shop's zone.
+pub(super) fn parse_end(context: &Context, text: &str) -> Result<i64, CommandError> {
+    let after = text.parse::<Date>().ok().and_then(|date| {
+        let next = date.tomorrow().ok()?.to_zoned(zone(context)).ok()?;
+        Some(next.timestamp().as_millisecond() - 1)
+    });
+    match after {
+        Some(end_ms) if text.parse::<Timestamp>().is_err() => Ok(end_ms),
+        _ => parse(context, text),
+    }
+}
+
 /// RFC 3339 in the shop's zone, to the second.
 pub(super) fn shown(context: &Context, at_ms: i64) -> String {
     let at = Timestamp::from_millisecond(at_ms).unwrap_or_default();

@@ -3,6 +3,7 @@
 use super::{FieldOpening, KeyOpening, MalformedReceipt, Proof, Receipt};
 use crate::ledger::commitment::{self, Field};
 use crate::ledger::entry::{Body, Entry, Sale, SlotList, hash_line};
+use crate::ledger::fork::pinned;
 use crate::ledger::note::{Checkpoint, SignedBy, Vkey};
 use crate::ledger::{Exit, Hash, tree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +59,7 @@ pub(super) fn signed(
     }
     for (number, note) in notes.iter().enumerate() {
         if !signed(&note) {
-            let what = format!("proof block {}: not signed by the pinned key", number + 1);
+            let what = format!("proof block {}: {}", number + 1, stranger(note, vkeys));
             return Err(fault(Exit::Incomplete, what));
         }
     }
@@ -236,8 +237,7 @@ fn check_inclusion(line: &str, proof: &Proof, note: &Checkpoint) -> Result<(), R
         let what = format!("the proof of entry {} has index {}", entry.seq, proof.index);
         return Err(fault(Exit::Tampered, what));
     }
-    let leaf = tree::leaf_hash(hash_line(line.as_bytes()).as_ref());
-    if tree::verify_inclusion(&leaf, entry.seq, note.size, &proof.hashes, &note.root) {
+    if proof.includes(&hash_line(line.as_bytes()), note) {
         return Ok(());
     }
     let what = format!(
@@ -257,17 +257,6 @@ fn checkpoints(receipt: &Receipt) -> Result<Vec<Checkpoint>, ReceiptFault> {
         .map_err(|error| fault(Exit::Malformed, error.to_string()))
 }
 
-/// The best verdict of a checkpoint over the pinned keys, except that a forged line is never made good by another.
-fn pinned(note: &Checkpoint, vkeys: &[Vkey]) -> SignedBy {
-    let own = vkeys.iter().filter(|vkey| vkey.name() == note.origin);
-    own.map(|vkey| note.signed_by(vkey))
-        .fold(SignedBy::No, |sum, verdict| match (sum, verdict) {
-            (SignedBy::Forged, _) | (_, SignedBy::Forged) => SignedBy::Forged,
-            (SignedBy::Yes, _) | (_, SignedBy::Yes) => SignedBy::Yes,
-            _ => SignedBy::No,
-        })
-}
-
 /// One of two checkpoints of one origin and size with different roots.
 fn forked<'a>(mut notes: impl Iterator<Item = &'a Checkpoint>) -> Option<&'a Checkpoint> {
     let mut roots = BTreeMap::new();
@@ -275,6 +264,20 @@ fn forked<'a>(mut notes: impl Iterator<Item = &'a Checkpoint>) -> Option<&'a Che
         let root = roots.entry((&note.origin, note.size)).or_insert(note.root);
         *root != note.root
     })
+}
+
+/// Why no pinned key signed the note, as far as names tell.
+fn stranger(note: &Checkpoint, vkeys: &[Vkey]) -> String {
+    let origin = &note.origin;
+    match vkeys.first() {
+        Some(vkey) if vkeys.iter().all(|vkey| vkey.name() != origin) => {
+            format!(
+                "this vkey is of another log: {}; the receipt is of {origin}",
+                vkey.name()
+            )
+        }
+        _ => "not signed by the pinned key; after a rotation, pin the newer key too".to_owned(),
+    }
 }
 
 fn parsed(line: &str) -> Result<Entry<'_>, ReceiptFault> {

@@ -9,6 +9,7 @@ pub use proof::Proof;
 pub(in crate::ledger) use read::Lines;
 
 use super::commitment::Field;
+use super::entry::hash_line;
 use super::note::Checkpoint;
 use super::{Hash, Vkey};
 use base64::Engine;
@@ -82,6 +83,14 @@ impl Receipt {
     /// somebody else kept. A known one of another size cannot be compared without the ledger: incomplete.
     pub fn verify(&self, vkeys: &[Vkey], known: &[Checkpoint]) -> Result<Proven, ReceiptFault> {
         check::signed(self, vkeys, known)
+    }
+
+    /// The chain hash of each line with its proof, in the order of the proofs.
+    pub(in crate::ledger) fn entries(&self) -> impl Iterator<Item = (Hash, &Proof)> {
+        let further = self.stocks.iter().chain(&self.more);
+        let lines = std::iter::once(&self.entry).chain(further);
+        let hashes = lines.map(|line| hash_line(line.as_bytes()));
+        hashes.zip(&self.proofs)
     }
 
     /// Every check but the signatures: for a caller that judges the checkpoints itself.

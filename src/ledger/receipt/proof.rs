@@ -2,9 +2,9 @@
 
 use super::MalformedReceipt;
 use super::read::Lines;
-use crate::ledger::Hash;
 use crate::ledger::entry::natural;
-use crate::ledger::note::hash_from_base64;
+use crate::ledger::note::{Checkpoint, hash_from_base64};
+use crate::ledger::{Hash, tree};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
@@ -34,6 +34,13 @@ impl Proof {
     /// Reads a block from the lines of a file.
     pub(in crate::ledger) fn read(lines: &mut Lines) -> Result<Self, MalformedReceipt> {
         read(lines)
+    }
+
+    /// Whether the entry of this chain hash lies at the index in the checkpoint's tree.
+    pub(in crate::ledger) fn includes(&self, hash: &Hash, checkpoint: &Checkpoint) -> bool {
+        let leaf = tree::leaf_hash(hash.as_ref());
+        let (size, root) = (checkpoint.size, &checkpoint.root);
+        tree::verify_inclusion(&leaf, self.index, size, &self.hashes, root)
     }
 }
 

@@ -98,6 +98,40 @@ impl Frontier {
         self.size += 1;
     }
 
+    /// Appends a complete subtree of `2^level` leaves by its hash. `seen` is told every complete subtree that this
+    /// ends, smallest first, with its level and number. The size must be a multiple of `2^level`.
+    pub(crate) fn push_subtree(
+        &mut self,
+        level: u8,
+        hash: Hash,
+        mut seen: impl FnMut(u8, u64, &Hash),
+    ) {
+        debug_assert_eq!(self.size & ((1 << level) - 1), 0);
+        let (mut node, mut number, mut height) = (hash, self.size >> level, level);
+        seen(height, number, &node);
+        while number & 1 == 1 {
+            let Some(left) = self.subtrees.pop() else {
+                break;
+            };
+            node = node_hash(&left, &node);
+            (number, height) = (number >> 1, height + 1);
+            seen(height, number, &node);
+        }
+        self.subtrees.push(node);
+        self.size += 1 << level;
+    }
+
+    /// The complete subtrees with their levels and numbers, largest first.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (u8, u64, Hash)> {
+        let levels = (0..64_u8)
+            .rev()
+            .filter(|level| (self.size >> level) & 1 == 1);
+        // The leaves above a subtree's level lie before it.
+        let at = levels.map(|level| (level, (self.size >> level) - 1));
+        at.zip(&self.subtrees)
+            .map(|((level, number), hash)| (level, number, *hash))
+    }
+
     /// Root of the tree; SHA-256 of nothing for the empty tree.
     pub fn root(&self) -> Hash {
         let mut from_the_right = self.subtrees.iter().rev();

@@ -4,11 +4,13 @@ mod frontier;
 mod memory;
 mod proof;
 mod source;
+mod subtrees;
 
 pub use frontier::{Frontier, FrontierError};
 pub use memory::{MemoryTree, MissingNode};
 pub use proof::{verify_consistency, verify_inclusion};
 pub use source::{NodeSource, ProofError, consistency_proof, inclusion_proof, root_from};
+pub(crate) use subtrees::Subtrees;
 
 use super::Hash;
 use sha2::{Digest, Sha256};

@@ -5,26 +5,22 @@
 //! Bytes that say something else than the mark are tampering. What cannot be proven offline (who received a mail, what a
 //! remote repository holds) is said and not counted as passed.
 
-use super::audit::Audit;
+use super::audit::{Audit, Run};
+use super::contents::ANCHORS_FOLDER;
 use super::generation::Generation;
-use super::marks::Point;
+use super::point::Point;
 use super::report::{Anchor, AnchorKind, Fault, rfc3339};
+use super::source::unreadable;
 use crate::ledger::Exit;
 use crate::ledger::entry::natural;
 use crate::ledger::export::generation_folder;
-use crate::ledger::note::{Checkpoint, NOTE_BYTES_MAX};
+use crate::ledger::note::{Checkpoint, NOTE_BYTES_MAX, checkpoint_text};
 use crate::ledger::timestamp::{self, Authorities, Expected, Stamp, StampError, Trust};
 use mail_parser::{MessageParser, MimeHeaders};
 use std::borrow::Cow;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::Path;
-
-/// The folder of the anchors within a generation's.
-pub(super) const ANCHORS_FOLDER: &str = "anchors";
 
 /// Longest file of this name; `None` if an export cannot hold it.
-pub(super) fn bytes_max(name: &str) -> Option<usize> {
+fn bytes_max(name: &str) -> Option<usize> {
     named(name).map(|(_, kind)| match kind {
         AnchorKind::TimeStamp => timestamp::TOKEN_BYTES_MAX,
         AnchorKind::Mail => MAIL_BYTES_MAX,
@@ -33,38 +29,24 @@ pub(super) fn bytes_max(name: &str) -> Option<usize> {
 }
 
 impl Generation {
-    /// Judges all anchors in this folder, which lies beside the entries; there need not be one.
-    pub(super) fn read_anchors(&self, audit: &mut Audit, folder: &Path) {
-        let at = format!("{}/{ANCHORS_FOLDER}", generation_folder(self.number));
-        let mut read = || -> io::Result<()> {
-            let mut names = Vec::new();
-            for item in fs::read_dir(folder)? {
-                names.push(item?.file_name().to_string_lossy().into_owned());
-            }
-            names.sort_unstable();
-            for name in names {
-                let limit = bytes_max(&name).map_or(0, |limit| limit as u64 + 1);
-                let mut bytes = Vec::new();
-                let file = File::open(folder.join(&name))?;
-                file.take(limit).read_to_end(&mut bytes)?;
-                self.anchor(audit, &name, &bytes);
-            }
-            Ok(())
-        };
-        match read() {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                let what = format!("cannot be read: {error}");
-                audit.findings.add(Fault::new(Exit::Internal, at, what));
-            }
-            _ => {}
+    /// Judges all anchors of this generation, in one pass over the export.
+    pub(super) fn judge_anchors(&self, audit: &mut Audit<'_>, run: &Run<'_>) {
+        let folder = generation_folder(self.number);
+        let at = format!("{folder}/{ANCHORS_FOLDER}");
+        let mut judged = |name: &str, bytes: &[u8]| self.anchor(audit, name, bytes);
+        if let Err(error) = run.source.each_in(&at, &mut judged) {
+            audit.findings.add(*unreadable(at, &error));
         }
     }
 
     /// Judges one file of `anchors/`, after the entries were read.
-    pub(super) fn anchor(&self, audit: &mut Audit, name: &str, bytes: &[u8]) {
-        let folder = generation_folder(self.number);
-        let place = (self.number, folder.as_str());
-        let outcome = judge(place, &self.points, &audit.authorities, (name, bytes));
+    fn anchor(&self, audit: &mut Audit<'_>, name: &str, bytes: &[u8]) {
+        let log = Log {
+            number: self.number,
+            origin: &self.origin,
+            points: &self.points,
+        };
+        let outcome = judge(&log, &audit.authorities, (name, bytes));
         let pointer = matches!(&outcome.anchor, Some(anchor) if anchor.kind == AnchorKind::Git);
         if !pointer {
             let passed = outcome.anchor.as_ref().is_some_and(|anchor| anchor.passed);
@@ -115,20 +97,23 @@ impl Audit<'_> {
 }
 
 /// What one anchor comes to.
-pub(super) struct Outcome {
+struct Outcome {
     /// For the report; none where the file is no anchor at all.
-    pub(super) anchor: Option<Anchor>,
+    anchor: Option<Anchor>,
     /// What decides the exit: of [`Exit::Incomplete`] or worse.
-    pub(super) fault: Option<Fault>,
+    fault: Option<Fault>,
 }
 
-/// Judges the file `name` of `anchors/` of the generation `number`, whose folder is `folder`.
-pub(super) fn judge(
-    (number, folder): (usize, &str),
-    points: &[Point],
-    authorities: &Authorities,
-    (name, bytes): (&str, &[u8]),
-) -> Outcome {
+/// A generation as far as anchors are held against it.
+struct Log<'a> {
+    number: usize,
+    origin: &'a str,
+    points: &'a [Point],
+}
+
+/// Judges the file `name` of the generation's anchors.
+fn judge(log: &Log<'_>, authorities: &Authorities, (name, bytes): (&str, &[u8])) -> Outcome {
+    let folder = generation_folder(log.number);
     let file = format!("{folder}/{ANCHORS_FOLDER}/{name}");
     let refused = |exit, what: String| Outcome {
         anchor: None,
@@ -144,18 +129,22 @@ pub(super) fn judge(
         return refused(Exit::Malformed, "is too long".to_owned());
     }
     // Ascending by size, or else the marks are malformed, which outranks whatever is missed here.
-    let from = points.partition_point(|point| point.checkpoint.size < size);
-    let mark = points[from..]
+    let from = log.points.partition_point(|point| point.size < size);
+    let mark = log.points[from..]
         .iter()
-        .take_while(|point| point.checkpoint.size == size)
-        .find(|point| !point.known);
+        .take_while(|point| point.size == size)
+        .find(|point| point.known.is_none());
     let Some(mark) = mark else {
         let what = "an anchor without its checkpoint: no mark has this size";
         return refused(Exit::Incomplete, what.to_owned());
     };
     let found = match kind {
-        AnchorKind::TimeStamp => time_stamp(&mark.checkpoint, authorities, bytes),
-        AnchorKind::Mail => mail(&mark.checkpoint, bytes),
+        AnchorKind::TimeStamp => time_stamp(
+            &checkpoint_text(log.origin, size, &mark.root),
+            authorities,
+            bytes,
+        ),
+        AnchorKind::Mail => mail(&checkpoint_text(log.origin, size, &mark.root), bytes),
         AnchorKind::Git => pointer(bytes),
     };
     match found {
@@ -164,7 +153,7 @@ pub(super) fn judge(
                 .missing
                 .map(|what| Fault::new(Exit::Incomplete, &file, what)),
             anchor: Some(Anchor {
-                generation: number,
+                generation: log.number,
                 size,
                 kind,
                 time: found.time_ms.map(rfc3339),
@@ -191,11 +180,11 @@ struct Found {
 }
 
 fn time_stamp(
-    checkpoint: &Checkpoint,
+    body: &str,
     authorities: &Authorities,
     token: &[u8],
 ) -> Result<Found, (Exit, String)> {
-    let imprint = timestamp::imprint(&checkpoint.body());
+    let imprint = timestamp::imprint(body);
     let expected = Expected {
         imprint: &imprint,
         nonce: None,
@@ -243,8 +232,8 @@ fn stamped(stamp: &Stamp, nobody_trusted: bool) -> Found {
     }
 }
 
-/// The part `checkpoint.txt` of the mail holds the mark's note: the same body, the same signature of the log.
-fn mail(checkpoint: &Checkpoint, bytes: &[u8]) -> Result<Found, (Exit, String)> {
+/// The part `checkpoint.txt` of the mail holds the mark's note: the same signed lines. Their signature was checked in the mark.
+fn mail(body: &str, bytes: &[u8]) -> Result<Found, (Exit, String)> {
     let malformed = |what: &str| (Exit::Malformed, what.to_owned());
     let message = MessageParser::default()
         .parse(bytes)
@@ -267,12 +256,8 @@ fn mail(checkpoint: &Checkpoint, bytes: &[u8]) -> Result<Found, (Exit, String)> 
         true => Cow::Owned(text.replace("\r\n", "\n")),
         false => Cow::Borrowed(text),
     };
-    let mut mailed =
-        Checkpoint::parse(&text).map_err(|error| malformed(&format!("its {error}")))?;
-    mailed.forget_strangers();
-    let mut kept = checkpoint.clone();
-    kept.forget_strangers();
-    if mailed != kept {
+    let mailed = Checkpoint::parse(&text).map_err(|error| malformed(&format!("its {error}")))?;
+    if mailed.body() != body {
         let what = "the mail holds another checkpoint than the ledger at this size";
         return Err((Exit::Tampered, what.to_owned()));
     }

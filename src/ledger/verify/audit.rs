@@ -1,17 +1,21 @@
 //! A run over all generations: what carries over from one to the next, and the verdict.
 
-use super::generation::{self, Generation};
-use super::marks::{Point, pinned_verdict};
-use super::report::{Anchor, Check, Explained, Fault, GenerationReport, Report};
+use super::contents;
+use super::explain::Explained;
+use super::point::Point;
+use super::report::{Anchor, Check, Fault, Form, GenerationReport, Report};
 use super::rules::Rules;
-use super::{KnownFile, Request, folder};
-use crate::ledger::note::{Checkpoint, SignedBy, Vkey};
+use super::source::Source;
+use super::{KnownFile, Request, generation, in_order};
+use crate::ledger::entry::Entry;
+use crate::ledger::note::{Checkpoint, Vkey};
 use crate::ledger::receipt::Receipt;
 use crate::ledger::timestamp::Authorities;
 use crate::ledger::{Exit, Hash};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-pub(super) fn run(export: &Path, request: &Request) -> Report {
+pub(super) fn run(export: &Path, request: &Request, tell: &Tell<'_>) -> Report {
     let mut audit = Audit::new(request);
     audit.load_authorities();
     for file in &request.known {
@@ -22,15 +26,36 @@ pub(super) fn run(export: &Path, request: &Request) -> Report {
         audit.findings.add(fault);
         return audit.report();
     }
-    match folder::read(export) {
-        Ok(export) => {
-            for (number, folder) in export.generations.iter().enumerate() {
-                generation::verify(&mut audit, number, folder);
-            }
-        }
-        Err(fault) => audit.findings.add(*fault),
+    if let Err(fault) = audit.generations(export, tell) {
+        audit.findings.add(*fault);
     }
     audit.report()
+}
+
+/// Who is told how far a run is.
+pub(super) type Tell<'a> = dyn Fn(u64, u64) + Sync + 'a;
+
+/// What a run reads and with what means.
+pub(super) struct Run<'a> {
+    pub(super) source: &'a Source,
+    pub(super) request: &'a Request,
+    pub(super) threads: usize,
+    pub(super) progress: Progress<'a>,
+}
+
+/// Bytes read of all that are to be read.
+pub(super) struct Progress<'a> {
+    tell: &'a Tell<'a>,
+    done: AtomicU64,
+    total: u64,
+}
+
+impl Progress<'_> {
+    /// So many more.
+    pub(super) fn add(&self, bytes: u64) {
+        let before = self.done.fetch_add(bytes, Ordering::Relaxed);
+        (self.tell)((before + bytes).min(self.total), self.total);
+    }
 }
 
 /// The state of a run.
@@ -46,15 +71,27 @@ pub(super) struct Audit<'a> {
     pub(super) root: Option<RootKey>,
     pub(super) last: Option<Closed>,
     generations: Vec<GenerationReport>,
-    pub(super) explained: Vec<Explained>,
+    pub(super) explained: Option<Explained>,
     pub(super) last_good: Option<String>,
-    pub(super) in_range: u64,
+    /// The last mark of the newest generation so far, with all its signature lines.
+    pub(super) newest_mark: Option<Checkpoint>,
+    /// What was lost in restores.
+    pub(super) lost: Vec<String>,
+    counted: Counted,
     pub(super) nonce_found: bool,
     /// Who is trusted to stamp the time.
     pub(super) authorities: Authorities,
     pub(super) anchors: Vec<Anchor>,
     pub(super) unlisted_anchors: u64,
     pub(super) time_stamps: u64,
+}
+
+/// Entries that claim a time in the range that was asked for.
+#[derive(Default)]
+struct Counted {
+    entries: u64,
+    first: Option<(usize, u64)>,
+    last: (usize, u64),
 }
 
 /// The origin key, as generation 0 names it.
@@ -119,10 +156,12 @@ pub(super) struct Tally {
     pub(super) rules: Count,
     pub(super) roots: Count,
     pub(super) signatures: Count,
+    pub(super) carried: Count,
     pub(super) rotations: Count,
     pub(super) heartbeats: Count,
     pub(super) known: Count,
     pub(super) receipts: Count,
+    pub(super) witnesses: Count,
     /// Not needed for a verdict of 0: what was asked for and is not there is said apart.
     pub(super) anchors: Count,
 }
@@ -152,9 +191,11 @@ impl<'a> Audit<'a> {
             root: None,
             last: None,
             generations: Vec::new(),
-            explained: Vec::new(),
+            explained: None,
             last_good: None,
-            in_range: 0,
+            newest_mark: None,
+            lost: Vec::new(),
+            counted: Counted::default(),
             nonce_found: false,
             authorities: Authorities::nobody(),
             anchors: Vec::new(),
@@ -163,19 +204,64 @@ impl<'a> Audit<'a> {
         }
     }
 
+    fn generations(&mut self, export: &Path, tell: &Tell<'_>) -> Result<(), Box<Fault>> {
+        let source = Source::find(export)?;
+        let listed = AtomicU64::new(0);
+        let seen = |bytes| tell(listed.fetch_add(bytes, Ordering::Relaxed) + bytes, 0);
+        let at = export.display().to_string();
+        let contents = contents::read(&source, &at, &seen)?;
+        // Entries are read twice, hashes once.
+        let passes = |form| if form == Form::Skeleton { 1 } else { 2 };
+        let bytes = contents.generations.iter();
+        let bytes = bytes.map(|files| files.bytes.saturating_mul(passes(files.form)));
+        let run = Run {
+            source: &source,
+            request: self.request,
+            threads: match self.request.threads {
+                0 => in_order::threads(),
+                asked => asked,
+            },
+            progress: Progress {
+                tell,
+                done: AtomicU64::new(0),
+                total: bytes.fold(0, u64::saturating_add),
+            },
+        };
+        for files in &contents.generations {
+            generation::verify(self, &run, files);
+        }
+        Ok(())
+    }
+
     pub(super) fn is_pinned(&self, vkey: &Vkey) -> bool {
         self.request.vkeys.contains(vkey)
     }
 
+    /// Counts an entry if its time lies in the range that was asked for.
+    pub(super) fn count(&mut self, generation: usize, entry: &Entry<'_>) {
+        let since = self.request.since_ms.unwrap_or(i64::MIN);
+        let until = self.request.until_ms.unwrap_or(i64::MAX);
+        if (since..=until).contains(&entry.t_ms) {
+            let place = (generation, entry.seq);
+            self.counted.entries += 1;
+            self.counted.first.get_or_insert(place);
+            self.counted.last = place;
+        }
+    }
+
     /// A generation is through.
-    pub(super) fn close(&mut self, generation: &Generation, report: GenerationReport) {
-        self.last = Some(Closed {
-            origin: report.origin.clone(),
-            size: report.entries,
-            head: generation.head(),
-            tail: report.entries - report.signed,
-        });
+    pub(super) fn close(&mut self, report: GenerationReport) {
         self.generations.push(report);
+    }
+
+    /// What the generation after it may continue.
+    pub(super) fn closed(&mut self, origin: &str, size: u64, head: Hash, signed: u64) {
+        self.last = Some(Closed {
+            origin: origin.to_owned(),
+            size,
+            head,
+            tail: size - signed,
+        });
     }
 
     fn load_known(&mut self, file: &KnownFile) {
@@ -210,29 +296,24 @@ impl<'a> Audit<'a> {
     }
 
     fn add_known(&mut self, checkpoint: Checkpoint, name: &str) {
-        let valid = pinned_verdict(&checkpoint, &self.request.vkeys) == SignedBy::Yes;
-        self.known.push(Point {
-            checkpoint,
-            known: true,
-            file: name.to_owned(),
-            valid,
-            matches: None,
-        });
+        let point = Point::known(checkpoint, name, &self.request.vkeys);
+        self.known.push(point);
     }
 
     /// What only the end of all generations can tell.
     fn settle(&mut self) {
         for point in std::mem::take(&mut self.known) {
             self.tally.known.add(false);
-            let origin = &point.checkpoint.origin;
+            let (name, origin) = (point.known.as_deref().unwrap_or_default(), point.origin());
             let what = format!("a known note of {origin}, which is not in this export");
-            self.findings.missing(format!("{}: {what}", point.file));
+            self.findings.missing(format!("{name}: {what}"));
         }
         for point in std::mem::take(&mut self.beyond) {
             self.tally.known.add(false);
             let what = "the file ends below the size of a known note";
-            let fault = Fault::new(Exit::Tampered, &point.file, what);
-            self.findings.add(fault.at(point.checkpoint.size, None));
+            let name = point.known.as_deref().unwrap_or_default();
+            let fault = Fault::new(Exit::Tampered, name, what);
+            self.findings.add(fault.at(point.size, None));
         }
         // After a fault no checkpoint counts, which says nothing of what was signed.
         let sound = self.findings.fault.is_none() && self.findings.fork.is_none();
@@ -240,22 +321,70 @@ impl<'a> Audit<'a> {
             let what = format!("the last {} entries are not signed", last.tail);
             self.findings.missing(what);
         }
+        if let Some(last) = self.generations.last()
+            && (last.entries, last.form) == (0, Form::Range)
+        {
+            let what = "an empty range: none of its entries is here";
+            self.findings
+                .missing(format!("generation {}: {what}", last.number));
+        }
+        for batch in &self.rules.unknown_batches {
+            let what = "its batch's import is not in this range";
+            self.findings
+                .missing(format!("slots of batch {batch} are handed out: {what}"));
+        }
+        self.judge_witnesses();
         self.settle_anchors();
         if self.request.nonce.is_some() && !self.nonce_found {
             self.findings.missing("the nonce was not found");
         }
         let bounded = self.request.since_ms.is_some() || self.request.until_ms.is_some();
-        match (bounded, self.in_range) {
-            (true, 0) => self.findings.missing("no entry in the given range of time"),
-            (true, count) => {
-                let what = format!("{count} entries claim a time in the given range");
-                self.findings.note(what);
+        match (bounded, self.counted.first) {
+            (true, None) => self.findings.missing("no entry in the given range of time"),
+            (true, Some((from, first))) => {
+                let (count, (to, last)) = (self.counted.entries, self.counted.last);
+                self.findings.note(format!(
+                    "{count} entries claim a time in the given range, from {from}:{first} to {to}:{last}"
+                ));
             }
             (false, _) => {}
         }
-        if let Some(seq) = self.request.explain.filter(|_| self.explained.is_empty()) {
-            self.findings.missing(format!("there is no entry {seq}"));
+        if let Some(place) = self.request.explain.filter(|_| self.explained.is_none()) {
+            let what = format!("entry {} of generation {}", place.seq, place.generation);
+            self.findings.missing(format!("there is no {what} here"));
         }
+    }
+
+    fn not_proven(&self) -> Vec<String> {
+        let signed = self.generations.last().map_or(0, |last| last.signed);
+        let mut all = vec![
+            format!(
+                "complete up to size {signed}; nothing here proves that {signed} is the latest"
+            ),
+            "that what was written is true, or that everything was written".to_owned(),
+        ];
+        for generation in &self.generations {
+            unproven_of_form(generation, &mut all);
+        }
+        if self.rules.unjudged > 0 {
+            let count = self.rules.unjudged;
+            all.push(format!(
+                "that {count} entries fit the sales before the range that they refer to"
+            ));
+        }
+        all.extend(self.lost.iter().cloned());
+        let unproven = self.anchors.iter().filter(|anchor| !anchor.passed);
+        let unproven = unproven.map(|anchor| format!("{anchor}: {}", anchor.not_proven));
+        all.extend(unproven.take(LISTED_MAX));
+        all.push(
+            "that no key was loaded into two slots: two buyers comparing receipts find that"
+                .to_owned(),
+        );
+        if self.request.known.is_empty() {
+            let what = "that others were shown the same history: give what they kept with --known";
+            all.push(what.to_owned());
+        }
+        all
     }
 
     fn verdict(&mut self) -> (Exit, Option<Fault>) {
@@ -267,18 +396,17 @@ impl<'a> Audit<'a> {
         }
         // Zero only if there was something to check and every check of it passed.
         let tally = &self.tally;
-        let needed = [
-            tally.lines,
-            tally.chain,
-            tally.rules,
-            tally.roots,
-            tally.signatures,
-        ];
+        let of_lines = [tally.lines, tally.chain, tally.rules];
+        let skeleton = self.generations.iter().all(|g| g.form == Form::Skeleton);
+        let mut needed = vec![tally.roots, tally.signatures];
+        needed.extend(of_lines.into_iter().filter(|_| !skeleton));
         let rest = [
+            tally.carried,
             tally.rotations,
             tally.heartbeats,
             tally.known,
             tally.receipts,
+            tally.witnesses,
         ];
         let whole = needed.iter().all(|count| count.total > 0)
             && needed.iter().chain(&rest).all(|c| c.passed == c.total);
@@ -304,12 +432,14 @@ impl<'a> Audit<'a> {
             ("chain", tally.chain),
             ("rules", tally.rules),
             ("slots", slots),
+            ("carried", tally.carried),
             ("roots", tally.roots),
             ("signatures", tally.signatures),
             ("rotations", tally.rotations),
             ("heartbeats", tally.heartbeats),
             ("known", tally.known),
             ("receipts", tally.receipts),
+            ("witnesses", tally.witnesses),
             ("anchors", tally.anchors),
         ];
         let check = |(name, count): (&'static str, Count)| Check {
@@ -317,39 +447,45 @@ impl<'a> Audit<'a> {
             passed: count.passed,
             total: count.total,
         };
-        let mut not_proven = not_proven(&self.generations, self.request.known.is_empty());
-        let unproven = self.anchors.iter().filter(|anchor| !anchor.passed);
-        let unproven = unproven.map(|anchor| format!("{anchor}: {}", anchor.not_proven));
-        not_proven.extend(unproven.take(LISTED_MAX));
         Report {
             exit,
             pinned: self.request.vkeys.iter().map(Vkey::to_string).collect(),
-            not_proven,
+            not_proven: self.not_proven(),
             anchors: self.anchors,
             generations: self.generations,
             checks: checks.into_iter().map(check).collect(),
+            in_range: self.rules.partial,
+            money: self.rules.money(),
             stock: self.rules.balances(),
             fault,
             incomplete: self.findings.incomplete,
             notes: self.findings.notes,
-            explained: self.explained,
+            explained: self.explained.into_iter().collect(),
             last_good: self.last_good,
         }
     }
 }
 
-fn not_proven(generations: &[GenerationReport], nothing_known: bool) -> Vec<String> {
-    let signed = generations.last().map_or(0, |last| last.signed);
-    let mut all = vec![
-        format!("complete up to size {signed}; nothing here proves that {signed} is the latest"),
-        "that what was written is true, or that everything was written".to_owned(),
-        "that no key was loaded into two slots: two buyers comparing receipts find that".to_owned(),
-    ];
-    if nothing_known {
-        let what = "that others were shown the same history: give what they kept with --known";
-        all.push(what.to_owned());
+/// What the form of a generation leaves open.
+fn unproven_of_form(generation: &GenerationReport, all: &mut Vec<String>) {
+    let (number, first) = (generation.number, generation.first_seq);
+    match generation.form {
+        Form::Whole => {}
+        Form::Range if generation.entries == 0 => all.push(format!(
+            "anything that the {first} entries of generation {number} say: only their tree was held against its checkpoint"
+        )),
+        Form::Range => {
+            all.push(format!(
+                "anything that the entries of generation {number} before {first} say: slots handed out before {first} not checked"
+            ));
+            all.push(format!(
+                "that carried.ndjson of generation {number} leaves out no stock or rotate line"
+            ));
+        }
+        Form::Skeleton => all.push(format!(
+            "chain, entries, slots, rotations and heartbeat of generation {number}: a skeleton holds hashes alone"
+        )),
     }
-    all
 }
 
 /// Longest list of like findings.

@@ -1,51 +1,74 @@
 //! One generation: its marks, then its entries as a stream, held against every checkpoint that is known of it.
 
-use super::anchors::ANCHORS_FOLDER;
-use super::audit::Audit;
+use super::audit::{Audit, Run};
+use super::contents::GenerationFiles;
+use super::explain::{Shown, Tracker};
+use super::in_order::{Turn, in_order};
 use super::keys::LogKeys;
-use super::lines::{Line, Lines};
-use super::marks::{self, Point};
+use super::lines::{Block, Blocks, End};
+use super::marks;
 use super::ownership::Ownership;
-use super::report::{Explained, Fault, GenerationReport, rfc3339};
-use crate::ledger::entry::{Body, Entry, LINE_BYTES_MAX, hash_line};
-use crate::ledger::export::{ENTRIES_FILE, MARKS_FILE, generation_folder};
-use crate::ledger::tree::{Frontier, leaf_hash};
+use super::point::Point;
+use super::report::{Fault, Form, GenerationReport, rfc3339};
+use super::source::unreadable;
+use super::{range, skeleton};
+use crate::ledger::entry::{Body, Entry, LINE_BYTES_MAX, LineHasher, Malformed};
+use crate::ledger::export::{ENTRIES_FILE, MARKS_FILE};
+use crate::ledger::note::Checkpoint;
+use crate::ledger::tree::{Frontier, Subtrees, leaf_hash};
 use crate::ledger::{Exit, Hash};
 use std::io;
-use std::path::Path;
 
-pub(super) fn verify(audit: &mut Audit, number: usize, folder: &Path) {
-    let marks_file = format!("{}/{MARKS_FILE}", generation_folder(number));
-    let pinned = &audit.request.vkeys;
-    let (points, fault) = marks::read(&folder.join(MARKS_FILE), &marks_file, pinned);
-    if let Some(fault) = fault {
-        audit.findings.add(fault);
+pub(super) fn verify(audit: &mut Audit<'_>, run: &Run<'_>, files: &GenerationFiles) {
+    let marks_file = files.path(MARKS_FILE);
+    let marks = marks::read(run, &marks_file);
+    if let Some(fault) = marks.fault {
+        audit.findings.add(*fault);
     }
-    let file = format!("{}/{ENTRIES_FILE}", generation_folder(number));
-    if points.is_empty() {
+    if marks.points.is_empty() {
         let what = "holds no checkpoint";
-        let fault = Fault::new(Exit::Incomplete, marks_file, what);
+        let fault = Fault::new(Exit::Incomplete, &marks_file, what);
         audit.findings.add(fault);
     }
-    let mut generation = Generation::new(number, file, points);
-    if let Err(error) = generation.read(audit, &folder.join(ENTRIES_FILE)) {
-        let what = format!("cannot be read: {error}");
-        let fault = Fault::new(Exit::Internal, &generation.file, what);
-        audit.findings.add(fault);
+    let mut generation = Generation::new(files, marks_file, marks.points, marks.newest);
+    let explain = audit.request.explain;
+    let explain = explain.filter(|place| place.generation == files.number);
+    generation.tracker = explain.map(|place| Tracker::new(place.seq));
+    let read = match files.form {
+        Form::Whole => generation.read(audit, run),
+        Form::Range => match range::begin(&mut generation, audit, run, files) {
+            true => generation.read(audit, run),
+            false => Ok(()),
+        },
+        Form::Skeleton => skeleton::read(&mut generation, audit, run, files),
+    };
+    if let Err(error) = read {
+        audit.findings.add(*unreadable(&generation.file, &error));
     }
-    generation.finish(audit, folder);
+    audit.newest_mark = generation.newest_mark.clone();
+    generation.finish(audit, run, files.anchors.is_some());
 }
 
 /// What is known of a generation so far. `succession` and `checkpoints` hold the rest of its steps.
 pub(super) struct Generation {
     pub(super) number: usize,
+    pub(super) form: Form,
+    /// The entries, or the skeleton.
     pub(super) file: String,
+    pub(super) marks_file: String,
     pub(super) origin: String,
     pub(super) keys: LogKeys,
     /// Marks and known checkpoints of this origin, ascending by size.
     pub(super) points: Vec<Point>,
     pub(super) next_point: usize,
+    /// The last mark with all its signature lines, for a policy on witnesses.
+    pub(super) newest_mark: Option<Checkpoint>,
     pub(super) sales: Ownership,
+    /// Seq of the first entry here: 0, or the size of a range's prefix.
+    pub(super) base: u64,
+    /// Number of entries so far, those before a range too.
+    pub(super) size: u64,
+    /// The tree over the entries of all blocks before this one, and up to the last checkpoint within it.
     pub(super) frontier: Frontier,
     pub(super) head: Hash,
     pub(super) first_t: Option<i64>,
@@ -56,18 +79,41 @@ pub(super) struct Generation {
     /// Marks that no key of ours signed, or none that is vouched for.
     pub(super) unsigned: u64,
     pub(super) offset: u64,
+    pub(super) tracker: Option<Tracker>,
+}
+
+/// What a line is on its own, before it is known what came before it.
+struct LineRead<'b> {
+    at: u64,
+    line: &'b [u8],
+    hash: Hash,
+    entry: Result<Entry<'b>, Malformed>,
 }
 
 impl Generation {
-    fn new(number: usize, file: String, points: Vec<Point>) -> Self {
+    fn new(
+        files: &GenerationFiles,
+        marks_file: String,
+        points: Vec<Point>,
+        newest_mark: Option<Checkpoint>,
+    ) -> Self {
+        let file = match files.form {
+            Form::Skeleton => files.path(super::contents::SKELETON_FILE),
+            Form::Whole | Form::Range => files.path(ENTRIES_FILE),
+        };
         Self {
-            number,
+            number: files.number,
+            form: files.form,
             file,
+            marks_file,
             origin: String::new(),
             keys: LogKeys::default(),
             points,
             next_point: 0,
+            newest_mark,
             sales: Ownership::default(),
+            base: 0,
+            size: 0,
             frontier: Frontier::new(),
             head: Hash::ZERO,
             first_t: None,
@@ -76,60 +122,106 @@ impl Generation {
             signed: 0,
             unsigned: 0,
             offset: 0,
+            tracker: None,
         }
     }
 
-    /// Chain hash of the last entry.
-    pub(super) const fn head(&self) -> Hash {
-        self.head
+    fn read(&mut self, audit: &mut Audit<'_>, run: &Run<'_>) -> io::Result<()> {
+        self.sales = Ownership::scan(run, &self.file, self.base)?;
+        let mut blocks = Blocks::new(run.source.open(&self.file)?, LINE_BYTES_MAX);
+        let base = self.base;
+        let (mut at, mut told, mut failed) = (base, 0, None);
+        // Blocks end where complete subtrees do.
+        let next = |block: &mut Block| match blocks.fill(block, (LINES - at % LINES) as usize) {
+            Ok(filled) => {
+                at += block.len() as u64;
+                run.progress.add(block.after() - told);
+                told = block.after();
+                filled
+            }
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        };
+        let mut state = (self, audit);
+        type State<'s, 'a> = (&'s mut Generation, &'s mut Audit<'a>);
+        in_order(
+            run.threads,
+            &mut state,
+            next,
+            |block: &Block, turn: Turn<'_, '_, State<'_, '_>>| {
+                let mut hasher = LineHasher::new();
+                let read = |(at, line)| LineRead {
+                    at,
+                    line,
+                    hash: hasher.hash(line),
+                    entry: Entry::parse(line),
+                };
+                let read: Vec<_> = block.lines().map(read).collect();
+                let leaves = read.iter().map(|line| leaf_hash(line.hash.as_ref()));
+                let tree = Subtrees::new(base + block.first, leaves.collect());
+                turn.take(|(generation, audit)| generation.block(audit, block, &read, &tree))
+            },
+        );
+        failed.map_or(Ok(()), Err)
     }
 
-    fn read(&mut self, audit: &mut Audit, path: &Path) -> io::Result<()> {
-        self.sales = Ownership::scan(path)?;
-        let mut lines = Lines::open(path, LINE_BYTES_MAX)?;
-        loop {
-            let line = lines.next()?;
-            self.offset = lines.offset;
-            let broken = match line {
-                Line::End => return Ok(()),
-                Line::Whole => {
-                    self.line(audit, &lines.bytes);
-                    continue;
-                }
-                Line::Cut => "the last line is cut off",
-                Line::Long => "a line is longer than 1024 bytes",
-            };
-            // What the tree would be from here on is not known, so nothing after it can be judged.
+    /// A block in its turn. What the tree would be after a broken line is not known, so nothing behind one is judged.
+    fn block(
+        &mut self,
+        audit: &mut Audit<'_>,
+        block: &Block,
+        read: &[LineRead<'_>],
+        tree: &Subtrees,
+    ) -> bool {
+        if let Some(tracker) = &mut self.tracker {
+            tracker.see_all(tree);
+        }
+        for line in read {
+            self.line(audit, line);
+            self.reach(audit, Some(tree));
+        }
+        self.grow(tree);
+        if let Some(broken) = block.end.fault() {
+            self.offset = block.after();
             audit.tally.lines.add(false);
             self.fault(audit, Exit::Malformed, broken);
-            return Ok(());
         }
+        block.end == End::More
     }
 
     /// One entry: form, then chain, then meaning. After the first fault the tree still grows, so that a checkpoint
     /// further on can prove a fork.
-    fn line(&mut self, audit: &mut Audit, line: &[u8]) {
-        let hash = hash_line(line);
-        let parsed = Entry::parse(line);
-        audit.tally.lines.add(parsed.is_ok());
-        match &parsed {
+    fn line(&mut self, audit: &mut Audit<'_>, read: &LineRead<'_>) {
+        self.offset = read.at;
+        audit.tally.lines.add(read.entry.is_ok());
+        match &read.entry {
             Ok(entry) => {
                 self.chain(audit, entry);
                 self.meaning(audit, entry);
             }
             Err(malformed) => self.fault(audit, Exit::Malformed, malformed.to_string()),
         }
-        if audit.request.explain == Some(self.frontier.size()) {
-            let t_ms = parsed.as_ref().map_or(0, |entry| entry.t_ms);
-            self.explain(audit, line, &hash, t_ms);
+        if let Some(tracker) = self.tracker.as_mut().filter(|t| t.seq == self.size) {
+            let entry = read.entry.as_ref().ok();
+            tracker.show(&Shown {
+                generation: self.number,
+                file: &self.file,
+                byte: read.at,
+                line: Some(read.line),
+                hash: read.hash,
+                t_ms: entry.map(|entry| entry.t_ms),
+                prev: entry.map(|entry| entry.prev),
+                prev_expected: Some(self.head),
+            });
         }
-        self.head = hash;
-        self.frontier.push(leaf_hash(hash.as_ref()));
-        self.reach(audit);
+        self.head = read.hash;
+        self.size += 1;
     }
 
-    fn chain(&mut self, audit: &mut Audit, entry: &Entry) {
-        let due = self.frontier.size();
+    fn chain(&mut self, audit: &mut Audit<'_>, entry: &Entry<'_>) {
+        let due = self.size;
         let links = entry.seq == due && entry.prev == self.head;
         audit.tally.chain.add(links);
         if entry.seq != due {
@@ -142,9 +234,8 @@ impl Generation {
         }
     }
 
-    fn meaning(&mut self, audit: &mut Audit, entry: &Entry) {
-        let keys = self.key_change(audit, entry);
-        if let Err(what) = keys {
+    fn meaning(&mut self, audit: &mut Audit<'_>, entry: &Entry<'_>) {
+        if let Err(what) = self.key_change(audit, entry) {
             self.fault(audit, Exit::Tampered, what);
         }
         if audit.findings.fault.is_some() {
@@ -160,6 +251,10 @@ impl Generation {
         if let Err(what) = outcome {
             self.fault(audit, Exit::Tampered, what);
         }
+        if self.first_t.is_none() {
+            // In a range, silence is counted from its first entry on.
+            self.last_beat = entry.t_ms;
+        }
         self.heartbeat(audit, entry);
         self.first_t.get_or_insert(entry.t_ms);
         self.last_t = entry.t_ms;
@@ -171,12 +266,10 @@ impl Generation {
             let what = format!("the nonce is in entry {seq}, which claims {t}");
             audit.findings.note(what);
         }
-        let since = audit.request.since_ms.unwrap_or(i64::MIN);
-        let until = audit.request.until_ms.unwrap_or(i64::MAX);
-        audit.in_range += u64::from((since..=until).contains(&entry.t_ms));
+        audit.count(self.number, entry);
     }
 
-    fn heartbeat(&mut self, audit: &mut Audit, entry: &Entry) {
+    fn heartbeat(&mut self, audit: &mut Audit<'_>, entry: &Entry<'_>) {
         match entry.body {
             Body::Open { .. } => self.last_beat = entry.t_ms,
             Body::Mark { down_ms, .. } => {
@@ -194,7 +287,7 @@ impl Generation {
     }
 
     /// A silence, less the outage that its end admits, is at most 26 hours long.
-    fn beat(&self, audit: &mut Audit, t_ms: i64, down_ms: i64) {
+    fn beat(&self, audit: &mut Audit<'_>, t_ms: i64, down_ms: i64) {
         let silence_ms = t_ms.saturating_sub(self.last_beat);
         let covered = silence_ms.saturating_sub(down_ms) <= SILENCE_MS_MAX;
         audit.tally.heartbeats.add(covered);
@@ -205,21 +298,23 @@ impl Generation {
         }
     }
 
-    fn finish(mut self, audit: &mut Audit, folder: &Path) {
-        let entries = self.frontier.size();
+    fn finish(mut self, audit: &mut Audit<'_>, run: &Run<'_>, anchored: bool) {
+        let entries = self.size - self.base;
         if let Err(what) = audit.rules.finish_sale() {
             self.fault(audit, Exit::Tampered, what);
         }
-        if entries == 0 {
+        if self.size == 0 {
             let what = format!("{}: holds no entry", self.file);
             audit.findings.missing(what);
-        } else {
+        } else if entries > 0 && self.form != Form::Skeleton {
             self.beat(audit, self.last_t, 0);
         }
         self.judge_unreached(audit);
         self.judge_known(audit);
         self.find_forks(audit);
-        self.read_anchors(audit, &folder.join(ANCHORS_FOLDER));
+        if anchored {
+            self.judge_anchors(audit, run);
+        }
         if self.unsigned > 0 {
             let (unsigned, origin) = (self.unsigned, &self.origin);
             let what = format!("{unsigned} checkpoints of {origin} are not by the pinned key");
@@ -231,44 +326,30 @@ impl Generation {
         {
             root.trusted = true;
         }
-        for explained in &mut audit.explained {
-            if explained.generation == self.number {
-                let covers = |p: &&Point| {
-                    p.valid && p.matches == Some(true) && p.checkpoint.size > explained.seq
-                };
-                let first = self.points.iter().find(covers);
-                explained.covered_by = first.map(|point| point.checkpoint.size);
-            }
+        if let Some(tracker) = self.tracker.take() {
+            let signer = |size| self.signer(audit, size);
+            audit.explained = tracker.finish(run, &self.marks_file, signer);
         }
-        let report = GenerationReport {
+        audit.close(GenerationReport {
             number: self.number,
+            form: self.form,
             origin: self.origin.clone(),
+            first_seq: self.base,
             entries,
             signed: self.signed,
             first_t: self.first_t.map(rfc3339),
             last_t: self.first_t.map(|_| rfc3339(self.last_t)),
-        };
-        audit.close(&self, report);
-    }
-
-    fn explain(&self, audit: &mut Audit, line: &[u8], hash: &Hash, t_ms: i64) {
-        audit.explained.push(Explained {
-            generation: self.number,
-            seq: self.frontier.size(),
-            byte: self.offset,
-            t: rfc3339(t_ms),
-            line: line.escape_ascii().to_string().replace("\\\"", "\""),
-            hash: hash.to_string(),
-            covered_by: None,
         });
+        audit.closed(&self.origin, self.size, self.head, self.signed);
     }
 
-    fn fault(&self, audit: &mut Audit, exit: Exit, what: impl Into<String>) {
+    pub(super) fn fault(&self, audit: &mut Audit<'_>, exit: Exit, what: impl Into<String>) {
         let fault = Fault::new(exit, &self.file, what);
-        let seq = self.frontier.size();
-        audit.findings.add(fault.at(seq, Some(self.offset)));
+        audit.findings.add(fault.at(self.size, Some(self.offset)));
     }
 }
 
 /// Longest silence between heartbeats: 26 hours.
 const SILENCE_MS_MAX: i64 = 26 * 3_600_000;
+/// Lines of a block: what is made of them stays within a core's cache.
+const LINES: u64 = 256;

@@ -1,91 +1,177 @@
-//! Lines of a file, each with a limit.
+//! Lines of a file in blocks of so many, each line with a limit.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::io::{self, Read};
 
-/// What was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line {
-    /// A whole line; its `\n` is not in the buffer.
-    Whole,
+/// How a block ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum End {
+    /// More lines follow.
+    #[default]
+    More,
+    /// The file ends after its last `\n`.
+    File,
     /// The file ends without `\n`.
     Cut,
-    /// Longer than the limit.
+    /// The next line is longer than the limit.
     Long,
-    /// No more lines.
-    End,
 }
 
-pub(super) struct Lines<R> {
-    input: R,
-    bytes_max: usize,
-    /// The line just read.
-    pub(super) bytes: Vec<u8>,
-    /// Where in the file it begins.
-    pub(super) offset: u64,
-    after: u64,
-}
-
-impl Lines<BufReader<File>> {
-    pub(super) fn open(path: &Path, bytes_max: usize) -> io::Result<Self> {
-        Ok(Self::new(
-            BufReader::with_capacity(BUFFER_BYTES, File::open(path)?),
-            bytes_max,
-        ))
+impl End {
+    /// What is wrong with the file's form here, if anything is.
+    pub(super) const fn fault(self) -> Option<&'static str> {
+        match self {
+            Self::More | Self::File => None,
+            Self::Cut => Some("the last line is cut off"),
+            Self::Long => Some("a line is longer than its limit allows"),
+        }
     }
 }
 
-impl<R: BufRead> Lines<R> {
+/// Some whole lines that follow each other. Its buffers are used again for the next block.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    bytes: Vec<u8>,
+    /// Where each line's `\n` lies.
+    ends: Vec<usize>,
+    offset: u64,
+    /// Number of its first line, from 0.
+    pub(super) first: u64,
+    pub(super) end: End,
+}
+
+impl Block {
+    /// How many lines.
+    pub(super) const fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Each line without its `\n`, and where in the file it begins.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
+        let ranges = starts.zip(&self.ends);
+        ranges.map(|(start, end)| (self.offset + start as u64, &self.bytes[start..*end]))
+    }
+
+    /// Where in the file the line after the last one begins.
+    pub(super) fn after(&self) -> u64 {
+        self.offset + self.ends.last().map_or(0, |end| end + 1) as u64
+    }
+}
+
+/// Reads blocks.
+pub(super) struct Blocks<R> {
+    input: R,
+    bytes_max: usize,
+    /// What was read beyond the last block.
+    rest: Vec<u8>,
+    first: u64,
+    offset: u64,
+    ended: bool,
+}
+
+impl<R: Read> Blocks<R> {
     pub(super) fn new(input: R, bytes_max: usize) -> Self {
         Self {
             input,
             bytes_max,
-            bytes: Vec::with_capacity(bytes_max.min(BUFFER_BYTES) + 1),
+            rest: Vec::new(),
+            first: 0,
             offset: 0,
-            after: 0,
+            ended: false,
         }
     }
 
-    pub(super) fn next(&mut self) -> io::Result<Line> {
-        self.bytes.clear();
-        self.offset = self.after;
-        let limit = self.bytes_max as u64 + 1;
-        let read = (&mut self.input)
-            .take(limit)
-            .read_until(b'\n', &mut self.bytes)?;
-        self.after += read as u64;
-        Ok(match self.bytes.last() {
-            None => Line::End,
-            Some(b'\n') => {
-                self.bytes.pop();
-                Line::Whole
+    /// Fills the block with the next `lines_max` lines, or with fewer if the file ends or breaks before; gives false
+    /// once nothing is left, not even a fault to tell.
+    pub(super) fn fill(&mut self, block: &mut Block, lines_max: usize) -> io::Result<bool> {
+        block.bytes.clear();
+        block.bytes.append(&mut self.rest);
+        block.ends.clear();
+        (block.first, block.offset) = (self.first, self.offset);
+        block.end = End::More;
+        if self.ended {
+            return Ok(false);
+        }
+        let (mut start, mut searched) = (0, 0);
+        while block.ends.len() < lines_max {
+            if let Some(at) = memchr::memchr(b'\n', &block.bytes[searched..]) {
+                let end = searched + at;
+                if end - start > self.bytes_max {
+                    block.end = End::Long;
+                    break;
+                }
+                block.ends.push(end);
+                (start, searched) = (end + 1, end + 1);
+                continue;
             }
-            Some(_) if self.bytes.len() > self.bytes_max => Line::Long,
-            Some(_) => Line::Cut,
-        })
+            searched = block.bytes.len();
+            if searched - start > self.bytes_max {
+                block.end = End::Long;
+                break;
+            }
+            let more = (&mut self.input).take(READ_BYTES);
+            if { more }.read_to_end(&mut block.bytes)? == 0 {
+                block.end = match start == searched {
+                    true => End::File,
+                    false => End::Cut,
+                };
+                break;
+            }
+        }
+        self.ended = block.end != End::More;
+        self.rest.extend_from_slice(&block.bytes[start..]);
+        block.bytes.truncate(start);
+        self.first += block.ends.len() as u64;
+        self.offset = block.after();
+        Ok(!block.ends.is_empty() || block.end != End::More)
     }
 }
 
-const BUFFER_BYTES: usize = 256 * 1024;
+const READ_BYTES: u64 = 64 * 1024;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
+    fn blocks(text: &[u8], lines_max: usize) -> Vec<(Vec<(u64, Vec<u8>)>, End)> {
+        let mut blocks = Blocks::new(text, 4);
+        let (mut block, mut all) = (Block::default(), Vec::new());
+        while blocks.fill(&mut block, lines_max).unwrap() {
+            let lines = block.lines().map(|(at, line)| (at, line.to_vec()));
+            all.push((lines.collect(), block.end));
+        }
+        all
+    }
+
     #[test]
     fn lines_have_a_limit_and_an_end() {
-        let mut lines = Lines::new(&b"abcd\n\nabcde\nx"[..], 4);
-        let mut seen = Vec::new();
-        for _ in 0..3 {
-            seen.push((lines.next().unwrap(), lines.offset, lines.bytes.clone()));
-        }
-        assert_eq!(seen[0], (Line::Whole, 0, b"abcd".to_vec()));
-        assert_eq!(seen[1], (Line::Whole, 5, Vec::new()));
-        assert_eq!(seen[2].0, Line::Long);
-        let mut lines = Lines::new(&b"x"[..], 4);
-        assert_eq!(lines.next().unwrap(), Line::Cut);
-        assert_eq!(lines.next().unwrap(), Line::End);
+        let all = blocks(b"abcd\n\nabcde\nx", 9);
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].0, [(0, b"abcd".to_vec()), (5, Vec::new())]);
+        assert_eq!(all[0].1, End::Long);
+        assert_eq!(blocks(b"x", 9), [(Vec::new(), End::Cut)]);
+        assert_eq!(blocks(b"abcde", 9), [(Vec::new(), End::Long)]);
+        assert_eq!(blocks(b"", 9), [(Vec::new(), End::File)]);
+    }
+
+    #[test]
+    fn blocks_go_on_where_the_one_before_ended() {
+        let all = blocks(b"a\nbb\nccc\n", 2);
+        assert_eq!(all[0].0, [(0, b"a".to_vec()), (2, b"bb".to_vec())]);
+        assert_eq!(all[0].1, End::More);
+        assert_eq!(all[1], (vec![(5, b"ccc".to_vec())], End::File));
+        assert_eq!(all.len(), 2);
+    }
+
+    #[test]
+    fn a_line_longer_than_one_reading_is_whole() {
+        let text = [vec![b'x'; 200_000], b"\ny\n".to_vec()].concat();
+        let mut blocks = Blocks::new(text.as_slice(), 200_000);
+        let mut block = Block::default();
+        assert!(blocks.fill(&mut block, 1).unwrap());
+        assert_eq!(block.lines().next().unwrap().1.len(), 200_000);
+        assert!(blocks.fill(&mut block, 1).unwrap());
+        assert_eq!(block.lines().next().unwrap(), (200_001, &b"y"[..]));
     }
 }

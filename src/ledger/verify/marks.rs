@@ -1,106 +1,147 @@
 //! `marks.ndjson`: the checkpoints of a generation.
 
-use super::lines::{Line, Lines};
+use super::audit::Run;
+use super::in_order::{Turn, in_order};
+use super::lines::{Block, Blocks};
+use super::point::{Point, pinned_verdict};
 use super::report::Fault;
+use super::source::unreadable;
 use crate::ledger::Exit;
 use crate::ledger::export::mark_line;
 use crate::ledger::note::{Checkpoint, NOTE_BYTES_MAX, SignedBy, Vkey};
 use serde::Deserialize;
-use std::path::Path;
 
-/// A checkpoint that the entries are held against.
-#[derive(Clone, Debug)]
-pub(super) struct Point {
-    pub(super) checkpoint: Checkpoint,
-    /// Given with `--known`, not part of the export.
-    pub(super) known: bool,
-    /// Where it comes from, for the report.
-    pub(super) file: String,
-    /// The size's key signed it, as far as known.
-    pub(super) valid: bool,
-    /// Whether its root is that of the entries; `None` as long as they do not reach it.
-    pub(super) matches: Option<bool>,
+/// The marks up to the first fault.
+#[derive(Default)]
+pub(super) struct Marks {
+    /// Ascending by size, unless the fault says otherwise.
+    pub(super) points: Vec<Point>,
+    /// The last mark with all its signature lines, those of witnesses too.
+    pub(super) newest: Option<Checkpoint>,
+    pub(super) fault: Option<Box<Fault>>,
 }
 
-/// Reads the marks up to the first fault, which is given along.
-pub(super) fn read(path: &Path, file: &str, pinned: &[Vkey]) -> (Vec<Point>, Option<Fault>) {
-    let mut points = Vec::<Point>::new();
-    let mut lines = match Lines::open(path, MARK_BYTES_MAX) {
-        Ok(lines) => lines,
+/// Reads the marks, their signatures by the pinned keys checked.
+pub(super) fn read(run: &Run<'_>, file: &str) -> Marks {
+    let mut marks = Marks::default();
+    let mut blocks = match run.source.open(file) {
+        Ok(input) => Blocks::new(input, MARK_BYTES_MAX),
         Err(error) => {
-            let what = format!("cannot be read: {error}");
-            return (points, Some(Fault::new(Exit::Internal, file, what)));
+            marks.fault = Some(unreadable(file, &error));
+            return marks;
         }
     };
-    let mut forged = None;
-    loop {
-        let line = match lines.next() {
-            Ok(Line::End) => return (points, forged),
-            Ok(line) => line,
-            Err(error) => {
-                let what = format!("cannot be read: {error}");
-                return (points, Some(Fault::new(Exit::Internal, file, what)));
+    let mut failed = None;
+    let next = |block: &mut Block| match blocks.fill(block, MARKS_AT_ONCE) {
+        Ok(filled) => filled,
+        Err(error) => {
+            failed = Some(error);
+            false
+        }
+    };
+    let pinned = &run.request.vkeys;
+    in_order(
+        run.threads,
+        &mut marks,
+        next,
+        |block: &Block, turn: Turn<'_, '_, Marks>| {
+            let read: Vec<_> = block
+                .lines()
+                .map(|(at, line)| (at, mark(line, pinned)))
+                .collect();
+            turn.take(|marks| {
+                let sound = read.into_iter().all(|(at, mark)| marks.add(file, at, mark));
+                match block.end.fault() {
+                    Some(what) if sound => marks.malformed(file, block.after(), what),
+                    _ => sound,
+                }
+            })
+        },
+    );
+    if let Some(error) = failed {
+        marks.fault = Some(unreadable(file, &error));
+    }
+    marks
+}
+
+/// The note of this size, as it stands in the marks.
+pub(super) fn note_of(run: &Run<'_>, file: &str, size: u64) -> Option<String> {
+    let mut blocks = Blocks::new(run.source.open(file).ok()?, MARK_BYTES_MAX);
+    let mut block = Block::default();
+    while blocks.fill(&mut block, MARKS_AT_ONCE).ok()? {
+        for (_, line) in block.lines() {
+            let mark: Mark = serde_json::from_slice(line).ok()?;
+            if mark.size == size {
+                return Some(mark.note);
             }
+        }
+    }
+    None
+}
+
+impl Marks {
+    /// Adds a mark; false at a fault of form, after which none is read. A wrong signature is kept as the first fault,
+    /// and the reading goes on.
+    fn add(&mut self, file: &str, at: u64, mark: Result<Read, String>) -> bool {
+        let mark = match mark {
+            Ok(mark) => mark,
+            Err(what) => return self.malformed(file, at, what),
         };
-        let before = points.last().map_or(0, |point| point.checkpoint.size);
-        match mark(line, &lines.bytes) {
-            Ok(mut checkpoint) => {
-                checkpoint.forget_strangers();
-                let signed = pinned_verdict(&checkpoint, pinned);
-                if signed == SignedBy::Forged && forged.is_none() {
-                    let what = "a wrong signature under the pinned key's name";
-                    let fault = Fault::new(Exit::Tampered, file, what);
-                    forged = Some(fault.at(checkpoint.size, Some(lines.offset)));
-                }
-                let ascends = checkpoint.size > before;
-                let size = checkpoint.size;
-                points.push(Point {
-                    checkpoint,
-                    known: false,
-                    file: file.to_owned(),
-                    valid: signed == SignedBy::Yes,
-                    matches: None,
-                });
-                if !ascends {
-                    let what = "the sizes of marks do not ascend from 1";
-                    let fault = Fault::new(Exit::Malformed, file, what);
-                    let fault = fault.at(size, Some(lines.offset));
-                    return (points, forged.or(Some(fault)));
-                }
-            }
-            Err(what) => {
-                let mut fault = Fault::new(Exit::Malformed, file, what);
-                fault.byte = Some(lines.offset);
-                return (points, forged.or(Some(fault)));
-            }
+        let size = mark.checkpoint.size;
+        if mark.forged {
+            let what = "a wrong signature under the pinned key's name";
+            let fault = Fault::new(Exit::Tampered, file, what).at(size, Some(at));
+            self.fault.get_or_insert(Box::new(fault));
         }
+        let before = self.points.last().map_or(0, |point| point.size);
+        let point = Point::mark(&mark.checkpoint, mark.pinned, mark.alone);
+        self.points.push(point);
+        self.newest = Some(mark.checkpoint);
+        if size > before {
+            return true;
+        }
+        let what = "the sizes of marks do not ascend from 1";
+        let fault = Fault::new(Exit::Malformed, file, what).at(size, Some(at));
+        self.fault.get_or_insert(Box::new(fault));
+        false
+    }
+
+    fn malformed(&mut self, file: &str, at: u64, what: impl Into<String>) -> bool {
+        let mut fault = Fault::new(Exit::Malformed, file, what);
+        fault.byte = Some(at);
+        self.fault.get_or_insert(Box::new(fault));
+        false
     }
 }
 
-/// The best verdict over the pinned keys of this origin; a forged line is never made good by another key.
-pub(super) fn pinned_verdict(checkpoint: &Checkpoint, pinned: &[Vkey]) -> SignedBy {
-    let mut best = SignedBy::No;
-    for vkey in pinned.iter().filter(|v| v.name() == checkpoint.origin) {
-        match checkpoint.signed_by(vkey) {
-            SignedBy::Forged => return SignedBy::Forged,
-            SignedBy::Yes => best = SignedBy::Yes,
-            SignedBy::No => {}
-        }
-    }
-    best
+/// A mark and what the pinned keys say of it.
+struct Read {
+    checkpoint: Checkpoint,
+    pinned: Option<usize>,
+    forged: bool,
+    /// One line stands under its origin's name, no second one.
+    alone: bool,
 }
 
-fn mark(line: Line, bytes: &[u8]) -> Result<Checkpoint, String> {
-    match line {
-        Line::Cut => return Err("the last line is cut off".to_owned()),
-        Line::Long => return Err("a line is too long".to_owned()),
-        Line::Whole | Line::End => {}
-    }
-    let mark: Mark = serde_json::from_slice(bytes).map_err(|e| format!("not a mark: {e}"))?;
+fn mark(line: &[u8], pinned: &[Vkey]) -> Result<Read, String> {
+    let (checkpoint, note) = checkpoint(line)?;
+    let (verdict, signer) = pinned_verdict(&checkpoint, pinned);
+    let own = format!("\n\u{2014} {} ", checkpoint.origin);
+    Ok(Read {
+        pinned: signer,
+        forged: verdict == SignedBy::Forged,
+        alone: note.matches(&own).count() == 1,
+        checkpoint,
+    })
+}
+
+/// A line of marks, without its `\n`: the checkpoint and its note. Proves nothing.
+pub(in crate::ledger) fn checkpoint(line: &[u8]) -> Result<(Checkpoint, String), String> {
+    let mark: Mark = serde_json::from_slice(line).map_err(|e| format!("not a mark: {e}"))?;
     if mark_line(&mark.note, mark.size)
         .trim_end_matches('\n')
         .as_bytes()
-        != bytes
+        != line
     {
         return Err("a mark in another spelling than the canonical one".to_owned());
     }
@@ -108,7 +149,7 @@ fn mark(line: Line, bytes: &[u8]) -> Result<Checkpoint, String> {
     if checkpoint.size != mark.size {
         return Err("a mark's size is not that of its note".to_owned());
     }
-    Ok(checkpoint)
+    Ok((checkpoint, mark.note))
 }
 
 #[derive(Deserialize)]
@@ -119,4 +160,5 @@ struct Mark {
 }
 
 /// A note of the largest size with each byte escaped.
-const MARK_BYTES_MAX: usize = 6 * NOTE_BYTES_MAX + 64;
+pub(in crate::ledger) const MARK_BYTES_MAX: usize = 6 * NOTE_BYTES_MAX + 64;
+const MARKS_AT_ONCE: usize = 32;

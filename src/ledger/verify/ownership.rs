@@ -1,18 +1,20 @@
 //! What must be remembered of sales: of most a bit, of those that a later entry names what that entry needs.
 
-use super::lines::{Line, Lines};
+use super::audit::Run;
+use super::lines::{Block, Blocks};
 use super::slot_set::SlotSet;
 use crate::ledger::entry::{Body, Entry, LINE_BYTES_MAX, Sale, SlotList};
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::Path;
 
 /// The sales of one generation.
 #[derive(Default)]
 pub(super) struct Ownership {
+    /// Seq of the first entry here: what refers to before it cannot be judged.
+    pub(super) base: u64,
     referenced: HashSet<u64>,
     sales: HashMap<u64, Referenced>,
-    /// A bit for each seq that is a sale.
+    /// A bit for each seq from `base` on that is a sale.
     is_sale: Vec<u64>,
 }
 
@@ -28,33 +30,38 @@ pub(super) struct Referenced {
 impl Ownership {
     /// Reads the entries once ahead to learn which sales are named by a refund or a replacement, so that only those
     /// are remembered. Lines that do not parse are left to the reading that judges.
-    pub(super) fn scan(path: &Path) -> io::Result<Self> {
-        let mut lines = Lines::open(path, LINE_BYTES_MAX)?;
-        let mut referenced = HashSet::new();
-        while lines.next()? == Line::Whole {
-            if !may_name_a_sale(&lines.bytes) {
-                continue;
+    pub(super) fn scan(run: &Run<'_>, file: &str, base: u64) -> io::Result<Self> {
+        let mut blocks = Blocks::new(run.source.open(file)?, LINE_BYTES_MAX);
+        let (mut block, mut referenced) = (Block::default(), HashSet::new());
+        let mut told = 0;
+        while blocks.fill(&mut block, LINES_AT_ONCE)? {
+            for (_, line) in block.lines().filter(|(_, line)| may_name_a_sale(line)) {
+                if let Ok(entry) = Entry::parse(line)
+                    && let Body::Refund { sale, .. } | Body::Replace { sale, .. } = entry.body
+                    && sale >= base
+                {
+                    referenced.insert(sale);
+                }
             }
-            if let Ok(entry) = Entry::parse(&lines.bytes)
-                && let Body::Refund { sale, .. } | Body::Replace { sale, .. } = entry.body
-            {
-                referenced.insert(sale);
-            }
+            run.progress.add(block.after() - told);
+            told = block.after();
         }
         Ok(Self {
+            base,
             referenced,
             ..Self::default()
         })
     }
 
-    pub(super) fn sold(&mut self, seq: u64, sale: &Sale) {
+    pub(super) fn sold(&mut self, seq: u64, sale: &Sale<'_>) {
         // A line takes more than 64 bytes, so a seq that was reached fits the address space as a bit.
-        let word = (seq / 64) as usize;
+        let at = seq.saturating_sub(self.base);
+        let word = (at / 64) as usize;
         if self.is_sale.len() <= word {
             self.is_sale.resize(word + 1, 0);
         }
-        self.is_sale[word] |= 1 << (seq % 64);
-        if self.referenced.contains(&seq) {
+        self.is_sale[word] |= 1 << (at % 64);
+        if !self.referenced.is_empty() && self.referenced.contains(&seq) {
             let sale = Referenced {
                 amt: sale.amt,
                 refunded: 0,
@@ -68,6 +75,9 @@ impl Ownership {
 
     /// Slots of a sale, already checked to be in bounds and new.
     pub(super) fn owns(&mut self, seq: u64, slots: &SlotList) {
+        if self.sales.is_empty() {
+            return;
+        }
         if let Some(sale) = self.sales.get_mut(&seq) {
             for range in slots.ranges() {
                 // Invariant: a slot that was new to all sales is new to this one.
@@ -77,10 +87,13 @@ impl Ownership {
     }
 
     pub(super) fn is_sale(&self, seq: u64) -> bool {
-        let word = usize::try_from(seq / 64).unwrap_or(usize::MAX);
+        let Some(at) = seq.checked_sub(self.base) else {
+            return false;
+        };
+        let word = usize::try_from(at / 64).unwrap_or(usize::MAX);
         self.is_sale
             .get(word)
-            .is_some_and(|bits| (bits >> (seq % 64)) & 1 == 1)
+            .is_some_and(|bits| (bits >> (at % 64)) & 1 == 1)
     }
 
     pub(super) fn sale(&mut self, seq: u64) -> Result<&mut Referenced, String> {
@@ -98,3 +111,5 @@ fn may_name_a_sale(line: &[u8]) -> bool {
     }
     line.starts_with(b"{\"out\":")
 }
+
+const LINES_AT_ONCE: usize = 1024;

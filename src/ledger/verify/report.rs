@@ -1,5 +1,6 @@
 //! What a run found, for people and as JSON.
 
+use super::explain::Explained;
 use crate::ledger::Exit;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -17,8 +18,12 @@ pub struct Report {
     pub generations: Vec<GenerationReport>,
     /// Every check with its count.
     pub checks: Vec<Check>,
+    /// Whether stock and money are those of a part of the ledger only.
+    pub in_range: bool,
     /// Stock of each sku.
     pub stock: BTreeMap<String, Balance>,
+    /// Money of each currency.
+    pub money: BTreeMap<String, Money>,
     /// The anchors of checkpoints, at most 1,000 of them.
     pub anchors: Vec<Anchor>,
     /// The fault that decided, unless all is well.
@@ -42,7 +47,11 @@ pub struct GenerationReport {
     pub number: usize,
     /// Its origin; empty if it could not be read.
     pub origin: String,
-    /// Number of entries; the seqs are 0 to this less one.
+    /// In which form.
+    pub form: Form,
+    /// Seq of the first entry here: 0, or the size of a range's prefix.
+    pub first_seq: u64,
+    /// Number of entries here, or of a skeleton's hashes.
     pub entries: u64,
     /// Size of the newest checkpoint that was checked.
     pub signed: u64,
@@ -50,6 +59,18 @@ pub struct GenerationReport {
     pub first_t: Option<String>,
     /// Time that the last entry claims.
     pub last_t: Option<String>,
+}
+
+/// In which form a generation is exported (section 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// All its entries.
+    Whole,
+    /// Its entries from some seq on, with what ties them to the checkpoints.
+    Range,
+    /// The hashes of its entries alone.
+    Skeleton,
 }
 
 /// One kind of check: how many passed of how many there were.
@@ -74,8 +95,17 @@ pub struct Balance {
     pub replaced: u64,
     /// Withdrawn unsold.
     pub void: u64,
-    /// What remains.
-    pub left: u64,
+    /// What remains, if every import is known.
+    pub left: Option<u64>,
+}
+
+/// Money of one currency, in minor units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Money {
+    /// Sum of the sales.
+    pub received: i64,
+    /// Sum of the refunds.
+    pub refunded: i64,
 }
 
 /// A checkpoint fixed outside the shop.
@@ -129,27 +159,12 @@ pub struct Fault {
     pub actual: Option<String>,
 }
 
-/// One entry, shown.
-#[derive(Clone, Debug, Serialize)]
-pub struct Explained {
-    /// Generation.
-    pub generation: usize,
-    /// Seq.
-    pub seq: u64,
-    /// Byte offset of the line in `entries.ndjson`.
-    pub byte: u64,
-    /// The time it claims.
-    pub t: String,
-    /// The line as it stands.
-    pub line: String,
-    /// Its chain hash.
-    pub hash: String,
-    /// Size of the first checkpoint that covers it, if one does.
-    pub covered_by: Option<u64>,
-}
-
 impl Fault {
-    pub(super) fn new(exit: Exit, file: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(in crate::ledger) fn new(
+        exit: Exit,
+        file: impl Into<String>,
+        what: impl Into<String>,
+    ) -> Self {
         Self {
             exit,
             what: what.into(),
@@ -197,12 +212,21 @@ impl fmt::Display for Report {
         for anchor in &self.anchors {
             writeln!(f, "anchor      {anchor}: {}", anchor.proves)?;
         }
+        let scope = if self.in_range { " in this range" } else { "" };
         for (sku, b) in &self.stock {
+            let left = b
+                .left
+                .map_or(String::new(), |left| format!(" = {left} left"));
             writeln!(
                 f,
-                "stock       {sku}: {} imported - {} sold - {} replaced - {} void = {} left",
-                b.imported, b.sold, b.replaced, b.void, b.left
+                "stock       {sku}: {} imported - {} sold - {} replaced - {} void{left}{scope}",
+                b.imported, b.sold, b.replaced, b.void
             )?;
+        }
+        for (cur, money) in &self.money {
+            let (received, refunded) = (money.received, money.refunded);
+            let money = format!("{received} received, {refunded} refunded");
+            writeln!(f, "money       {cur}: {money} (minor units){scope}")?;
         }
         for note in &self.notes {
             writeln!(f, "note        {note}")?;
@@ -226,24 +250,6 @@ impl fmt::Display for Report {
     }
 }
 
-impl fmt::Display for GenerationReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "log         {} (generation {})",
-            self.origin, self.number
-        )?;
-        match self.entries.checked_sub(1) {
-            Some(last) => writeln!(f, "entries     {}, seq 0 to {last}", self.entries)?,
-            None => writeln!(f, "entries     0")?,
-        }
-        if let (Some(first), Some(last)) = (&self.first_t, &self.last_t) {
-            writeln!(f, "claims      {first} to {last}")?;
-        }
-        Ok(())
-    }
-}
-
 impl fmt::Display for Anchor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
@@ -256,16 +262,27 @@ impl fmt::Display for Anchor {
     }
 }
 
-impl fmt::Display for Explained {
+impl fmt::Display for GenerationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "entry {:<5} {}", self.seq, self.line)?;
-        writeln!(f, "  generation {}, byte {}", self.generation, self.byte)?;
-        writeln!(f, "  claims     {}", self.t)?;
-        writeln!(f, "  hash       {}", self.hash)?;
-        match self.covered_by {
-            Some(size) => writeln!(f, "  covered by the checkpoint of size {size}"),
-            None => writeln!(f, "  covered by no checkpoint here"),
+        writeln!(
+            f,
+            "log         {} (generation {})",
+            self.origin, self.number
+        )?;
+        let (entries, first) = (self.entries, self.first_seq);
+        let what = match self.form {
+            Form::Whole | Form::Range => "entries     ",
+            Form::Skeleton => "hashes      ",
+        };
+        match (first + entries).checked_sub(1).filter(|_| entries > 0) {
+            Some(last) => writeln!(f, "{what}{entries}, seq {first} to {last}")?,
+            None if first > 0 => writeln!(f, "{what}0, after the first {first}")?,
+            None => writeln!(f, "{what}0")?,
         }
+        if let (Some(first), Some(last)) = (&self.first_t, &self.last_t) {
+            writeln!(f, "claims      {first} to {last}")?;
+        }
+        Ok(())
     }
 }
 

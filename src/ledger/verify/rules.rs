@@ -1,26 +1,39 @@
 //! The rules of section 5: what entries say of stock and money must fit together.
+//!
+//! In a range some of that cannot be told: what refers to before it is counted as unjudged, never as a fault.
 
 use super::ownership::Ownership;
-use super::report::Balance;
+use super::report::{Balance, Money};
 use super::slot_set::SlotSet;
-use crate::ledger::entry::{Body, Entry, Kind, Sale, SlotList};
-use std::collections::{BTreeMap, HashMap};
+use crate::ledger::entry::{BATCH_SLOTS_MAX, Body, Entry, Kind, Sale, SlotList, SlotRange};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Stock over all generations.
+/// Stock and money over all generations.
 #[derive(Default)]
 pub(super) struct Rules {
+    /// Ascending by number; without a gap unless a range was among the generations.
     batches: Vec<Batch>,
     skus: Vec<String>,
     sku_numbers: HashMap<String, usize>,
     balances: Vec<Balance>,
+    money: Vec<(String, Money)>,
     handed_out: SlotSet,
     replaced: SlotSet,
     unfinished: Option<Unfinished>,
+    /// Entries of this generation before these are not here, and none but `slots` entries has come since.
+    torn: bool,
+    /// A range was among the generations: not all of the stock is known.
+    pub(super) partial: bool,
+    /// Batches whose import is not here although slots of them are handed out.
+    pub(super) unknown_batches: BTreeSet<u64>,
+    /// Entries that refer to before their range.
+    pub(super) unjudged: u64,
     /// Slots that were checked.
     pub(super) slots: u64,
 }
 
 struct Batch {
+    number: u64,
     sku: usize,
     count: u64,
 }
@@ -42,22 +55,42 @@ enum Column {
 }
 
 impl Rules {
+    /// A range begins: entries before it are not here.
+    pub(super) fn begin_range(&mut self) {
+        self.partial = true;
+        self.torn = true;
+    }
+
+    /// A `stock` line that a range takes along from before it.
+    pub(super) fn carry(&mut self, batch: u64, count: u64, sku: &str) -> Result<(), String> {
+        self.import(batch, count, sku).map(|_| ())
+    }
+
     /// Judges one entry; the error says which rule it breaks.
-    pub(super) fn step(&mut self, sales: &mut Ownership, entry: &Entry) -> Result<(), String> {
+    pub(super) fn step(&mut self, sales: &mut Ownership, entry: &Entry<'_>) -> Result<(), String> {
         if let Body::Slots { sale, slots, .. } = &entry.body {
             return self.more_slots(sales, *sale, slots);
         }
+        self.torn = false;
         self.finish_sale()?;
         match &entry.body {
             Body::Stock {
                 batch, count, sku, ..
-            } => self.import(*batch, *count, sku),
+            } => {
+                let sku = self.import(*batch, *count, sku)?;
+                self.balances[sku].imported += count;
+                Ok(())
+            }
             Body::Sale(sale) => self.sale(sales, entry.seq, sale),
-            Body::Refund { sale, amt, cur, .. } => refund(sales, *sale, *amt, cur),
+            Body::Refund { sale, amt, cur, .. } => self.refund(sales, *sale, *amt, cur),
             Body::Replace {
                 sale, out, slots, ..
             } => self.replace(sales, *sale, out, slots),
             Body::Void { slots, .. } => self.hand_out(slots, None, Column::Void),
+            Body::Erase { sale, .. } if *sale < sales.base => {
+                self.unjudged += 1;
+                Ok(())
+            }
             Body::Erase { sale, .. } if !sales.is_sale(*sale) => {
                 Err(format!("entry {sale} is no sale before this entry"))
             }
@@ -76,23 +109,31 @@ impl Rules {
         }
     }
 
-    /// The balance of each sku.
+    /// The balance of each sku; what is left is known only where all imports are.
     pub(super) fn balances(&self) -> BTreeMap<String, Balance> {
         let left = |mut b: Balance| {
             let gone = b.sold + b.replaced + b.void;
-            b.left = b.imported.saturating_sub(gone);
+            b.left = (!self.partial).then(|| b.imported.saturating_sub(gone));
             b
         };
         let skus = self.skus.iter().cloned();
-        skus.zip(self.balances.iter().copied().map(left)).collect()
+        let all = skus.zip(self.balances.iter().copied().map(left));
+        all.filter(|(_, b)| !self.partial || b.imported + b.sold + b.replaced + b.void > 0)
+            .collect()
     }
 
-    fn import(&mut self, batch: u64, count: u64, sku: &str) -> Result<(), String> {
-        let due = self.batches.len() as u64;
-        if batch != due {
+    /// Money received and returned, by currency.
+    pub(super) fn money(&self) -> BTreeMap<String, Money> {
+        self.money.iter().cloned().collect()
+    }
+
+    /// Gives the number of the batch's sku.
+    fn import(&mut self, batch: u64, count: u64, sku: &str) -> Result<usize, String> {
+        let due = self.batches.last().map_or(0, |last| last.number + 1);
+        if batch != due && !(self.partial && batch > due) {
             return Err(format!("batch {batch} is imported where {due} is due"));
         }
-        let sku = match self.sku_numbers.get(sku) {
+        let number = match self.sku_numbers.get(sku) {
             Some(number) => *number,
             None => {
                 self.skus.push(sku.to_owned());
@@ -101,13 +142,40 @@ impl Rules {
                 self.skus.len() - 1
             }
         };
-        self.batches.push(Batch { sku, count });
-        self.balances[sku].imported += count;
-        Ok(())
+        self.batches.push(Batch {
+            number: batch,
+            sku: number,
+            count,
+        });
+        Ok(number)
+    }
+
+    fn batch(&self, number: u64) -> Option<&Batch> {
+        let dense = usize::try_from(number).ok();
+        let dense = dense.and_then(|at| self.batches.get(at));
+        dense.filter(|batch| batch.number == number).or_else(|| {
+            let found = self
+                .batches
+                .binary_search_by_key(&number, |batch| batch.number);
+            found.ok().map(|at| &self.batches[at])
+        })
+    }
+
+    fn money_in(&mut self, cur: &str) -> &mut Money {
+        let at = match self.money.iter().position(|(known, _)| known == cur) {
+            Some(at) => at,
+            None => {
+                self.money.push((cur.to_owned(), Money::default()));
+                self.money.len() - 1
+            }
+        };
+        &mut self.money[at].1
     }
 
     fn sale(&mut self, sales: &mut Ownership, seq: u64, sale: &Sale) -> Result<(), String> {
         sales.sold(seq, sale);
+        let money = self.money_in(sale.cur);
+        money.received = money.received.saturating_add(sale.amt);
         let (Kind::Pool, Some(slots)) = (sale.kind, &sale.slots) else {
             return Ok(());
         };
@@ -128,6 +196,10 @@ impl Rules {
         sale: u64,
         slots: &SlotList,
     ) -> Result<(), String> {
+        if self.torn && sale < sales.base {
+            self.unjudged += 1;
+            return self.hand_out(slots, None, Column::Sold);
+        }
         let Some(mut unfinished) = self.unfinished.take().filter(|u| u.sale == sale) else {
             return Err(format!("does not follow sale {sale}, to which it belongs"));
         };
@@ -149,20 +221,45 @@ impl Rules {
             let (out, slots) = (out.count(), slots.count());
             return Err(format!("{slots} slots are handed out instead of {out}"));
         }
+        if sale < sales.base {
+            self.unjudged += 1;
+            for range in out.ranges() {
+                self.within(range)?;
+                self.replace_once(range)?;
+            }
+            return self.hand_out(slots, None, Column::Replaced);
+        }
         let referenced = sales.sale(sale)?;
         for range in out.ranges() {
             if let Some(index) = referenced.owned.missing(range) {
                 let slot = format!("{}:{index}", range.batch);
                 return Err(format!("slot {slot} was not handed out by sale {sale}"));
             }
-            if let Err(index) = self.replaced.insert(range) {
-                return Err(format!("slot {}:{index} is replaced twice", range.batch));
-            }
+            self.replace_once(range)?;
         }
         let sku = referenced.sku.clone();
         self.hand_out(slots, Some(&sku), Column::Replaced)?;
         sales.owns(sale, slots);
         Ok(())
+    }
+
+    fn replace_once(&mut self, range: &SlotRange) -> Result<(), String> {
+        let twice = |index| format!("slot {}:{index} is replaced twice", range.batch);
+        self.replaced.insert(range).map_err(twice)
+    }
+
+    /// Whether the range lies within its batch, as far as that is known: always checked before a range is expanded.
+    fn within(&self, range: &SlotRange) -> Result<Option<&Batch>, String> {
+        let batch = self.batch(range.batch);
+        if batch.is_none() && !self.partial {
+            return Err(format!("batch {} was not imported before", range.batch));
+        }
+        let count = batch.map_or(BATCH_SLOTS_MAX, |batch| batch.count);
+        if range.last >= count {
+            let (number, last) = (range.batch, range.last);
+            return Err(format!("slot {number}:{last} of a batch of {count}"));
+        }
+        Ok(batch)
     }
 
     /// Each slot is of a batch that came before, within its bounds, of this sku, and never handed out before.
@@ -173,44 +270,60 @@ impl Rules {
         column: Column,
     ) -> Result<(), String> {
         for range in slots.ranges() {
-            let known = usize::try_from(range.batch).ok();
-            let Some(batch) = known.and_then(|number| self.batches.get(number)) else {
-                return Err(format!("batch {} was not imported before", range.batch));
-            };
-            if range.last >= batch.count {
-                let (number, last, count) = (range.batch, range.last, batch.count);
-                return Err(format!("slot {number}:{last} of a batch of {count}"));
-            }
-            if let Some(sku) = sku.filter(|sku| self.skus[batch.sku] != *sku) {
-                let of = &self.skus[batch.sku];
+            let batch_sku = self.within(range)?.map(|batch| batch.sku);
+            if let (Some(found), Some(sku)) = (batch_sku, sku)
+                && self.skus[found] != sku
+            {
+                let of = &self.skus[found];
                 return Err(format!("batch {} is of {of}, not {sku}", range.batch));
             }
             if let Err(index) = self.handed_out.insert(range) {
                 let slot = format!("{}:{index}", range.batch);
                 return Err(format!("slot {slot} is handed out twice"));
             }
-            let balance = &mut self.balances[batch.sku];
+            self.slots += range.count();
+            let Some(batch_sku) = batch_sku else {
+                if self.unknown_batches.len() < UNKNOWN_BATCHES_MAX {
+                    self.unknown_batches.insert(range.batch);
+                }
+                continue;
+            };
+            let balance = &mut self.balances[batch_sku];
             match column {
                 Column::Sold => balance.sold += range.count(),
                 Column::Replaced => balance.replaced += range.count(),
                 Column::Void => balance.void += range.count(),
             }
-            self.slots += range.count();
         }
         Ok(())
     }
+
+    fn refund(
+        &mut self,
+        sales: &mut Ownership,
+        seq: u64,
+        amt: i64,
+        cur: &str,
+    ) -> Result<(), String> {
+        let money = self.money_in(cur);
+        money.refunded = money.refunded.saturating_add(amt);
+        if seq < sales.base {
+            self.unjudged += 1;
+            return Ok(());
+        }
+        let sale = sales.sale(seq)?;
+        if sale.cur != cur {
+            return Err(format!("a refund in {cur} of sale {seq} in {}", sale.cur));
+        }
+        match sale.refunded.checked_add(amt) {
+            Some(sum) if sum <= sale.amt => {
+                sale.refunded = sum;
+                Ok(())
+            }
+            _ => Err(format!("refunds of sale {seq} exceed its {}", sale.amt)),
+        }
+    }
 }
 
-fn refund(sales: &mut Ownership, seq: u64, amt: i64, cur: &str) -> Result<(), String> {
-    let sale = sales.sale(seq)?;
-    if sale.cur != cur {
-        return Err(format!("a refund in {cur} of sale {seq} in {}", sale.cur));
-    }
-    match sale.refunded.checked_add(amt) {
-        Some(sum) if sum <= sale.amt => {
-            sale.refunded = sum;
-            Ok(())
-        }
-        _ => Err(format!("refunds of sale {seq} exceed its {}", sale.amt)),
-    }
-}
+/// Longest list of batches whose import is not here.
+const UNKNOWN_BATCHES_MAX: usize = 100;

@@ -9,6 +9,8 @@ pub enum MailKind {
     Delivered,
     /// To the buyer: paid, the goods follow.
     Queued,
+    /// To the buyer: other keys were handed out instead of bad ones.
+    Replaced,
     /// To the buyer: money is being returned.
     RefundDue,
     /// To the buyer: the order's page was not opened yet.
@@ -61,8 +63,9 @@ pub enum Placeholder {
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Delivered,
+        Self::Replaced,
         Self::Queued,
         Self::RefundDue,
         Self::Reminder,
@@ -83,6 +86,7 @@ impl MailKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
+            Self::Replaced => "replaced",
             Self::Queued => "queued",
             Self::RefundDue => "refund-due",
             Self::Reminder => "reminder",
@@ -109,6 +113,7 @@ impl MailKind {
     pub fn of(kind: EffectKind, via: Via) -> Option<Self> {
         match (via, kind) {
             (Via::BuyerMail, EffectKind::OrderDelivered) => Some(Self::Delivered),
+            (Via::BuyerMail, EffectKind::OrderReplaced) => Some(Self::Replaced),
             (Via::BuyerMail, EffectKind::OrderQueued) => Some(Self::Queued),
             (Via::BuyerMail, EffectKind::RefundDue) => Some(Self::RefundDue),
             (Via::BuyerMail, EffectKind::OrderReminder) => Some(Self::Reminder),
@@ -133,6 +138,7 @@ impl MailKind {
         matches!(
             self,
             Self::Delivered
+                | Self::Replaced
                 | Self::Queued
                 | Self::RefundDue
                 | Self::Reminder
@@ -145,7 +151,7 @@ impl MailKind {
     pub fn placeholders(self) -> &'static [Placeholder] {
         use Placeholder::*;
         match self {
-            Self::Delivered | Self::Reminder => &[
+            Self::Delivered | Self::Replaced | Self::Reminder => &[
                 Order,
                 Product,
                 Quantity,

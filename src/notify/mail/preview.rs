@@ -7,8 +7,8 @@ use super::template::Template;
 use super::written::{Values, Written, write};
 use crate::actions::Shop;
 use crate::domain::{
-    AddressPrefix, ChannelName, Currency, Holder, HostPrefix, Money, Order, OrderId, OrderState,
-    Payment, PaymentOutcome, Reason, Slug,
+    AddressPrefix, AfterSale, ChannelName, Currency, Holder, HostPrefix, Money, Order, OrderId,
+    OrderState, Payment, PaymentOutcome, Reason, Slug,
 };
 use crate::words::{Language, format};
 
@@ -123,6 +123,7 @@ fn sample_order(kind: MailKind, title: &str, now_ms: i64) -> Option<Order> {
         at_ms: now_ms,
         outcome: PaymentOutcome::Surplus,
         returned: 0,
+        refunded: 0,
     };
     Some(Order {
         id: OrderId::at(now_ms, 7),
@@ -149,6 +150,7 @@ fn sample_order(kind: MailKind, title: &str, now_ms: i64) -> Option<Order> {
             .into_iter()
             .collect(),
         sale: None,
+        after: AfterSale::default(),
         month: String::new(),
         wrapped_key: Vec::new(),
         private: Vec::new(),

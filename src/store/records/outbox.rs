@@ -82,7 +82,7 @@ impl Record for NoticeV1 {
     const VERSION: u8 = 1;
 }
 
-const KINDS: [EffectKind; 11] = [
+const KINDS: [EffectKind; 12] = [
     EffectKind::OrderDelivered,
     EffectKind::OrderQueued,
     EffectKind::RefundDue,
@@ -93,6 +93,7 @@ const KINDS: [EffectKind; 11] = [
     EffectKind::BuyersNotTold,
     EffectKind::InboxLink,
     EffectKind::BackInStock,
+    EffectKind::OrderReplaced,
     EffectKind::Checkpoint,
 ];
 const VIAS: [Via; 4] = [

@@ -7,6 +7,7 @@ use crate::ledger::note::sign_checkpoint;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
+use std::fs;
 use std::path::PathBuf;
 
 fn vector(name: &str) -> Vec<u8> {
@@ -20,12 +21,10 @@ fn note(size: u64, root: u8) -> String {
 }
 
 fn mark() -> Point {
+    let checkpoint = Checkpoint::parse(&note(24, 3)).unwrap();
     Point {
-        checkpoint: Checkpoint::parse(&note(24, 3)).unwrap(),
-        known: false,
-        file: "gen-0/marks.ndjson".to_owned(),
-        valid: true,
         matches: Some(true),
+        ..Point::mark(&checkpoint, Some(0), true)
     }
 }
 
@@ -34,7 +33,12 @@ fn judged(points: &[Point], trust: Option<&str>, name: &str, bytes: &[u8]) -> Ou
     if let Some(pem) = trust {
         authorities.add_pem(&vector(pem)).unwrap();
     }
-    judge((0, "gen-0"), points, &authorities, (name, bytes))
+    let log = Log {
+        number: 0,
+        origin: "shop.example/0123abcd",
+        points,
+    };
+    judge(&log, &authorities, (name, bytes))
 }
 
 /// Exit of the fault if there is one, and whether the anchor passed.
@@ -111,7 +115,7 @@ fn an_anchor_of_a_checkpoint_that_does_not_hold_does_not_pass() {
         assert!(!outcome.anchor.unwrap().passed);
     }
     let known = Point {
-        known: true,
+        known: Some("kept.note".to_owned()),
         ..mark()
     };
     let outcome = judged(&[known], Some("ca-ec.pem"), "24.tsr", &token);

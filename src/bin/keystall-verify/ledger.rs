@@ -1,0 +1,88 @@
+//! `keystall-verify ledger`.
+
+use crate::output::{self, Failure};
+use crate::progress::Progress;
+use clap::Args;
+use keystall::ledger::cosignature::WitnessKey;
+use keystall::ledger::note::Vkey;
+use keystall::ledger::verify::{self, KnownFile, Place, Request};
+use keystall::ledger::{Exit, verify::Report};
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub struct LedgerArgs {
+    /// Folder of the export, or its .tar.zst.
+    export: PathBuf,
+    /// The key that you trust: the first log key or the root key, name+hash+base64.
+    #[arg(long, required = true, value_parser = output::vkey)]
+    vkey: Vec<Vkey>,
+    /// A checkpoint or a receipt that somebody kept.
+    #[arg(long, value_name = "NOTE|RECEIPT")]
+    known: Vec<PathBuf>,
+    /// A witness: the newest checkpoint must be cosigned by one of those given.
+    #[arg(long, value_name = "VKEY", value_parser = output::witness)]
+    witness: Vec<WitnessKey>,
+    /// Certificates of time-stamping authorities to trust, PEM.
+    #[arg(long, value_name = "FILE")]
+    tsa_cert: Vec<PathBuf>,
+    /// A nonce that must stand in the ledger.
+    #[arg(long)]
+    nonce: Option<String>,
+    /// Count the entries from this time on, RFC 3339; none is incomplete.
+    #[arg(long, value_parser = output::time_ms, value_name = "TIME")]
+    since: Option<i64>,
+    /// Count the entries up to this time, RFC 3339; none is incomplete.
+    #[arg(long, value_parser = output::time_ms, value_name = "TIME")]
+    until: Option<i64>,
+    /// Show every step of this entry's proof; of generation 0 unless one is named.
+    #[arg(long, value_name = "[GENERATION:]SEQ")]
+    explain: Option<Place>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &LedgerArgs) -> (Exit, String) {
+    match report(args) {
+        Ok(report) => written(&report, args.json),
+        Err(failure) => failure.report("ledger", args.json),
+    }
+}
+
+fn report(args: &LedgerArgs) -> Result<Report, Failure> {
+    let known = args.known.iter().map(|path| {
+        Ok(KnownFile {
+            name: path.display().to_string(),
+            bytes: output::read(path)?,
+        })
+    });
+    let tsa_certs = args.tsa_cert.iter().map(|path| output::read(path));
+    let request = Request {
+        vkeys: args.vkey.clone(),
+        known: known.collect::<Result<_, Failure>>()?,
+        nonce: args.nonce.clone(),
+        since_ms: args.since,
+        until_ms: args.until,
+        explain: args.explain,
+        witnesses: args.witness.clone(),
+        tsa_certs: tsa_certs.collect::<Result<_, Failure>>()?,
+        ..Request::default()
+    };
+    let progress = Progress::new();
+    let show = |done, total| progress.show(done, total);
+    Ok(verify::ledger_with_progress(&args.export, &request, &show))
+}
+
+fn written(report: &Report, json: bool) -> (Exit, String) {
+    let exit = report.exit;
+    if !json {
+        return (exit, output::text("ledger", exit, report.to_string()));
+    }
+    match serde_json::to_value(report) {
+        Ok(value) => (exit, output::envelope("ledger", exit, value)),
+        Err(error) => {
+            let what = format!("the report could not be written: {error}");
+            Failure::internal(what).report("ledger", json)
+        }
+    }
+}
