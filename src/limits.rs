@@ -70,3 +70,5 @@ pub const PICTURE_SIDES_RATIO_MAX: u32 = 5;
 pub const SEARCH_BYTES_MAX: usize = 100;
 /// Longest notice of the shop, Markdown: it stands above every product.
 pub const NOTICE_TEXT_BYTES_MAX: usize = 4 * 1024;
+/// Most witnesses: a note has at most 64 signatures, and each witness is asked by itself.
+pub const WITNESSES_MAX: usize = 16;

@@ -8,6 +8,7 @@ use super::open_shop::{Founded, Shop};
 use crate::domain::{EntryAt, Secret, seams::random};
 use crate::ledger::entry::{self, Body};
 use crate::ledger::note::{Checkpoint, Vkey, sign_checkpoint};
+use crate::ledger::sign::RecoverySecret;
 use crate::ledger::tree::{Frontier, NodeSource};
 use crate::ledger::{Hash, tree};
 use crate::store::{EntryRow, Fault, Generation, Head, Rows, Snapshot, Tx};
@@ -63,14 +64,13 @@ impl Chain {
 
     /// Makes the keys of a new log: the log key, and the origin key from a recovery secret that is only shown.
     pub(super) fn found(vault: &Vault, origin: &str) -> (Self, Founded, Secret) {
-        let recovery = random::<32>(vault.entropy());
-        let origin_key = origin_key(&recovery);
+        let recovery = RecoverySecret::new(random(vault.entropy()));
         let key = SigningKey::from_bytes(&random(vault.entropy()));
         let seed = Secret::new(key.to_bytes());
         let founded = Founded {
-            recovery: Secret::from(hex::encode(recovery)),
+            recovery: Secret::from(recovery.expose_hex().as_str()),
             vkey: Vkey::new(origin, &key.verifying_key()).to_string(),
-            root_vkey: Vkey::new(origin, &origin_key.verifying_key()).to_string(),
+            root_vkey: recovery.root_vkey(origin).to_string(),
         };
         let chain = Self::closed();
         chain.begin(0, origin, key);
@@ -339,14 +339,6 @@ pub(super) fn closing(rows: &impl Rows, generation: u16) -> Result<Latest, Fault
             "the last checkpoint of a generation is kept",
         ))?;
     read_note(generation, note)
-}
-
-/// The origin key of a recovery secret (ledger.md, section 6).
-pub(super) fn origin_key(recovery: &[u8; 32]) -> SigningKey {
-    SigningKey::from_bytes(&blake3::derive_key(
-        "keystall 2026-11 origin key v1",
-        recovery,
-    ))
 }
 
 /// The generation of a shop whose data are older than the table of generations.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use tokio::sync::watch;
 
+use super::admin_log::append_admin;
 use super::open_shop::Shop;
 use crate::domain::{ChannelName, Secret};
+use crate::ledger::entry::What;
 use crate::store::{Channel, Fault, Rows, WriteError};
 
 /// A channel with its secrets opened.
@@ -63,11 +65,15 @@ impl Shop {
             enabled: channel.enabled,
             created_at_ms: self.clock.now_ms(),
         };
+        let (vault, chain) = (self.vault.clone(), self.chain.clone());
         let write = self.store.write(move |tx| {
             if tx.channel(&name)?.is_some() {
                 return Err(WriteError::Refused(ChannelError::Exists(name.clone())));
             }
-            Ok(tx.put_channel(&name, Some(&stored))?)
+            tx.put_channel(&name, Some(&stored))?;
+            let text = format!("channel {name} ({}) added", stored.kind);
+            append_admin(tx, &vault, &chain, What::Payee, &text)?;
+            Ok(())
         });
         write.wait().map_err(refusal)?;
         self.channels_version.send_modify(|version| *version += 1);
@@ -80,6 +86,7 @@ impl Shop {
     /// [`ChannelError`].
     pub fn remove_channel(&self, name: &ChannelName) -> Result<(), ChannelError> {
         const LOOKED_AT_MAX: usize = 100_000;
+        let (vault, chain) = (self.vault.clone(), self.chain.clone());
         let name = name.clone();
         let write = self.store.write(move |tx| {
             if tx.channel(&name)?.is_none() {
@@ -92,7 +99,15 @@ impl Shop {
             if waiting > 0 {
                 return Err(WriteError::Refused(ChannelError::InUse(waiting)));
             }
-            Ok(tx.put_channel(&name, None)?)
+            tx.put_channel(&name, None)?;
+            append_admin(
+                tx,
+                &vault,
+                &chain,
+                What::Payee,
+                &format!("channel {name} removed"),
+            )?;
+            Ok(())
         });
         write.wait().map_err(refusal)?;
         self.channels_version.send_modify(|version| *version += 1);

@@ -8,8 +8,8 @@ use super::open_shop::{Policy, Shop, month_of};
 use super::stock;
 use super::tickets::{Ticket, Tickets};
 use crate::domain::{
-    AddressPrefix, ChannelName, Contact, Holder, HostPrefix, Money, Order, OrderId, OrderState,
-    Pool, Product, Secret, Slug, seams::random,
+    AddressPrefix, AfterSale, ChannelName, Contact, Holder, HostPrefix, Money, Order, OrderId,
+    OrderState, Pool, Product, Secret, Slug, seams::random,
 };
 use crate::limits;
 use crate::store::{Fault, Held, HoldKind, OrderPrivate, Rows, Tx, WriteError};
@@ -235,6 +235,7 @@ impl Draft {
         let same_buyer = match order.state {
             OrderState::Pending => order.holder.contact == self.holder.contact,
             // Paid meanwhile: a form sent again asks nobody to pay twice. Who held the reservation is not kept any more.
+            OrderState::Paid | OrderState::Delivered if order.is_erased() => false,
             OrderState::Paid | OrderState::Delivered => {
                 open_private(vault, &order)?.0.contact == self.private.contact
             }
@@ -279,7 +280,7 @@ impl Draft {
             policy.order_ttl_ms
         };
         let made = vault.new_order_key(&self.month, &id.0.to_be_bytes());
-        let (key, wrapped_key) = made.map_err(|error| Fault::Database(error.to_string()))?;
+        let (month, key, wrapped_key) = made.map_err(|error| Fault::Database(error.to_string()))?;
         let order = Order {
             id,
             product: product.slug,
@@ -297,7 +298,8 @@ impl Draft {
             holder: self.holder,
             payments: Vec::new(),
             sale: None,
-            month: self.month.clone(),
+            after: AfterSale::default(),
+            month,
             wrapped_key,
             private: seal_private(vault, id, &key, &self.private),
             delivery: Vec::new(),

@@ -4,7 +4,7 @@
 use super::deliver::{Counter, open_private};
 use super::open_shop::Shop;
 use super::{outbox, stock};
-use crate::domain::{EffectKind, Order, OrderId, OrderState, Reason};
+use crate::domain::{EffectKind, Order, OrderId, OrderState, Reason, SlotRef};
 use crate::limits;
 use crate::store::{Rows, Tx, WriteError};
 
@@ -28,6 +28,40 @@ pub enum HandError {
     /// Nothing to return.
     #[error("nothing waits to be returned for this order")]
     NothingOwed,
+    /// Never sold.
+    #[error("the order was not sold: nothing of a sale can be returned or replaced")]
+    NotSold,
+    /// Everything was returned before.
+    #[error("all that was paid for this order was returned before")]
+    AllRefunded,
+    /// More than is left, or nothing.
+    #[error("of this sale at most {0} can be returned")]
+    Amount(String),
+    /// Not a word of the ledger for this.
+    #[error("the reason (--why) is one of {0}")]
+    Why(&'static str),
+    /// Not a key of this order.
+    #[error("key {0} is not one that this order holds")]
+    Slot(SlotRef),
+    /// Nothing named, or a key twice.
+    #[error("name at least one key of the order, each once")]
+    Slots,
+    /// As many others are not there.
+    #[error("{wanted} keys are needed and {available} are in stock: nothing was changed")]
+    Replacement {
+        /// Keys to be replaced.
+        wanted: u32,
+        /// Keys that can be handed out.
+        available: u32,
+    },
+    /// The sale lies where no entry can name it.
+    #[error(
+        "this order was sold before a restore, in a generation of the ledger that has ended, and no entry can replace its keys: return the money, or let the buyer order again and deliver that by hand"
+    )]
+    Ended,
+    /// Its private fields were destroyed.
+    #[error("the private part of this order was erased: there is nobody to give a key to")]
+    Erased,
     /// No reason given, or too long.
     #[error(
         "a reason of 1 to {} bytes is kept with the decision",
@@ -129,7 +163,7 @@ impl Shop {
         })
     }
 
-    fn decide<F>(&self, id: OrderId, note: &str, decision: F) -> Result<Order, HandError>
+    pub(super) fn decide<F>(&self, id: OrderId, note: &str, decision: F) -> Result<Order, HandError>
     where
         F: Fn(&mut Tx<'_>, &mut Order) -> Result<(), Refusal> + Send + 'static,
     {

@@ -54,6 +54,7 @@ impl Counter<'_> {
             pay_salt: random(self.vault.entropy()),
             pay: format!("{}\n{}", paid.0, paid.1),
             more: 0,
+            replaced: Vec::new(),
         };
         let content = self.append_sale(tx, order, private, &slots, content)?;
         let (id, plain) = (
@@ -120,7 +121,7 @@ impl Counter<'_> {
     }
 
     /// Opens the keys and takes them out of the pool: from here on they lie with the order alone.
-    fn open_keys(
+    pub(super) fn open_keys(
         &self,
         tx: &mut Tx<'_>,
         order: &Order,

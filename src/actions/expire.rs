@@ -1,6 +1,10 @@
 //! Time passes: reservations end, and the ledger shows that the shop is alive.
 
 use std::convert::Infallible;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::open_shop::{Shop, unwritten};
 use super::{outbox, stock};
@@ -14,6 +18,10 @@ const AT_A_TIME: usize = 100;
 const HEARTBEAT_MS: i64 = 20 * 3_600_000;
 /// A longer silence is an outage that the next heartbeat admits.
 const OUTAGE_MS: i64 = 26 * 3_600_000;
+/// At start a shorter one is not worth a word: a new version, a reboot.
+const DOWN_MS_MIN: i64 = 3_600_000;
+/// An empty file whose time says when the shop served last.
+const ALIVE: &str = "alive";
 
 impl Shop {
     /// Ends the reservations of orders whose time is over. Gives how many. An order that does not add up is left to a person and
@@ -89,6 +97,61 @@ impl Shop {
                 Ok(expired)
             });
         write.answer().await.map_err(unwritten)
+    }
+
+    /// Says that the shop is open now; costs no write of the store. Called every minute while it serves, and at its end.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn note_alive(&self) -> io::Result<()> {
+        let now =
+            UNIX_EPOCH + Duration::from_millis(u64::try_from(self.clock.now_ms()).unwrap_or(0));
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.folder.join(ALIVE))?;
+        file.set_modified(now)
+    }
+
+    /// At start: a shop that did not serve for over an hour admits that in a `mark`. Where nothing tells when it served last, only
+    /// a gap in the heartbeat does ([`Shop::heartbeat`]). Gives the outage that was admitted, milliseconds.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn admit_outage(&self) -> Result<Option<i64>, Fault> {
+        let down_ms = self
+            .last_alive_ms()
+            .map(|alive_ms| self.clock.now_ms() - alive_ms)
+            .filter(|down_ms| *down_ms > DOWN_MS_MIN);
+        let Some(down_ms) = down_ms else {
+            return Ok(None);
+        };
+        let (vault, chain) = (self.vault.clone(), self.chain.clone());
+        let write = self
+            .store
+            .write(move |tx| -> Result<(), WriteError<Infallible>> {
+                let body = Body::Mark {
+                    beacon: None,
+                    down_ms: Some(down_ms),
+                    r: random(vault.entropy()),
+                };
+                chain.append(tx, &body)?;
+                Ok(())
+            });
+        write.answer().await.map_err(unwritten)?;
+        Ok(Some(down_ms))
+    }
+
+    /// When the shop served last, as far as that is known.
+    fn last_alive_ms(&self) -> Option<i64> {
+        let modified = fs::metadata(self.folder.join(ALIVE))
+            .ok()?
+            .modified()
+            .ok()?;
+        let since = modified.duration_since(UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok()
     }
 
     /// Appends a `mark` when one is due; after a silence that auditors would take for a gap it admits the outage. Tells whether it

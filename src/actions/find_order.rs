@@ -58,6 +58,10 @@ impl Shop {
         let Some(order) = snapshot.order(id)? else {
             return Ok((None, decoy));
         };
+        if order.is_erased() {
+            // Its password is gone with the rest.
+            return Ok((None, decoy));
+        }
         match open_private(&self.vault, &order)?.0.password {
             Some((salt, hash)) => Ok((Some(order.id), PasswordHash { salt, hash })),
             None => Ok((None, decoy)),

@@ -156,8 +156,10 @@ impl Shop {
             let write = self
                 .store
                 .write(move |tx| -> Result<(), WriteError<Infallible>> {
-                    let known =
-                        |order: &&Order| !order.payments.is_empty() || order.sale.is_some();
+                    let known = |order: &&Order| {
+                        let sold = !order.payments.is_empty() || order.sale.is_some();
+                        sold && !order.is_erased()
+                    };
                     for order in orders.iter().filter(known) {
                         match open_private(&vault, order) {
                             Ok((private, _)) => index_contacts(tx, &vault, &private, order.id)?,
@@ -196,7 +198,7 @@ impl Shop {
         fingerprint: &[u8; 16],
     ) -> Result<Option<(Contact, OrderPrivate)>, Fault> {
         for id in snapshot.orders_of_contact(fingerprint, None, LOOKED_AT_MAX)? {
-            let Some(order) = snapshot.order(id)? else {
+            let Some(order) = snapshot.order(id)?.filter(|order| !order.is_erased()) else {
                 continue;
             };
             let (private, _) = open_private(&self.vault, &order)?;

@@ -3,14 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ed25519_dalek::Signer;
-
-use super::chain::origin_key;
 use super::{RestoreError, RestoreRequest, RotateError, Shop};
 use crate::domain::{EntryAt, Order, OrderState, Secret, Slug};
 use crate::ledger::export::{ENTRIES_FILE, MARKS_FILE, generation_folder, mark_line};
 use crate::ledger::note::{Checkpoint, Vkey};
 use crate::ledger::receipt::Receipt;
+use crate::ledger::sign::{Message, RecoverySecret};
 use crate::ledger::verify::{self, KnownFile, Request};
 use crate::ledger::{Exit, verify::Report};
 use crate::store::{Options, Rows};
@@ -31,9 +29,10 @@ async fn sell(shop: &TestShop, transaction: &str) -> Order {
 
 /// The origin key's signature, as the merchant's other machine makes it.
 fn signature(shop: &TestShop, message: &str) -> [u8; 64] {
-    let mut secret = [0; 32];
-    hex::decode_to_slice(shop.recovery.expose(), &mut secret).unwrap();
-    origin_key(&secret).sign(message.as_bytes()).to_bytes()
+    let message = Message::parse(message.as_bytes()).unwrap();
+    RecoverySecret::parse(shop.recovery.expose_str().unwrap())
+        .unwrap()
+        .sign(&message)
 }
 
 /// Writes all generations as an auditor gets them, and has them verified against a key.
@@ -198,7 +197,9 @@ async fn a_rotation_is_refused_without_the_origin_keys_word_and_after_its_number
         shop.shop.rotate([7; 64]),
         Err(RotateError::Signature)
     ));
-    let other = signature(&shop, &prepared.message.replace("rotate v1", "rotate v2"));
+    let seq = format!("\n{}\n", prepared.seq);
+    let other = prepared.message.replace(&seq, "\n7\n");
+    let other = signature(&shop, &other);
     assert!(matches!(
         shop.shop.rotate(other),
         Err(RotateError::Signature)
@@ -234,8 +235,8 @@ async fn restored() -> (TestShop, Order, Order, String, super::Restored) {
 #[tokio::test]
 async fn after_a_restore_both_generations_verify_and_what_was_lost_is_named() {
     let (shop, kept, pending, lost, restored) = restored().await;
-    assert_eq!((restored.generation, restored.prior_size), (1, 3));
-    assert_eq!(restored.prior_signed, 4);
+    assert_eq!((restored.generation, restored.prior_size), (1, 4));
+    assert_eq!(restored.prior_signed, 5);
     assert_eq!(restored.expired, 1);
     assert_ne!(restored.origin, restored.prior);
     let first = shop.shop.log_keys().unwrap()[0].1.keys[0].1.clone();
@@ -350,7 +351,7 @@ async fn without_the_file_a_kept_checkpoint_says_how_far_the_ledger_was_signed()
     let mailed = shop.shop.chain().latest().note;
     let shop = shop.reopen();
     let (_, restored) = shop.restored_from(&copy, &[mailed]);
-    assert_eq!((restored.prior_size, restored.prior_signed), (2, 4));
+    assert_eq!((restored.prior_size, restored.prior_signed), (3, 5));
 }
 
 #[tokio::test]
@@ -399,7 +400,7 @@ async fn a_restore_looks_first_and_changes_nothing_when_it_is_refused() {
         Err(RestoreError::Known(_))
     ));
     let looked = restore(&shop.recovery, &[], true).unwrap();
-    assert_eq!((looked.prior_size, looked.withheld[0].1), (2, 5));
+    assert_eq!((looked.prior_size, looked.withheld[0].1), (3, 5));
     assert_eq!(
         (names(), std::fs::read(folder.join("shop.redb")).unwrap()),
         before

@@ -6,14 +6,22 @@
 //! Never knows HTTP, a provider's wire format, a page or a configuration file: it takes domain values and gives domain values.
 
 mod add_product;
+mod admin_log;
+mod anchors;
+mod audit;
 mod categories;
 mod chain;
 mod channels;
 mod check_books;
 mod checkout;
+mod clock_watch;
 mod decide_by_hand;
 mod deliver;
 mod delivery_times;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod entry_tests;
+mod erase;
 mod expire;
 mod export_ledger;
 mod find_order;
@@ -29,6 +37,7 @@ mod ledger_tests;
 mod letter;
 mod list_orders;
 mod manage_keys;
+mod month_keys;
 mod notices;
 mod open_shop;
 mod outbox;
@@ -38,6 +47,9 @@ mod people_tests;
 mod pictures;
 mod questions;
 mod receipt;
+mod receipt_check;
+mod refund;
+mod replace;
 mod restore;
 mod rotate;
 mod settle;
@@ -46,11 +58,19 @@ mod stock;
 #[allow(clippy::unwrap_used)]
 mod tests;
 mod tickets;
+mod tiles;
 mod unread;
 mod view_order;
 mod wishes;
+mod witness;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod witness_tests;
 
 pub use add_product::{ProductChange, ProductError};
+pub use admin_log::AdminEntry;
+pub use anchors::{AnchorAge, KeptCheckpoint};
+pub use audit::{AuditError, Audited};
 pub use categories::{CategoryChange, CategoryError, ordered_categories};
 pub use chain::{Chain, Latest};
 pub use channels::{ChannelError, ChannelSettings};
@@ -58,6 +78,7 @@ pub use check_books::{Books, Money as MoneyOfChannel};
 pub use checkout::{CheckoutError, CheckoutRequest};
 pub use decide_by_hand::HandError;
 pub use delivery_times::{DeliveryTime, DeliveryTimes};
+pub use erase::{EraseError, Erased};
 pub use export_ledger::{ExportError, ExportRequest, ExportSpan, ExportTarget, Exported};
 pub use find_order::FindError;
 pub use highwater::HighwaterError;
@@ -71,6 +92,8 @@ pub use outbox::PendingEffect;
 pub use pictures::{PictureError, RenderedPicture, render_logo, render_picture};
 pub use questions::{QuestionsError, read_questions, write_questions};
 pub use receipt::ReceiptError;
+pub use refund::Refunded;
+pub use replace::Replaced;
 pub use restore::{RestoreError, RestoreRequest, Restored};
 pub use rotate::{PreparedRotation, RotateError, Rotated};
 pub use settle::{Claim, SettleError, Settled};
@@ -79,3 +102,4 @@ pub use tickets::Ticket;
 pub use unread::{Stage, UnreadOrder};
 pub use view_order::OrderView;
 pub use wishes::WishError;
+pub use witness::{CosignatureError, Submission, WitnessPlace, WitnessPlaceError, WitnessState};

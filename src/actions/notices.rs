@@ -13,7 +13,8 @@ use std::sync::{Mutex, PoisonError};
 use super::open_shop::{Shop, unwritten};
 use crate::domain::{Notice, OrderId, Verdict};
 use crate::limits;
-use crate::store::{Fault, Rows, WriteError};
+use crate::store::{Fault, Rows, Tx, WriteError};
+use crate::vault::Vault;
 
 /// A notice that was refused before it could be held against an order, or that could not be decided.
 #[derive(Clone, Debug)]
@@ -63,6 +64,8 @@ const OTHERS: &str = "";
 /// Refused notices kept on disk: what a console shows on a page.
 const STORED_MAX: usize = 200;
 const ROW: &str = "refused_notices";
+/// The key in `erase.keys` that the refused notices on disk are sealed under.
+pub(super) const NOTICES_LABEL: &str = "notices";
 
 impl RefusedNotices {
     /// Keeps a refused notice; the oldest of its channel and kind leaves when the ring is full.
@@ -86,6 +89,17 @@ impl RefusedNotices {
         }
         ring.push_back((number, notice));
         self.changed.store(true, Ordering::Release);
+    }
+
+    /// Takes what is about an order out of the rings: it was erased.
+    pub(super) fn forget(&self, order: OrderId) {
+        let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        let Rings {
+            authentic, others, ..
+        } = &mut *rings;
+        for ring in authentic.values_mut().chain(others.values_mut()) {
+            ring.retain(|(_, notice)| notice.order != Some(order));
+        }
     }
 
     /// The newest of all channels, at most `max`, newest first. Authentic ones and others have half of the places each, and
@@ -166,13 +180,18 @@ impl Shop {
     }
 
     async fn store_refused(&self) -> Result<(), Fault> {
-        let lines = self.lines_to_store()?;
-        let text = serde_json::to_vec(&lines).map_err(|_| Fault::Invariant("a summary is JSON"))?;
-        let sealed = self.vault.seal_for(ROW, b"", &text);
+        let (lines, vault) = (self.lines_to_store()?, self.vault.clone());
         let write = self
             .store
             .write(move |tx| -> Result<(), WriteError<Infallible>> {
-                Ok(tx.put_meta(ROW, &sealed)?)
+                // Those of orders that were erased meanwhile do not come back.
+                let mut kept = Vec::with_capacity(lines.len());
+                for line in &lines {
+                    if !is_of_erased(tx, line)? {
+                        kept.push(line.clone());
+                    }
+                }
+                Ok(put_refused(tx, &vault, &kept)?)
             });
         write.answer().await.map_err(|error| {
             self.refused.changed.store(true, Ordering::Release);
@@ -185,14 +204,7 @@ impl Shop {
     /// # Errors
     /// [`Fault`].
     pub fn stored_refused(&self) -> Result<Vec<serde_json::Value>, Fault> {
-        let Some(sealed) = self.store.read()?.meta(ROW)? else {
-            return Ok(Vec::new());
-        };
-        let opened = self
-            .vault
-            .open_for(ROW, b"", &sealed)
-            .map_err(|_| Fault::Invariant("a sealed row opens"))?;
-        serde_json::from_slice(opened.expose()).map_err(|_| Fault::Invariant("a summary is JSON"))
+        read_refused(&self.store.read()?, &self.vault)
     }
 
     /// Kept notices before number `before`, newest first, with their numbers.
@@ -201,6 +213,61 @@ impl Shop {
     /// [`Fault`].
     pub fn notices(&self, before: Option<u64>, max: usize) -> Result<Vec<(u64, Notice)>, Fault> {
         self.store.read()?.notices_before(before, max)
+    }
+}
+
+type Lines = Vec<serde_json::Value>;
+
+fn read_refused(rows: &impl Rows, vault: &Vault) -> Result<Lines, Fault> {
+    let Some(sealed) = rows.meta(ROW)? else {
+        return Ok(Vec::new());
+    };
+    let opened = match vault.open_erasable(NOTICES_LABEL, &sealed) {
+        Ok(opened) => opened,
+        // As earlier versions sealed it.
+        Err(_) => vault
+            .open_for(ROW, b"", &sealed)
+            .map_err(|_| Fault::Invariant("a sealed row opens"))?,
+    };
+    serde_json::from_slice(opened.expose()).map_err(|_| Fault::Invariant("a summary is JSON"))
+}
+
+fn put_refused(tx: &mut Tx<'_>, vault: &Vault, lines: &Lines) -> Result<(), Fault> {
+    let text = serde_json::to_vec(lines).map_err(|_| Fault::Invariant("a summary is JSON"))?;
+    let sealed = vault.seal_erasable(NOTICES_LABEL, &text);
+    tx.put_meta(
+        ROW,
+        &sealed.map_err(|error| Fault::Database(error.to_string()))?,
+    )
+}
+
+fn is_of_erased(tx: &Tx<'_>, line: &serde_json::Value) -> Result<bool, Fault> {
+    let order = line["order"].as_str().map(OrderId::parse);
+    match order {
+        Some(Ok(order)) => Ok(tx.erased(order)?.is_some()),
+        _ => Ok(false),
+    }
+}
+
+/// Takes what is about an order out of the refused notices on disk.
+pub(super) fn without_order(tx: &mut Tx<'_>, vault: &Vault, order: OrderId) -> Result<(), Fault> {
+    let (mut lines, number) = (read_refused(tx, vault)?, order.to_string());
+    let count = lines.len();
+    lines.retain(|line| line["order"] != number.as_str());
+    match lines.len() == count {
+        true => Ok(()),
+        false => put_refused(tx, vault, &lines),
+    }
+}
+
+/// Seals the refused notices on disk again, under the newest key.
+pub(super) fn reseal_refused(tx: &mut Tx<'_>, vault: &Vault) -> Result<(), Fault> {
+    match tx.meta(ROW)? {
+        Some(_) => {
+            let lines = read_refused(tx, vault)?;
+            put_refused(tx, vault, &lines)
+        }
+        None => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use tokio::sync::{Semaphore, broadcast, watch};
 
 use super::chain::{Chain, first_generation};
+use super::clock_watch::LastLook;
 use super::highwater::{Highwater, HighwaterError};
 use super::inbox::InboxAsked;
 use super::notices::RefusedNotices;
@@ -116,6 +117,11 @@ pub struct Shop {
     pub(super) opened: Opened,
     pub(super) inbox_asked: InboxAsked,
     pub(super) wish_rounds: WishRounds,
+    pub(super) clock_look: LastLook,
+    /// Held while the list of erased orders is written.
+    pub(super) listing: Mutex<()>,
+    /// Where the shop's files lie.
+    pub(super) folder: PathBuf,
     highwater: Highwater,
 }
 
@@ -268,6 +274,9 @@ impl Shop {
             opened: Opened::default(),
             inbox_asked: InboxAsked::default(),
             wish_rounds: WishRounds::default(),
+            clock_look: LastLook::default(),
+            listing: Mutex::new(()),
+            folder: dir.to_owned(),
             highwater,
         };
         if older {

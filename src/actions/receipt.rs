@@ -3,12 +3,13 @@
 use super::chain::{Latest, LedgerNodes, closing};
 use super::deliver::open_private;
 use super::open_shop::Shop;
+use super::witness::with_cosignatures;
 use crate::domain::{EntryAt, Order, OrderId};
 use crate::ledger::Hash;
 use crate::ledger::commitment::Field;
 use crate::ledger::receipt::{FieldOpening, KeyOpening, Proof, Receipt};
 use crate::ledger::tree::{NodeSource, inclusion_proof};
-use crate::store::{DeliveryContent, Fault, Rows, Snapshot};
+use crate::store::{DeliveredKey, DeliveryContent, Fault, Rows, Snapshot};
 
 /// Why there is no receipt.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,11 @@ pub enum ReceiptError {
     /// No such order.
     #[error("there is no such order")]
     Unknown,
+    /// Its private fields were destroyed.
+    #[error(
+        "the private part of this order was erased; a receipt downloaded before still verifies"
+    )]
+    Erased,
     /// Nothing was sold yet.
     #[error("a receipt is there once the order is delivered")]
     NotDelivered,
@@ -32,11 +38,17 @@ impl Shop {
     pub fn receipt(&self, id: OrderId) -> Result<String, ReceiptError> {
         let order = self.store.read()?.order(id)?;
         let order = order.ok_or(ReceiptError::Unknown)?;
+        if order.is_erased() && order.sale.is_some() {
+            return Err(ReceiptError::Erased);
+        }
         let (Some(at), Some(content)) = (order.sale, self.open_delivery(&order)?) else {
             return Err(ReceiptError::NotDelivered);
         };
-        let newest = at.with_seq(at.seq() + u64::from(content.more));
+        let last_slots = at.with_seq(at.seq() + u64::from(content.more));
+        let replaced = order.after.replacements.last();
+        let newest = replaced.map_or(last_slots, |replaced| replaced.entry);
         let (snapshot, checkpoint) = self.signed_state(newest)?;
+        let checkpoint = with_cosignatures(&snapshot, checkpoint)?;
         Ok(self
             .assemble(&snapshot, &order, at, &content, &checkpoint)?
             .to_string())
@@ -52,7 +64,7 @@ impl Shop {
     ) -> Result<Receipt, Fault> {
         let (private, _) = open_private(&self.vault, order)?;
         let mut places = vec![at];
-        let mut batches: Vec<u32> = content.keys.iter().map(|key| key.slot.0).collect();
+        let mut batches: Vec<u32> = all_keys(content).map(|key| key.slot.0).collect();
         batches.sort_unstable();
         batches.dedup();
         for batch in batches {
@@ -60,6 +72,7 @@ impl Shop {
         }
         let stocks = places.len() - 1;
         places.extend((1..=u64::from(content.more)).map(|more| at.with_seq(at.seq() + more)));
+        places.extend(order.after.replacements.iter().map(|each| each.entry));
         let lines = places
             .iter()
             .map(|at| line(snapshot, *at))
@@ -92,7 +105,7 @@ impl Shop {
 }
 
 fn keys(snapshot: &Snapshot, content: &DeliveryContent) -> Result<Vec<KeyOpening>, Fault> {
-    let opening = |key: &crate::store::DeliveredKey| {
+    let opening = |key: &DeliveredKey| {
         let (batch, index) = key.slot;
         let count = u64::from(batch_row(snapshot, batch)?.count);
         let path = inclusion_proof(&StockNodes { snapshot, batch }, u64::from(index), count);
@@ -105,7 +118,12 @@ fn keys(snapshot: &Snapshot, content: &DeliveryContent) -> Result<Vec<KeyOpening
             path,
         })
     };
-    content.keys.iter().map(opening).collect()
+    all_keys(content).map(opening).collect()
+}
+
+/// The keys that the buyer has, and those that they replaced: both were handed out by this sale.
+fn all_keys(content: &DeliveryContent) -> impl Iterator<Item = &DeliveredKey> {
+    content.keys.iter().chain(&content.replaced)
 }
 
 fn batch_row(snapshot: &Snapshot, batch: u32) -> Result<crate::store::Batch, Fault> {

@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ed25519_dalek::{Signer, SigningKey};
+use ed25519_dalek::SigningKey;
 
-use super::chain::{Chain, first_generation, origin_key};
+use super::chain::{Chain, first_generation};
 use super::highwater::{Highwater, signed_by_log};
 use super::open_shop::{Shop, ShopError, unwritten};
 use super::stock;
@@ -16,6 +16,7 @@ use crate::domain::{Entropy, Order, OrderState, Pool, Secret, SlotRef, Slug, Spa
 use crate::ledger::Hash;
 use crate::ledger::entry::{Body, Prior, SlotList, Why};
 use crate::ledger::note::{Checkpoint, Vkey};
+use crate::ledger::sign::{Message, RecoverySecret};
 use crate::store::{
     Ended, Fault, Generation, Head, Held, OpenError, Options, Rows, SCHEMA, Store, Tx, WriteError,
 };
@@ -269,7 +270,7 @@ fn renew(
     dir: &Path,
     scratch: &Path,
     root: RootKey,
-    recovery: &[u8; 32],
+    recovery: &RecoverySecret,
     request: &RestoreRequest<'_>,
     options: &impl Fn(&Path) -> Options,
     entropy: Arc<dyn Entropy>,
@@ -345,14 +346,13 @@ fn look(
     dir: &Path,
     store: &Store,
     log: &Generation,
-    recovery: &[u8; 32],
+    recovery: &RecoverySecret,
     request: &RestoreRequest<'_>,
 ) -> Result<(Head, u64), RestoreError> {
     let head = store.read()?.head()?;
     let root_name = Vkey::parse(&log.root_vkey)
         .map_err(|_| Fault::Invariant("a generation's root key is one"))?;
-    let ours = Vkey::new(root_name.name(), &origin_key(recovery).verifying_key());
-    if ours != root_name {
+    if recovery.root_vkey(root_name.name()) != root_name {
         return Err(RestoreError::Stranger);
     }
     let mut signed = head.size;
@@ -390,7 +390,7 @@ impl NextGeneration {
         log: &Generation,
         head: &Head,
         signed: u64,
-        recovery: &[u8; 32],
+        recovery: &RecoverySecret,
         vault: &Vault,
     ) -> Result<Self, RestoreError> {
         let number = head.generation.checked_add(1);
@@ -398,15 +398,20 @@ impl NextGeneration {
         let host = log.origin.split_once('/').map_or("", |(host, _)| host);
         let origin = format!("{host}/{}", hex::encode(random::<4>(vault.entropy())));
         let key = SigningKey::from_bytes(&random(vault.entropy()));
-        let vkey = Vkey::new(&origin, &key.verifying_key()).to_string();
+        let vkey = Vkey::new(&origin, &key.verifying_key());
         let last = Hash(head.hash);
-        let message = Body::open_message(&log.origin, head.size, &last, signed, &vkey);
-        let sig_root = origin_key(recovery).sign(&message).to_bytes();
+        let sig_root = recovery.sign(&Message::Open {
+            prior: log.origin.clone(),
+            size: head.size,
+            head: last,
+            signed,
+            vkey: vkey.clone(),
+        });
         Ok(Self {
             number,
             origin,
             key,
-            vkey,
+            vkey: vkey.to_string(),
             size: head.size,
             head: last,
             signed,
@@ -563,11 +568,9 @@ fn withhold(tx: &mut Tx<'_>, pool: &mut Pool) -> Result<(), Fault> {
     Ok(())
 }
 
-fn recovery(secret: &Secret) -> Result<[u8; 32], RestoreError> {
-    let text = std::str::from_utf8(secret.expose()).map_err(|_| RestoreError::Recovery)?;
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| RestoreError::Recovery)?;
-    Ok(bytes)
+fn recovery(secret: &Secret) -> Result<RecoverySecret, RestoreError> {
+    let text = secret.expose_str().ok_or(RestoreError::Recovery)?;
+    RecoverySecret::parse(text).map_err(|_| RestoreError::Recovery)
 }
 
 /// Holds the database that stands there, if any, as long as the file lives: nobody else may have it open.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::chain::Chain;
 use super::deliver::{Counter, index_contacts, open_private, seal_private};
-use super::open_shop::{Shop, decimal};
+use super::open_shop::{Shop, decimal, month_of};
 use super::outbox;
 use crate::domain::settlement::{Circumstances, decide};
 use crate::domain::{
@@ -12,8 +12,8 @@ use crate::domain::{
     PaymentOutcome, Reason, Tell, Verdict,
 };
 use crate::limits;
-use crate::store::{Fault, Rows, Tx, WriteError};
-use crate::vault::Vault;
+use crate::store::{Fault, OrderPrivate, Rows, Tx, WriteError};
+use crate::vault::{DataKey, Vault};
 
 /// What a channel established: this much arrived for this order. Its signature, merchant and status were checked.
 #[derive(Clone, Debug)]
@@ -208,8 +208,8 @@ impl Cashbook {
                 stock,
             },
         );
-        let (mut private, key) = open_private(&self.vault, &before)?;
         let mut order = before.clone();
+        let (mut private, key) = self.private_of(&mut order, now_ms)?;
         order.payments.push(Payment {
             channel: claim.channel.clone(),
             fingerprint: self.fingerprint,
@@ -217,6 +217,7 @@ impl Cashbook {
             at_ms: now_ms,
             outcome: decided.outcome,
             returned: 0,
+            refunded: 0,
         });
         private.transactions.push((
             self.fingerprint,
@@ -236,7 +237,9 @@ impl Cashbook {
         if decided.state == OrderState::Delivered && pays && !handed_out {
             counter.hand_out(tx, &mut order, &private, &key)?;
         } else {
-            index_contacts(tx, &self.vault, &private, order.id)?;
+            if !before.is_erased() {
+                index_contacts(tx, &self.vault, &private, order.id)?;
+            }
             self.leave_waiting(tx, &mut order, decided.state)?;
         }
         tx.put_payment(&self.fingerprint, order.id)?;
@@ -245,6 +248,20 @@ impl Cashbook {
             outbox::tell_both(tx, self.tell, EffectKind::RefundDue, order.id)?;
         }
         self.keep(tx, claim, &order, outcome(decided.outcome, claim, &before))
+    }
+
+    /// What only the buyer and the shop know of an order. Money for one whose private fields were destroyed gets a fresh key, so
+    /// that its transaction is known until it is returned; then the order can be erased again.
+    fn private_of(&self, order: &mut Order, now_ms: i64) -> Result<(OrderPrivate, DataKey), Fault> {
+        if !order.is_erased() {
+            return open_private(&self.vault, order);
+        }
+        let made = self
+            .vault
+            .new_order_key(&month_of(now_ms), &order.id.0.to_be_bytes());
+        let (month, key, wrapped) = made.map_err(|error| Fault::Database(error.to_string()))?;
+        (order.month, order.wrapped_key) = (month, wrapped);
+        Ok((OrderPrivate::erased(), key))
     }
 
     /// Paid without goods, short, or not needed: reservations of an order that is paid but not deliverable go back.
@@ -280,22 +297,27 @@ impl Cashbook {
             return Ok(decided);
         }
         let id = order.id.0.to_be_bytes();
-        let key = self
-            .vault
-            .order_key(&order.month, &id, &order.wrapped_key)
-            .map_err(|_| Fault::Invariant("an order's key opens"))?;
         let raw = &claim.raw[..claim.raw.len().min(limits::NOTICE_BYTES_MAX)];
+        // Of an order whose key was destroyed only the decision is kept.
+        let sealed = match order.is_erased() {
+            true => Vec::new(),
+            false => self
+                .vault
+                .order_key(&order.month, &id, &order.wrapped_key)
+                .map_err(|_| Fault::Invariant("an order's key opens"))?
+                .seal(
+                    self.vault.entropy(),
+                    &self.vault.aad("notices", &id, b""),
+                    raw,
+                ),
+        };
         tx.append_notice(&Notice {
             channel: claim.channel.clone(),
             order: Some(order.id),
             received_at_ms: tx.now_ms(),
             verdict: decided.verdict,
             why: decided.why.clone(),
-            raw: key.seal(
-                self.vault.entropy(),
-                &self.vault.aad("notices", &id, b""),
-                raw,
-            ),
+            raw: sealed,
         })?;
         if decided.verdict == Verdict::Conflict {
             outbox::tell_merchant(tx, self.tell, EffectKind::PaymentConflict, order.id)?;

@@ -162,7 +162,7 @@ impl Shop {
         let snapshot = self.store.read()?;
         let mut listed = Vec::with_capacity(newest.len());
         for id in newest {
-            let Some(order) = snapshot.order(id)? else {
+            let Some(order) = snapshot.order(id)?.filter(|order| !order.is_erased()) else {
                 continue;
             };
             let (private, _) = open_private(&self.vault, &order)?;

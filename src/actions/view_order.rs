@@ -4,7 +4,10 @@ use super::deliver::open_private;
 use super::open_shop::Shop;
 use crate::domain::{Contact, Order, OrderId, OrderState, Product, Secret};
 use crate::ledger::entry::hash_line;
-use crate::store::{DeliveryContent, Fault, Rows, Snapshot, Told, WaitKind, decode_sealed};
+use crate::store::{
+    DeliveryContent, Fault, OrderPrivate, Rows, Snapshot, Told, WaitKind, decode_sealed,
+};
+use crate::vault::Vault;
 
 /// An order, opened for its buyer.
 pub struct OrderView {
@@ -18,6 +21,10 @@ pub struct OrderView {
     pub language: String,
     /// What was handed out, while it can be read.
     pub keys: Vec<Secret>,
+    /// When keys of it were replaced last (Unix milliseconds), and how many in all.
+    pub replaced: Option<(i64, usize)>,
+    /// When its private fields were destroyed, Unix milliseconds: then contacts, keys and messages are empty.
+    pub erased_at_ms: Option<i64>,
     /// Until when it can be read, Unix milliseconds; none before the delivery, and where it can be read without end.
     pub keys_until_ms: Option<i64>,
     /// Hash of its `sale` entry in hex, and its sequence number.
@@ -43,7 +50,15 @@ impl Shop {
         let Some(order) = snapshot.order(id)? else {
             return Ok(None);
         };
-        let (private, _) = open_private(&self.vault, &order)?;
+        let private = match order.is_erased() {
+            true => OrderPrivate::erased(),
+            false => open_private(&self.vault, &order)?.0,
+        };
+        let replacements = &order.after.replacements;
+        let replaced = replacements.last().map(|last| {
+            let count = replacements.iter().map(|each| each.out.len()).sum();
+            (last.at_ms, count)
+        });
         let keys_until_ms = self.keys_until_ms(&order);
         let over = keys_until_ms.is_some_and(|until_ms| self.clock.now_ms() > until_ms);
         let keys = match self.open_delivery(&order)? {
@@ -73,6 +88,8 @@ impl Shop {
             order,
             language: private.language.clone(),
             keys,
+            replaced,
+            erased_at_ms: snapshot.erased(id)?,
             keys_until_ms,
             receipt,
             queue_place,
@@ -96,23 +113,30 @@ impl Shop {
 
     /// What was handed out, opened.
     pub(super) fn open_delivery(&self, order: &Order) -> Result<Option<DeliveryContent>, Fault> {
-        if order.delivery.is_empty() {
-            return Ok(None);
-        }
-        let id = order.id.0.to_be_bytes();
-        let key = self
-            .vault
-            .order_key(&order.month, &id, &order.wrapped_key)
-            .map_err(|_| Fault::Invariant("an order's key opens"))?;
-        let opened = key.open(&self.vault.aad("orders", &id, b"delivery"), &order.delivery);
-        let opened = opened.map_err(|_| Fault::Invariant("a delivery opens"))?;
-        decode_sealed(opened.expose())
-            .map(Some)
-            .map_err(|error| Fault::Record {
-                table: "orders",
-                error,
-            })
+        open_delivery(&self.vault, order)
     }
+}
+
+/// What was handed out, opened.
+pub(super) fn open_delivery(
+    vault: &Vault,
+    order: &Order,
+) -> Result<Option<DeliveryContent>, Fault> {
+    if order.delivery.is_empty() {
+        return Ok(None);
+    }
+    let id = order.id.0.to_be_bytes();
+    let key = vault
+        .order_key(&order.month, &id, &order.wrapped_key)
+        .map_err(|_| Fault::Invariant("an order's key opens"))?;
+    let opened = key.open(&vault.aad("orders", &id, b"delivery"), &order.delivery);
+    let opened = opened.map_err(|_| Fault::Invariant("a delivery opens"))?;
+    decode_sealed(opened.expose())
+        .map(Some)
+        .map_err(|error| Fault::Record {
+            table: "orders",
+            error,
+        })
 }
 
 fn queue_place(snapshot: &Snapshot, order: &Order) -> Result<Option<u32>, Fault> {

@@ -14,6 +14,9 @@ pub(super) enum Ledger {
         after_help = "Examples:\n  keystall ledger export --out ledger-2026-11.tar.zst\n  keystall ledger export --out november --since 2026-11-01 --until 2026-11-30\n  keystall ledger export --out hashes --skeleton\n  keystall-verify ledger november --vkey \"$(keystall ledger vkey)\"\n\nA range ends at the first checkpoint that covers it, so it may hold more entries than were asked for."
     )]
     Export(Export),
+    /// Fix the newest checkpoint outside now, in every way that [ledger] sets up
+    #[command(after_help = "Example:\n  keystall ledger anchor")]
+    Anchor,
     /// Print the public key that auditors pin, and only it
     #[command(after_help = "Example:\n  keystall ledger vkey")]
     Vkey,
@@ -32,6 +35,29 @@ pub(super) enum Ledger {
         #[arg(long)]
         anew: bool,
     },
+    /// Destroy the private part of an order: contact, payment reference, password and keys are gone for good
+    #[command(after_help = "Example:\n  keystall ledger erase 0D3Q5P7XK2M9A --yes")]
+    Erase {
+        /// The order's number
+        order: String,
+        /// That this cannot be undone is understood
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write an auditor's nonce, and print where it lies with a checkpoint that covers it
+    #[command(after_help = "Example:\n  keystall ledger audit --nonce 2026-11-21-a1b2c3")]
+    Audit {
+        /// 1 to 128 letters, digits, - or _
+        #[arg(long, value_name = "N")]
+        nonce: String,
+    },
+    /// List changes that an auditor cares about, with who made them
+    #[command(after_help = "Example:\n  keystall ledger admin --json")]
+    Admin {
+        /// How many at most, the newest
+        #[arg(long, default_value_t = 100)]
+        max: usize,
+    },
     /// Print the newest signed checkpoint
     #[command(after_help = "Example:\n  keystall ledger checkpoint > checkpoint.txt")]
     Checkpoint,
@@ -41,6 +67,7 @@ impl Ledger {
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
         match self {
             Self::Export(export) => export.run(session),
+            Self::Anchor => anchor(session),
             Self::Vkey => {
                 let value = session.ask(Command::LedgerVkey)?;
                 let text = format!("{}\n", print::text(&value, "vkey"));
@@ -72,6 +99,29 @@ impl Ledger {
                 let text = format!("{}\n", print::text(&value, "message"));
                 Ok(Done::new(value, text))
             }
+            Self::Erase { order, yes } => erase(session, order, yes),
+            Self::Audit { nonce } => {
+                let value = session.ask(Command::LedgerAudit { nonce })?;
+                let field = |name| print::text(&value, name);
+                let text = format!(
+                    "entry {} at {}, covered by this checkpoint:\n\n{}",
+                    field("seq"),
+                    field("t"),
+                    field("note")
+                );
+                Ok(Done::new(value, text))
+            }
+            Self::Admin { max } => {
+                let value = session.ask(Command::LedgerAdmin { max })?;
+                let names = ["generation", "seq", "t", "what", "who", "text"];
+                let rows = print::rows(&value, "entries", &names);
+                let headings = ["GEN", "ENTRY", "TIME", "WHAT", "WHO", "TEXT"];
+                let mut text = print::table(&headings, &rows, "no such changes yet");
+                if value["more"] == true {
+                    text.push_str("more: raise --max\n");
+                }
+                Ok(Done::new(value, text))
+            }
             Self::Checkpoint => {
                 let value = session.ask(Command::LedgerCheckpoint)?;
                 let text = print::text(&value, "note");
@@ -79,4 +129,50 @@ impl Ledger {
             }
         }
     }
+}
+
+/// One line for each way. Ends as a failure if one failed.
+fn anchor(session: &Session) -> Result<Done, Failure> {
+    let value = session.ask(Command::LedgerAnchor)?;
+    let ways = value["anchors"].as_array().cloned().unwrap_or_default();
+    let line = |way: &serde_json::Value| {
+        let (kind, outcome) = (print::text(way, "kind"), print::text(way, "message"));
+        format!("{kind:<11} {outcome}\n")
+    };
+    let text: String = ways.iter().map(line).collect();
+    match ways.iter().any(|way| way["outcome"] == "failed") {
+        true => Err(Failure::new("anchor", text.trim_end())),
+        false => Ok(Done::new(value, text)),
+    }
+}
+
+fn erase(session: &Session, order: String, yes: bool) -> Result<Done, Failure> {
+    if !yes {
+        return Err(Failure::usage(format!(
+            "erasing cannot be undone: contact, payment reference and keys of {order} would be gone for its buyer too; say --yes"
+        )));
+    }
+    let value = session.ask(Command::LedgerErase { order })?;
+    let field = |name| print::text(&value, name);
+    let mut text = match value["already"] == true {
+        true => format!(
+            "order {} was erased at {}\n",
+            field("order"),
+            field("erased_at")
+        ),
+        false => format!("order {} is erased\n", field("order")),
+    };
+    if value["entry"].is_object() {
+        let seq = print::text(&value["entry"], "seq");
+        text.push_str(&format!("ledger entry {seq}\n"));
+    }
+    if value["remark"].is_string() {
+        text.push_str(&format!("{}\n", field("remark")));
+    }
+    if !print::list(&value, "keys_due").is_empty() {
+        text.push_str(
+            "its key is gone; what copies of the database still hold of it goes with the month's key, within the hour while the daemon runs\n",
+        );
+    }
+    Ok(Done::new(value, text))
 }

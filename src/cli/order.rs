@@ -40,16 +40,51 @@ pub(super) enum Order {
         after_help = "Example:\n  keystall order deliver 0D3Q5P7XK2M9A --reason \"paid by bank transfer\""
     )]
     Deliver(Decide),
-    /// Record that the money was returned at the provider
+    /// Record that money was returned at the provider: what waited (late, short, too much), or with --why money of the sale
     #[command(
-        after_help = "Example:\n  keystall order refund 0D3Q5P7XK2M9A --reason \"returned through the gateway\""
+        after_help = "Examples:\n  keystall order refund 0D3Q5P7XK2M9A --note \"returned through the gateway\"\n  keystall order refund 0D3Q5P7XK2M9A --why bad --amount 9.90 --note \"one of two keys was used\""
     )]
-    Refund(Decide),
+    Refund(Refund),
+    /// Hand out other keys for bad ones of a delivered order; its page and receipt show it, and its buyer is told
+    #[command(
+        after_help = "Example:\n  keystall order replace 0D3Q5P7XK2M9A --slot 0:17 --why bad --note \"already redeemed\""
+    )]
+    Replace(Replace),
     /// Withdraw an order; money that arrived waits to be returned
     #[command(
         after_help = "Example:\n  keystall order cancel 0D3Q5P7XK2M9A --reason \"buyer asked\""
     )]
     Cancel(Decide),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Refund {
+    /// The order's number
+    order: String,
+    /// How much of the sale was returned; without it all that is left of it
+    #[arg(long, value_name = "A")]
+    amount: Option<String>,
+    /// Money of a delivered order: bad, leaked, late, surplus, short, goodwill, fraud or other; stands in the ledger
+    #[arg(long, value_name = "W")]
+    why: Option<String>,
+    /// What happened; kept with the order and shown to its buyer
+    #[arg(long, visible_alias = "reason")]
+    note: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Replace {
+    /// The order's number
+    order: String,
+    /// A bad key's place, as `order show` tells it; may be given more than once
+    #[arg(long = "slot", value_name = "BATCH:INDEX", required = true)]
+    slots: Vec<String>,
+    /// bad, leaked, goodwill or other; stands in the ledger
+    #[arg(long, value_name = "W")]
+    why: String,
+    /// What happened; kept with the order and shown to its buyer
+    #[arg(long, visible_alias = "reason")]
+    note: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -93,7 +128,8 @@ impl Order {
                 Ok(Done::new(value, text))
             }
             Self::Deliver(decide) => decide.run(session, Decision::Deliver),
-            Self::Refund(decide) => decide.run(session, Decision::Refund),
+            Self::Refund(refund) => refund.run(session),
+            Self::Replace(replace) => replace.run(session),
             Self::Cancel(decide) => decide.run(session, Decision::Cancel),
         }
     }
@@ -101,12 +137,7 @@ impl Order {
 
 impl Decide {
     fn run(self, session: &Session, decision: Decision) -> Result<Done, Failure> {
-        let reason = match self.reason {
-            Some(reason) => reason,
-            None if terminal::is_there() => terminal::ask("Reason", None)?,
-            // Scripts may leave it out; that it was nobody's word is kept then.
-            None => "by the command line, no reason given".to_owned(),
-        };
+        let reason = reason(self.reason)?;
         let command = Command::OrderDecide {
             order: self.order,
             decision,
@@ -116,6 +147,71 @@ impl Decide {
         let field = |name| print::text(&value, name);
         let text = format!("order {} is {}\n", field("order"), field("state"));
         Ok(Done::new(value, text))
+    }
+}
+
+impl Refund {
+    fn run(self, session: &Session) -> Result<Done, Failure> {
+        let value = session.ask(Command::OrderRefund {
+            order: self.order,
+            amount: self.amount,
+            why: self.why,
+            note: reason(self.note)?,
+        })?;
+        let field = |name| print::text(&value, name);
+        let mut text = format!("order {} is {}\n", field("order"), field("state"));
+        if value["refunded"].is_string() {
+            let (amount, currency) = (field("refunded"), field("currency"));
+            text.push_str(&format!(
+                "{amount} {currency} of its sale is recorded as returned"
+            ));
+            match value["entry"].is_null() {
+                true => text.push_str(&format!("\n{}\n", field("remark"))),
+                false => {
+                    let seq = print::text(&value["entry"], "seq");
+                    text.push_str(&format!(", ledger entry {seq}\n"));
+                }
+            }
+            if value["owed_amount"].as_i64().unwrap_or(0) > 0 {
+                text.push_str(&format!(
+                    "{} {currency} of other payments still waits to be returned\n",
+                    field("owed")
+                ));
+            }
+        }
+        Ok(Done::new(value, text))
+    }
+}
+
+impl Replace {
+    fn run(self, session: &Session) -> Result<Done, Failure> {
+        let value = session.ask(Command::OrderReplace {
+            order: self.order,
+            slots: self.slots,
+            why: self.why,
+            note: reason(self.note)?,
+        })?;
+        let texts = |name| {
+            let texts = print::list(&value, name).iter().filter_map(Value::as_str);
+            texts.collect::<Vec<_>>().join(" ")
+        };
+        let text = format!(
+            "replaced {}; order {} now holds {}, ledger entry {}\n",
+            texts("replaced"),
+            print::text(&value, "order"),
+            texts("slots"),
+            print::text(&value["entry"], "seq"),
+        );
+        Ok(Done::new(value, text))
+    }
+}
+
+fn reason(given: Option<String>) -> Result<String, Failure> {
+    match given {
+        Some(reason) => Ok(reason),
+        None if terminal::is_there() => terminal::ask("Reason", None),
+        // Scripts may leave it out; that it was nobody's word is kept then.
+        None => Ok("by the command line, no reason given".to_owned()),
     }
 }
 
@@ -167,6 +263,10 @@ fn shown(value: &Value) -> String {
         .iter()
         .filter_map(Value::as_str)
         .collect();
+    let replaced: Vec<&str> = print::list(value, "replaced")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     let owed = match value["owed_amount"].as_i64() {
         Some(0) | None => String::new(),
         Some(_) => format!("{} {}", field("owed"), field("currency")),
@@ -196,6 +296,8 @@ fn shown(value: &Value) -> String {
         ("queue place", field("queue_place")),
         ("to be returned", owed),
         ("keys at", slots.join(" ")),
+        ("replaced", replaced.join(" ")),
+        ("erased", field("erased_at")),
         ("ledger entry", print::text(&value["entry"], "seq")),
         ("entry hash", print::text(&value["entry"], "hash")),
     ];
@@ -213,6 +315,12 @@ fn shown(value: &Value) -> String {
         ];
         out.push('\n');
         out.push_str(&print::table(&headings, &payments, ""));
+    }
+    let refunds = print::rows(value, "refunds", &["at", "returned", "why", "entry"]);
+    if !refunds.is_empty() {
+        out.push('\n');
+        let headings = ["REFUND AT", "AMOUNT", "WHY", "ENTRY"];
+        out.push_str(&print::table(&headings, &refunds, ""));
     }
     let told = print::rows(value, "told", &["at", "event", "by"]);
     if !told.is_empty() {

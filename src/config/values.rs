@@ -9,7 +9,10 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use crate::domain::{address::Cidr, money::Currency, secret::Secret};
+use crate::{
+    actions::WitnessPlace,
+    domain::{address::Cidr, money::Currency, secret::Secret},
+};
 
 /// A length of time, written as a whole number and one of `s`, `m`, `h`, `d`; at most ten years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -350,6 +353,15 @@ impl TextSetting for AdminAt {
             Self::Unix => "unix".to_owned(),
             Self::Path(path) => path.display().to_string(),
         }
+    }
+}
+
+impl TextSetting for WitnessPlace {
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|error| format!("{text:?}: {error}"))
+    }
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 

@@ -7,6 +7,7 @@
 //! command's body.
 
 pub mod admin;
+mod anchors;
 mod clock;
 pub mod demo;
 mod front;
@@ -18,6 +19,7 @@ mod serve;
 mod signals;
 mod systemd;
 pub mod telemetry;
+mod witness;
 
 pub use crate::web::view::Mode;
 pub use clock::SystemClock;
@@ -25,3 +27,4 @@ pub use open::{admin_socket, open_shop, options, policy};
 pub use post::check_mail;
 pub use serve::{Plan, ServeError, Served, serve};
 pub use signals::{End, Ending};
+pub use witness::Contradiction;

@@ -23,6 +23,7 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 const FIRST_ROUND_MAX: Duration = Duration::from_secs(30);
 const TOGETHER_FOR: Duration = Duration::from_secs(2);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
+const CLOCK_EVERY: Duration = Duration::from_secs(10);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Starts all of it.
@@ -38,6 +39,8 @@ pub(super) fn start(
     tasks.spawn(expire(shop.clone(), first_round, ending.clone()));
     tasks.spawn(flush_refused(shop.clone(), desk, ending.clone()));
     tasks.spawn(heartbeat(shop.clone(), ending.clone()));
+    tasks.spawn(watch_clock(shop.clone(), ending.clone()));
+    tasks.spawn(replace_month_keys(shop.clone(), ending.clone()));
     tasks.spawn(deliver_waiting(shop.clone(), ending.clone()));
     tasks.spawn(tell_soon(shop.clone(), ending.clone()));
     tasks.spawn(tell_again(shop.clone(), ending.clone()));
@@ -119,14 +122,66 @@ async fn flush_refused(shop: Arc<Shop>, desk: Arc<Desk>, ending: Ending) {
     }
 }
 
-/// The first look is at the start.
+/// The first look is at the start, where an outage is admitted. That the shop serves is noted every minute.
 async fn heartbeat(shop: Arc<Shop>, ending: Ending) {
-    let mut tick = every(HOUR);
+    match shop.admit_outage().await {
+        Ok(Some(down_ms)) => tracing::warn!(down_ms, "the ledger says that the shop was closed"),
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "an outage was not written into the ledger"),
+    }
+    let mut tick = every(MINUTE);
+    let mut minutes = 0;
     while next(&mut tick, &ending).await {
+        note_alive(&shop);
+        minutes += 1;
+        if minutes % 60 != 1 {
+            continue;
+        }
         match shop.heartbeat().await {
             Ok(true) => tracing::info!(ledger.size = shop.chain().latest().size, "heartbeat"),
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the ledger got no heartbeat"),
+        }
+    }
+    note_alive(&shop);
+}
+
+fn note_alive(shop: &Shop) {
+    if let Err(error) = shop.note_alive() {
+        tracing::warn!(%error, "that the shop is open was not noted in its folder");
+    }
+}
+
+/// The wall clock against one that only goes forward.
+async fn watch_clock(shop: Arc<Shop>, ending: Ending) {
+    let mut tick = every(CLOCK_EVERY);
+    while next(&mut tick, &ending).await {
+        match shop.watch_clock().await {
+            Ok(None) => {}
+            Ok(Some(skew_ms)) => tracing::warn!(skew_ms, "the system's clock was moved"),
+            Err(error) => tracing::error!(%error, "a moved clock was not written into the ledger"),
+        }
+    }
+}
+
+/// What was erased is gone from copies and freed pages too once the month's key is another.
+async fn replace_month_keys(shop: Arc<Shop>, ending: Ending) {
+    let mut tick = every(HOUR);
+    while next(&mut tick, &ending).await {
+        let shop = shop.clone();
+        let replaced = spawn_blocking(move || {
+            if let Err(error) = shop.reconcile_erasures() {
+                tracing::error!(%error, "backups/erased was not held against the shop");
+            }
+            shop.replace_month_keys()
+        });
+        match replaced.await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(keys)) => tracing::info!(keys, "keys of erased orders were destroyed"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "keys of erased orders are not destroyed yet")
+            }
+            Err(error) => tracing::error!(%error, "keys of erased orders are not destroyed yet"),
         }
     }
 }

@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 
 use super::{
     admin::{self, Context},
+    anchors::{self, AnchorSetup},
     front,
     open::{admin_socket, open_observed},
     post::{self, PostError},
@@ -13,6 +14,7 @@ use super::{
     signals::{self, Ending},
     systemd,
     telemetry::Metrics,
+    witness::{Contradiction, Witnesses},
 };
 use crate::store::Observe;
 use crate::{
@@ -51,6 +53,12 @@ pub enum ServeError {
     /// Mail.
     #[error(transparent)]
     Post(#[from] PostError),
+    /// A witness of the ledger saw more, or another history.
+    #[error(transparent)]
+    Witness(#[from] Contradiction),
+    /// Anchors.
+    #[error(transparent)]
+    Anchors(#[from] AnchorSetup),
     /// Signals or threads.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -116,6 +124,14 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         .collect();
 
     let client = front::client(&settings).map_err(ServeError::Outbound)?;
+    let witnesses = Witnesses {
+        shop: shop.clone(),
+        client: client.clone(),
+        places: settings.ledger.witness.clone(),
+        every: settings.ledger.witness_every.duration(),
+    };
+    // Before anything is signed: an older copy of the database must not begin a second history.
+    witnesses.compare_at_start().await?;
     let desk = desk(&shop, &settings, &client, &metrics)?;
     let channels = shop.channels().map_err(ShopError::from)?;
     let state = WebState::new(
@@ -137,7 +153,22 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
             "messages wait for a way that is not set up any more: `keystall outbox list` shows them"
         ),
     }
+    let (noting, seen) = (shop.clone(), audited_settings(&settings));
+    let changed = tokio::task::spawn_blocking(move || noting.note_settings(&seen)).await;
+    let changed = changed
+        .map_err(std::io::Error::other)?
+        .map_err(ShopError::from)?;
+    if !changed.is_empty() {
+        tracing::info!(
+            settings = changed.join(", "),
+            "the ledger says that settings changed"
+        );
+    }
     let mut tasks = schedule::start(&shop, desk, &metrics, &ending);
+    tasks.spawn(witnesses.run(ending.clone()));
+    let anchored = ending.clone();
+    let anchorer = anchors::anchorer(&shop, dir, &settings)?;
+    tasks.spawn(anchorer.run(async move { anchored.wait().await }));
     let webhook = webhook(&settings)?;
     let told_of = metrics.clone();
     let worker = Worker::new(shop.clone(), Arc::new(client), webhook)
@@ -151,6 +182,7 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
     let context = Context {
         shop: shop.clone(),
         settings: settings.clone(),
+        dir: dir.to_owned(),
         runtime: Handle::current(),
         in_daemon: true,
     };
@@ -196,6 +228,22 @@ impl Served {
         tasks.shutdown().await;
         close(shop).await;
     }
+}
+
+/// Marks of the settings whose change an auditor cares about.
+fn audited_settings(settings: &Settings) -> Vec<(String, String)> {
+    const NAMES: [&str; 4] = [
+        "[shop] host",
+        "[shop] currency",
+        "[mail] from",
+        "[mail] merchant",
+    ];
+    let audited = |name: &str| {
+        NAMES.contains(&name) || name.starts_with("[limits] ") || name.starts_with("[ledger] ")
+    };
+    // Sealed once more where they are kept, so no salt is needed here.
+    let marks = settings.marks(b"").into_iter();
+    marks.filter(|(name, _)| audited(name)).collect()
 }
 
 /// The payment desk.

@@ -28,7 +28,9 @@ pub use entry_at::EntryAt;
 pub use money::{Amount, Currency, Money};
 pub use names::{ChannelName, OrderId, Slug};
 pub use notice::{Notice, Verdict};
-pub use order::{Holder, Order, OrderState, Payment, PaymentOutcome, Reason};
+pub use order::{
+    AfterSale, Holder, Order, OrderState, Payment, PaymentOutcome, Reason, Refund, Replacement,
+};
 pub use product::{Category, Picture, Product, ProductKind, Question};
 pub use seams::{Clock, Entropy};
 pub use secret::Secret;

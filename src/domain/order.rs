@@ -76,8 +76,45 @@ pub struct Payment {
     pub at_ms: i64,
     /// What it came to.
     pub outcome: PaymentOutcome,
-    /// Returned since, minor units.
+    /// Returned since of what waited to be returned, minor units.
     pub returned: Amount,
+    /// Returned since of what it paid for the goods, minor units.
+    pub refunded: Amount,
+}
+
+/// Money of a sale that was returned, whole or in part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refund {
+    /// Minor units of the order's currency.
+    pub amount: Amount,
+    /// The ledger's word for why.
+    pub why: String,
+    /// Unix milliseconds.
+    pub at_ms: i64,
+    /// Its `refund` entry; none for a sale of a generation that has ended, which no entry can name.
+    pub entry: Option<EntryAt>,
+}
+
+/// Slots of a sale that were found bad; as many others took their places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// Its `replace` entry.
+    pub entry: EntryAt,
+    /// The slots found bad.
+    pub out: Vec<SlotRef>,
+    /// The ledger's word for why.
+    pub why: String,
+    /// Unix milliseconds.
+    pub at_ms: i64,
+}
+
+/// What happened to a sale after it was made, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AfterSale {
+    /// Money of it that was returned.
+    pub refunds: Vec<Refund>,
+    /// Keys of it that were replaced.
+    pub replacements: Vec<Replacement>,
 }
 
 /// Who holds a reservation, as prefixes and keyed fingerprints: what limits are counted by.
@@ -126,9 +163,11 @@ pub struct Order {
     pub payments: Vec<Payment>,
     /// Ledger entry of its `sale`.
     pub sale: Option<EntryAt>,
+    /// What became of the sale.
+    pub after: AfterSale,
     /// Month whose key wraps `wrapped_key`, as `2026-11`.
     pub month: String,
-    /// The order's own key, wrapped.
+    /// The order's own key, wrapped; empty once it was destroyed, and with it all that is sealed under it.
     pub wrapped_key: Vec<u8>,
     /// Contact, password hash, language: sealed.
     pub private: Vec<u8>,
@@ -250,6 +289,22 @@ impl Order {
         self.payments.iter().map(|payment| payment.amount).sum()
     }
 
+    /// Minor units that went back to the buyer: what waited to be returned, and of the sale.
+    pub fn returned(&self) -> Amount {
+        let waited: Amount = self.payments.iter().map(|payment| payment.returned).sum();
+        waited + self.refunded()
+    }
+
+    /// Minor units of the sale that were returned.
+    pub fn refunded(&self) -> Amount {
+        self.after.refunds.iter().map(|refund| refund.amount).sum()
+    }
+
+    /// Whether its private fields were destroyed.
+    pub fn is_erased(&self) -> bool {
+        self.wrapped_key.is_empty()
+    }
+
     /// When it was made, Unix milliseconds.
     pub fn created_at_ms(&self) -> i64 {
         self.id.made_at_ms()
@@ -285,6 +340,7 @@ pub(crate) mod tests {
             },
             payments: Vec::new(),
             sale: None,
+            after: AfterSale::default(),
             month: "2026-11".into(),
             wrapped_key: vec![4; 72],
             private: vec![5; 60],
@@ -301,6 +357,7 @@ pub(crate) mod tests {
             at_ms: 0,
             outcome: PaymentOutcome::Short,
             returned: 0,
+            refunded: 0,
         };
         assert_eq!(payment.owed(OrderState::Pending), 0);
         assert_eq!(payment.owed(OrderState::Expired), 5);

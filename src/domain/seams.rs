@@ -4,6 +4,12 @@
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970-01-01 UTC.
     fn now_ms(&self) -> i64;
+
+    /// Milliseconds of a clock that only goes forward, sleep of the machine included; only differences mean something. Without a
+    /// clock of its own it never differs from the time of day.
+    fn monotonic_ms(&self) -> i64 {
+        self.now_ms()
+    }
 }
 
 /// Randomness fit for keys.

@@ -156,6 +156,16 @@ pub struct RecoverySecret(Zeroizing<[u8; 32]>);
 pub struct SecretError;
 
 impl RecoverySecret {
+    /// A new secret, from 32 random bytes.
+    pub fn new(random: [u8; 32]) -> Self {
+        Self(Zeroizing::new(random))
+    }
+
+    /// The 64 hex digits that are shown once.
+    pub fn expose_hex(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex::encode(self.0.as_ref()))
+    }
+
     /// Reads 64 hex digits; spaces and line ends around and between them, and upper case, are how people copy.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let digits = text.chars().filter(|c| !c.is_ascii_whitespace());

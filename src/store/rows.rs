@@ -4,8 +4,8 @@ use redb::ReadableTable;
 
 use super::codec::{CodecError, Record, decode};
 use super::records::{
-    Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV1, PoolV2,
-    ProductV2, SlotRow, Staging, Template, Told, ToldV1,
+    Anchoring, Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV2,
+    PoolV2, ProductV2, SlotRow, Staging, Template, Told, ToldV1,
 };
 use super::{Fault, Head, Snapshot, Tx, tables};
 use crate::domain::{
@@ -103,8 +103,20 @@ pub trait Rows {
     /// Anchors of checkpoints of the same generation above the size `after`: size, kind, bytes.
     fn anchors(&self, after: EntryAt, max: usize)
     -> Result<Vec<(u64, AnchorKind, Vec<u8>)>, Fault>;
+    /// How a way of anchoring fares; none before it was set up.
+    fn anchoring(&self, kind: AnchorKind) -> Result<Option<Anchoring>, Fault> {
+        self.meta(anchoring_row(kind))?
+            .map(|row| record("meta", &row))
+            .transpose()
+    }
     /// What opens the commitment of an entry that belongs to no order, sealed.
     fn opening(&self, at: EntryAt) -> Result<Option<Vec<u8>>, Fault>;
+    /// Sealed openings of entries after `after`, oldest first, of all generations.
+    fn openings(
+        &self,
+        after: Option<EntryAt>,
+        max: usize,
+    ) -> Result<Vec<(EntryAt, Vec<u8>)>, Fault>;
     /// When the private fields of an order were destroyed, Unix milliseconds.
     fn erased(&self, order: OrderId) -> Result<Option<i64>, Fault>;
     /// Orders whose private fields were destroyed, after `after`, with the time.
@@ -176,6 +188,15 @@ fn converted<R: Record, D: TryFrom<R, Error = CodecError>>(
     record::<R>(table, bytes)?
         .try_into()
         .map_err(|error| Fault::Record { table, error })
+}
+
+/// The row of the meta table that says how a way of anchoring fares.
+pub(super) const fn anchoring_row(kind: AnchorKind) -> &'static str {
+    match kind {
+        AnchorKind::TimeStamp => "anchoring time stamp",
+        AnchorKind::Mail => "anchoring mail",
+        AnchorKind::Git => "anchoring git",
+    }
 }
 
 /// Keys of the same generation above the size `after`.
@@ -298,7 +319,7 @@ macro_rules! rows {
                 let table = $table!(self, orders, ORDERS);
                 table
                     .get(id.0)?
-                    .map(|row| converted::<OrderV1, _>("orders", row.value()))
+                    .map(|row| converted::<OrderV2, _>("orders", row.value()))
                     .transpose()
             }
 
@@ -312,7 +333,7 @@ macro_rules! rows {
                 range
                     .rev()
                     .take(max)
-                    .map(|row| converted::<OrderV1, _>("orders", row?.1.value()))
+                    .map(|row| converted::<OrderV2, _>("orders", row?.1.value()))
                     .collect()
             }
 
@@ -448,6 +469,21 @@ macro_rules! rows {
             fn opening(&self, at: EntryAt) -> Result<Option<Vec<u8>>, Fault> {
                 let table = $table!(self, openings, OPENINGS);
                 Ok(table.get(at.key())?.map(|row| row.value().to_vec()))
+            }
+
+            fn openings(
+                &self,
+                after: Option<EntryAt>,
+                max: usize,
+            ) -> Result<Vec<(EntryAt, Vec<u8>)>, Fault> {
+                let table = $table!(self, openings, OPENINGS);
+                let from = after.map_or(0, |at| at.key().saturating_add(1));
+                let rows = table.range(from..)?.take(max);
+                rows.map(|row| {
+                    let (at, sealed) = row?;
+                    Ok((EntryAt::from_key(at.value()), sealed.value().to_vec()))
+                })
+                .collect()
             }
 
             fn erased(&self, order: OrderId) -> Result<Option<i64>, Fault> {

@@ -4,10 +4,10 @@ use redb::{Table, TableError, WriteTransaction};
 
 use super::codec::encode;
 use super::records::{
-    Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV1, PoolV2,
-    ProductV2, SlotRow, Staging, Template, Told, ToldV1,
+    Anchoring, Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV2,
+    PoolV2, ProductV2, SlotRow, Staging, Template, Told, ToldV1,
 };
-use super::rows::{HoldKind, Rows, WaitKind};
+use super::rows::{HoldKind, Rows, WaitKind, anchoring_row};
 use super::{Fault, Head, tables};
 use crate::domain::{
     AddressPrefix, AnchorKind, Category, ChannelName, Effect, EffectKind, EntryAt, Holder,
@@ -271,7 +271,7 @@ impl<'t> Tx<'t> {
         }
         self.tables
             .orders
-            .insert(order.id.0, encode(&OrderV1::from(&stored)).as_slice())?;
+            .insert(order.id.0, encode(&OrderV2::from(&stored)).as_slice())?;
         let was_open = before.filter(|before| before.state == OrderState::Pending);
         let is_open = Some(order).filter(|order| order.state == OrderState::Pending);
         match (was_open, is_open) {
@@ -283,6 +283,15 @@ impl<'t> Tx<'t> {
             order.state == OrderState::Paid
         })?;
         self.index_waiting(order, before, WaitKind::Refund, |order| order.owed() > 0)
+    }
+
+    /// Writes an order whose wrapped key alone changed: nobody waits for that.
+    pub fn put_order_key(&mut self, order: &Order) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables
+            .orders
+            .insert(order.id.0, encode(&OrderV2::from(order)).as_slice())?;
+        Ok(())
     }
 
     /// Records a payment's fingerprint.
@@ -344,10 +353,30 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
+    /// Writes how a way of anchoring fares.
+    pub fn put_anchoring(&mut self, kind: AnchorKind, state: &Anchoring) -> Result<(), Fault> {
+        self.put_meta(anchoring_row(kind), &encode(state))
+    }
+
     /// Keeps what opens the commitment of an entry that belongs to no order, sealed.
     pub fn put_opening(&mut self, at: EntryAt, sealed: &[u8]) -> Result<(), Fault> {
         self.wrote = true;
         self.tables.openings.insert(at.key(), sealed)?;
+        Ok(())
+    }
+
+    /// Takes away what people were told about an order.
+    pub fn remove_told(&mut self, order: OrderId) -> Result<(), Fault> {
+        self.wrote = true;
+        let of_order = (order.0, 0)..=(order.0, u64::MAX);
+        self.tables.told.retain_in(of_order, |_, _| false)?;
+        Ok(())
+    }
+
+    /// Takes a kept notice away.
+    pub fn remove_notice(&mut self, number: u64) -> Result<(), Fault> {
+        self.wrote = true;
+        self.tables.notices.remove(number)?;
         Ok(())
     }
 

@@ -110,7 +110,8 @@ impl Vault {
         DataKey::from_secret(&opened)
     }
 
-    /// Makes an order's key and its form wrapped by the key of `month` (`2026-11`), which is made durable first if it is new.
+    /// Makes an order's key and its form wrapped by the newest key of `month` (`2026-11`), which is made durable first if it is
+    /// new. Gives the label of that key, under which [`Vault::order_key`] finds it.
     ///
     /// # Errors
     /// [`MonthError`] when a new month key cannot be stored.
@@ -118,15 +119,51 @@ impl Vault {
         &self,
         month: &str,
         owner: &[u8],
-    ) -> Result<(DataKey, Vec<u8>), MonthError> {
-        let month_key = self.months.ensure(month, &*self.entropy)?;
+    ) -> Result<(String, DataKey, Vec<u8>), MonthError> {
+        let (label, month_key) = self.months.ensure(month, &*self.entropy)?;
         let key = DataKey::from_bytes(random(&*self.entropy));
         let wrapped = month_key.seal(
             &*self.entropy,
             &self.wrap_aad("orders", owner),
             key.expose(),
         );
-        Ok((key, wrapped))
+        Ok((label, key, wrapped))
+    }
+
+    /// Makes the key that follows `label` in its month, durable, and gives its label: new orders are wrapped by it at once.
+    ///
+    /// # Errors
+    /// [`MonthError`] when it cannot be stored.
+    pub fn replace_month_key(&self, label: &str) -> Result<String, MonthError> {
+        self.months.replace_label(label, &*self.entropy)
+    }
+
+    /// An order's key, wrapped by the key of `to` instead of that of `from`.
+    ///
+    /// # Errors
+    /// [`SealError`] as for [`Vault::order_key`].
+    pub fn rewrap_order_key(
+        &self,
+        from: &str,
+        to: &str,
+        owner: &[u8],
+        wrapped: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        let key = self.order_key(from, owner, wrapped)?;
+        let month_key = self.months.key(to).ok_or(SealError::KeyGone)?;
+        Ok(month_key.seal(
+            &*self.entropy,
+            &self.wrap_aad("orders", owner),
+            key.expose(),
+        ))
+    }
+
+    /// Destroys a month key for good. The caller has seen that no order needs it.
+    ///
+    /// # Errors
+    /// [`MonthError`] when `erase.keys` cannot be written; then the key is still there.
+    pub fn forget_month_key(&self, label: &str) -> Result<(), MonthError> {
+        self.months.forget(label)
     }
 
     /// Unwraps an order's key.
@@ -163,6 +200,37 @@ impl Vault {
     /// [`SealError`] when the bytes were changed or moved.
     pub fn open_for(&self, purpose: &str, row: &[u8], sealed: &[u8]) -> Result<Secret, SealError> {
         DataKey::from_bytes(self.root.derive(purpose)).open(&self.aad(purpose, b"", row), sealed)
+    }
+
+    /// Labels of the keys that [`Vault::seal_erasable`] made for `name`, the newest last.
+    pub fn erasable_labels(&self, name: &str) -> Vec<String> {
+        self.months.labels(name)
+    }
+
+    /// Seals `plain` under a key of `erase.keys` named `name`, which can be replaced and destroyed as a month's can. It tells its
+    /// label, a line of its own, before the sealed bytes.
+    ///
+    /// # Errors
+    /// [`MonthError`] when a new key cannot be stored.
+    pub fn seal_erasable(&self, name: &str, plain: &[u8]) -> Result<Vec<u8>, MonthError> {
+        let (label, key) = self.months.ensure(name, &*self.entropy)?;
+        let sealed = key.seal(&*self.entropy, &self.aad(name, b"", b""), plain);
+        Ok([label.as_bytes(), b"\n", &sealed].concat())
+    }
+
+    /// Opens what [`Vault::seal_erasable`] sealed.
+    ///
+    /// # Errors
+    /// [`SealError`] when its key is gone, or the bytes were changed or moved.
+    pub fn open_erasable(&self, name: &str, sealed: &[u8]) -> Result<Secret, SealError> {
+        let at = sealed.iter().position(|byte| *byte == b'\n');
+        let (label, sealed) = sealed.split_at(at.ok_or(SealError::Forged)?);
+        let label = std::str::from_utf8(label).map_err(|_| SealError::Forged)?;
+        if label.split('.').next() != Some(name) {
+            return Err(SealError::Forged);
+        }
+        let key = self.months.key(label).ok_or(SealError::KeyGone)?;
+        key.open(&self.aad(name, b"", b""), &sealed[1..])
     }
 
     /// The label that binds a sealed row of `table` to its place in this shop.
@@ -310,7 +378,8 @@ mod tests {
     fn an_orders_key_is_gone_with_its_month() {
         let dir = tempfile::tempdir().unwrap();
         let here = vault(dir.path(), [1; 16]);
-        let (key, wrapped) = here.new_order_key("2026-11", b"o").unwrap();
+        let (label, key, wrapped) = here.new_order_key("2026-11", b"o").unwrap();
+        assert_eq!(label, "2026-11");
         let reopened = vault(dir.path(), [1; 16]);
         assert_eq!(
             reopened
@@ -323,6 +392,35 @@ mod tests {
             reopened.order_key("2026-12", b"o", &wrapped),
             Err(SealError::KeyGone)
         ));
+    }
+
+    #[test]
+    fn a_replaced_month_key_opens_what_was_wrapped_again_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = vault(dir.path(), [1; 16]);
+        let (_, kept_key, kept) = here.new_order_key("2026-11", b"kept").unwrap();
+        let (_, _, erased) = here.new_order_key("2026-11", b"erased").unwrap();
+        let next = here.replace_month_key("2026-11").unwrap();
+        assert_eq!(next, "2026-11.1");
+        assert_eq!(here.replace_month_key("2026-11").unwrap(), next, "once");
+        let (label, _, _) = here.new_order_key("2026-11", b"new").unwrap();
+        assert_eq!(label, next, "new orders take the new key at once");
+        let again = here
+            .rewrap_order_key("2026-11", &next, b"kept", &kept)
+            .unwrap();
+        here.forget_month_key("2026-11").unwrap();
+        here.forget_month_key("2026-11").unwrap();
+        let reopened = vault(dir.path(), [1; 16]);
+        let opened = reopened.order_key(&next, b"kept", &again).unwrap();
+        assert_eq!(opened.expose(), kept_key.expose());
+        for (label, wrapped) in [("2026-11", &erased), (next.as_str(), &erased)] {
+            assert!(reopened.order_key(label, b"erased", wrapped).is_err());
+        }
+        assert_eq!(reopened.replace_month_key(&next).unwrap(), "2026-11.2");
+        assert_eq!(
+            reopened.new_order_key("2026-11", b"x").unwrap().0,
+            "2026-11.2"
+        );
     }
 
     #[test]

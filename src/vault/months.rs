@@ -1,5 +1,7 @@
 //! `erase.keys`: one key for each month, beside the database and never in a copy of it (ledger.md, section 4).
 //!
+//! A month's key is replaced after an erasure: `2026-11` is followed by `2026-11.1`, and forgotten once nothing needs it.
+//!
 //! Text: a first line `keystall-erase-keys/v1`, then `MONTH HEX` lines, each key sealed under the root key. It is replaced as a
 //! whole: written beside, fsynced, renamed, folder fsynced.
 
@@ -94,16 +96,69 @@ impl MonthKeys {
         self.lock().get(month).map(|month| month.key.clone())
     }
 
-    /// The key of `month`, made and durable before it is given out.
+    /// The newest key of `month` with its label, made and durable before it is given out.
     pub(super) fn ensure(
         &self,
         month: &str,
         entropy: &dyn Entropy,
-    ) -> Result<Arc<DataKey>, MonthError> {
+    ) -> Result<(String, Arc<DataKey>), MonthError> {
         let mut keys = self.lock();
-        if let Some(month) = keys.get(month) {
-            return Ok(month.key.clone());
+        if let Some(label) = newest(&keys, month)
+            && let Some(known) = keys.get(&label)
+        {
+            return Ok((label, known.key.clone()));
         }
+        let key = self.add(&mut keys, month, entropy)?;
+        Ok((month.to_owned(), key))
+    }
+
+    /// The label that follows `label` in its month, whose key is made and durable: new orders are wrapped by it from now on.
+    pub(super) fn replace_label(
+        &self,
+        label: &str,
+        entropy: &dyn Entropy,
+    ) -> Result<String, MonthError> {
+        let mut keys = self.lock();
+        let (month, number) = parts(label);
+        if let Some(newest) = newest(&keys, month)
+            && parts(&newest).1 > number
+        {
+            // Made before the end of an earlier attempt.
+            return Ok(newest);
+        }
+        let next = format!("{month}.{}", number + 1);
+        self.add(&mut keys, &next, entropy)?;
+        Ok(next)
+    }
+
+    /// Destroys the key of `label`: what it alone wraps is gone, here and in every copy of the database.
+    pub(super) fn forget(&self, label: &str) -> Result<(), MonthError> {
+        let mut keys = self.lock();
+        let mut next = keys.clone();
+        if next.remove(label).is_none() {
+            return Ok(());
+        }
+        self.replace(&next)
+            .map_err(|source| self.unwritten(source))?;
+        *keys = next;
+        Ok(())
+    }
+
+    /// Labels of the keys of `month`, the oldest first.
+    pub(super) fn labels(&self, month: &str) -> Vec<String> {
+        let keys = self.lock();
+        let own = keys.keys().filter(|label| parts(label).0 == month);
+        let mut own: Vec<String> = own.cloned().collect();
+        own.sort_by_key(|label| parts(label).1);
+        own
+    }
+
+    fn add(
+        &self,
+        keys: &mut BTreeMap<String, MonthKey>,
+        month: &str,
+        entropy: &dyn Entropy,
+    ) -> Result<Arc<DataKey>, MonthError> {
         let key = Arc::new(DataKey::from_bytes(random(entropy)));
         let sealed = self
             .wrapping
@@ -116,12 +171,17 @@ impl MonthKeys {
                 sealed,
             },
         );
-        self.replace(&next).map_err(|source| MonthError::Io {
-            path: self.path.clone(),
-            source,
-        })?;
+        self.replace(&next)
+            .map_err(|source| self.unwritten(source))?;
         *keys = next;
         Ok(key)
+    }
+
+    fn unwritten(&self, source: io::Error) -> MonthError {
+        MonthError::Io {
+            path: self.path.clone(),
+            source,
+        }
     }
 
     fn replace(&self, keys: &BTreeMap<String, MonthKey>) -> io::Result<()> {
@@ -136,6 +196,20 @@ impl MonthKeys {
         // The map is replaced as a whole, so a panic elsewhere never leaves it half written.
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Month of a label, and how often its key was replaced.
+fn parts(label: &str) -> (&str, u32) {
+    let (month, number) = label.split_once('.').unwrap_or((label, "0"));
+    (month, number.parse().unwrap_or(0))
+}
+
+/// The label of a month's newest key.
+fn newest(keys: &BTreeMap<String, MonthKey>, month: &str) -> Option<String> {
+    keys.keys()
+        .filter(|label| parts(label).0 == month)
+        .max_by_key(|label| parts(label).1)
+        .cloned()
 }
 
 fn place<'a>(install: &'a [u8; 16], month: &'a str) -> Aad<'a> {

@@ -1,29 +1,57 @@
-//! The ledger's public side: the newest checkpoint, and how a receipt is checked.
+//! The ledger's public side: how a receipt is checked.
 
-use axum::extract::State;
-use http::StatusCode;
+use std::sync::LazyLock;
+
+use axum::{extract::State, response::Response};
+use http::{HeaderValue, StatusCode, header};
+use sha2::{Digest, Sha256};
 
 use super::{
-    answer::{Answer, FRESH, page, text},
+    answer::{Answer, FRESH, page},
     state::WebState,
-    view::{Problem, VerifyPage},
+    view::{SavedVerifier, VerifyPage},
     visit::Visit,
 };
 
-/// `GET /ledger/checkpoint`: the signed note, where the merchant shows it.
-pub(super) async fn checkpoint(State(web): State<WebState>) -> Answer {
-    let note = web.shop.chain().latest().note;
-    if !web.settings.public_checkpoint || note.is_empty() {
-        return Err(Problem::NotFound);
-    }
-    Ok(text(StatusCode::OK, note))
-}
+/// Where the verifier is kept from.
+pub(super) const SAVED_PATH: &str = "/verify/keystall-verify.html";
+
+/// The verifier as one file, the same in every shop; `assets/verify` builds it.
+static SAVED: &[u8] = include_bytes!("../../assets/verify/dist/keystall-verify.html");
+
+static SHOWN: LazyLock<SavedVerifier> = LazyLock::new(|| SavedVerifier {
+    sha256: hex::encode(Sha256::digest(SAVED)),
+    // A constant of some hundred KiB.
+    bytes: SAVED.len() as u32,
+});
 
 /// `GET /verify`
 pub(super) async fn verify(State(web): State<WebState>, visit: Visit) -> Answer {
     let shown = VerifyPage {
         frame: web.frame(visit.language),
         vkey: web.shop.chain().vkey(),
+        saved: SHOWN.clone(),
     };
     page(StatusCode::OK, FRESH, shown.render())
+}
+
+/// `GET /verify/keystall-verify.html`: a file to keep, which no browser renders from this shop's address.
+pub(super) async fn saved(State(_): State<WebState>) -> Response {
+    let mut response = Response::new(SAVED.into());
+    let fields = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"keystall-verify.html\"",
+        ),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "sandbox; default-src 'none'; frame-ancestors 'none'",
+        ),
+        (header::CACHE_CONTROL, "public, no-cache"),
+    ] {
+        fields.insert(name, HeaderValue::from_static(value));
+    }
+    response
 }

@@ -1,7 +1,7 @@
 //! The web room: what browsers, providers and scripts meet over HTTP.
 //!
 //! It owns the routes ([`router`], one table), what every request passes (`middleware`), the handlers (`shop`, `callback`,
-//! `ledger`, `health`, `files`, `brand`), the pages (`view`) and the files they load (`assets`). It is the only module that knows axum,
+//! `ledger`, `tiles`, `health`, `files`, `brand`), the pages (`view`) and the files they load (`assets`). It is the only module that knows axum,
 //! askama, Fluent and Markdown. Handlers parse, act, render: always these three, in this order. What goes wrong is a
 //! [`view::Problem`], and one place turns it into a page or into JSON.
 //!
@@ -30,6 +30,7 @@ mod shop;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tiles;
 pub mod view;
 mod visit;
 

@@ -7,7 +7,7 @@ use axum::{
 };
 
 use super::{
-    brand, callback, files, health, ledger, middleware, shop, state::WebState, view::Problem,
+    brand, callback, files, health, ledger, middleware, shop, state::WebState, tiles, view::Problem,
 };
 
 /// The shop as a tower service. Requests carry their [`crate::net::Peer`] in their extensions.
@@ -28,6 +28,7 @@ pub fn router(state: WebState) -> Router {
         .route("/o/{secret}/pay.svg", get(shop::pay::code))
         .route("/o/{secret}/events", get(shop::events::listen))
         .route("/o/{secret}/receipt", get(shop::order::receipt))
+        .route("/o/{secret}/slip", get(shop::slip::show))
         .route("/o/{secret}/keys.txt", get(shop::order::keys))
         .route("/find", get(shop::find::form).post(shop::find::find))
         .route("/find/contact", post(shop::find::mail_link))
@@ -37,8 +38,12 @@ pub fn router(state: WebState) -> Router {
             get(callback::notice).merge(post(callback::notice)),
         )
         .route("/pay/{channel}/return", get(callback::returned))
-        .route("/ledger/checkpoint", get(ledger::checkpoint))
+        .route("/ledger/checkpoint", get(tiles::checkpoint))
+        .route("/ledger/tile/{*tile}", get(tiles::tile))
+        .route("/ledger/{generation}/checkpoint", get(tiles::checkpoint))
+        .route("/ledger/{generation}/tile/{*tile}", get(tiles::tile))
         .route("/verify", get(ledger::verify))
+        .route(ledger::SAVED_PATH, get(ledger::saved))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route(brand::TERMS_PATH, get(shop::terms::show))

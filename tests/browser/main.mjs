@@ -1,4 +1,4 @@
-// All stories in a real browser. `node main.mjs [SUITE…]` runs some of: purchase states refusals stories weight xss.
+// All stories in a real browser. `node main.mjs [SUITE…]` runs some of: purchase states refusals stories weight xss verify.
 import { launch, SCREENS } from "./lib/visit.mjs";
 import { demo, stage } from "./lib/shops.mjs";
 import { Report, together } from "./lib/report.mjs";
@@ -8,6 +8,7 @@ import { refusals } from "./refusals.mjs";
 import { stories } from "./stories.mjs";
 import { weights } from "./weight.mjs";
 import { hostile } from "./hostile.mjs";
+import { verifies } from "./verify.mjs";
 
 const wanted = new Set(process.argv.slice(2));
 const runs = (suite) => wanted.size === 0 || wanted.has(suite);
@@ -26,6 +27,7 @@ try {
   if (runs("states")) jobs.push(...states(browser, scene, report));
   if (runs("refusals")) jobs.push(...refusals(browser, scene, report));
   if (runs("stories")) jobs.push(...stories(browser, shop, scene, report));
+  if (runs("verify")) jobs.push(...verifies(browser, shop, report));
   if (runs("xss")) jobs.push(...hostile(browser, scene, report));
   await together(jobs, lines);
   if (runs("refusals")) await together(refusals(browser, scene, report, true), 1);

@@ -14,7 +14,11 @@ pub fn text() -> String {
         writeln!(
             text,
             "{name}\n    {}",
-            value.to_string().trim_end().replace('\n', "\n    ")
+            value
+                .to_string()
+                .trim_end()
+                .replace('\n', "\n    ")
+                .replace("\n    \n", "\n\n")
         )
         .unwrap();
     };

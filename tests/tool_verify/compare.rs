@@ -1,10 +1,14 @@
 //! `compare`: two views of one log.
 
 use crate::ledger_shop::{
-    HOUR_MS, ORIGIN, Shop, log_key, receipt_of_three, root_key, shop_of_24, vkey_of,
+    Files, HOUR_MS, ORIGIN, Shop, log_key, receipt_of_three, root_key, shop_of_24, vkey_of,
 };
 use crate::{Desk, went_on};
 use ed25519_dalek::SigningKey;
+use keystall::ledger::entry::hash_line;
+use keystall::ledger::export::mark_line;
+use serde_json::json;
+use std::io::Write;
 
 /// The shop of 24 with its last entries told otherwise, from entry 21 on.
 fn liar() -> Shop {
@@ -17,7 +21,7 @@ fn liar() -> Shop {
 fn liar_prefix(shop: &Shop, entries: usize) -> Shop {
     let mut prefix = Shop::empty(shop.key.clone(), shop.root.clone(), &shop.origin);
     for line in &shop.lines[..entries] {
-        prefix.head = keystall::ledger::entry::hash_line(line.as_bytes());
+        prefix.head = hash_line(line.as_bytes());
         prefix
             .rows
             .0
@@ -192,7 +196,7 @@ fn nothing_that_can_be_held_together_is_never_0() {
     let above = desk.put("above.note", went_on(&shop, 1).newest_note());
     let export = desk.put_export("export", &shop.files(0));
     for (pair, why) in [
-        ([&nine, &newest], "nothing that can be held together"),
+        ([&nine, &newest], "sizes 9 and 24 of"),
         ([&nine, &elsewhere], "of different logs"),
         ([&nine, &stranger], "is signed by a pinned key"),
         ([&above, &export], "lies above"),
@@ -260,4 +264,152 @@ fn after_a_rotation_the_keys_of_both_times_are_pinned() {
     let newer = vkey_of(&new, ORIGIN).to_string();
     let said = desk.pinned(&["compare", &after, &export, "--vkey", &newer]);
     assert_eq!(said.exit, 0, "{}", said.out);
+}
+
+/// The shop from entry `from` on, as far as a comparison reads it.
+fn range(shop: &Shop, from: usize) -> Files {
+    let before = liar_prefix(shop, from);
+    let subtrees = before.frontier.subtrees().iter();
+    let hashes: Vec<_> = subtrees.map(ToString::to_string).collect();
+    let prefix = json!({"hashes": hashes, "prev": before.head.to_string(), "size": from});
+    let lines = shop.lines[from..].iter();
+    let notes = shop.notes.range(from as u64 + 1..);
+    Files::from([
+        (
+            "gen-0/prefix.json".to_owned(),
+            format!("{prefix}\n").into_bytes(),
+        ),
+        ("gen-0/carried.ndjson".to_owned(), Vec::new()),
+        (
+            "gen-0/entries.ndjson".to_owned(),
+            lines
+                .flat_map(|line| [line.as_bytes(), b"\n"].concat())
+                .collect(),
+        ),
+        (
+            "gen-0/marks.ndjson".to_owned(),
+            notes
+                .map(|(size, note)| mark_line(note, *size))
+                .collect::<String>()
+                .into_bytes(),
+        ),
+    ])
+}
+
+fn skeleton(shop: &Shop) -> Files {
+    let hashes = shop
+        .lines
+        .iter()
+        .flat_map(|line| hash_line(line.as_bytes()).0);
+    let mut files = shop.files(0);
+    files.remove("gen-0/entries.ndjson");
+    files.insert("gen-0/skeleton.bin".to_owned(), hashes.collect());
+    files
+}
+
+fn archive(files: &Files) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        tar.append_data(&mut header, path, bytes.as_slice())
+            .unwrap();
+    }
+    let mut packed = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    packed.include_checksum(true).unwrap();
+    packed.write_all(&tar.into_inner().unwrap()).unwrap();
+    packed.finish().unwrap()
+}
+
+#[test]
+fn archives_ranges_and_skeletons_are_compared_like_whole_folders() {
+    let desk = Desk::new();
+    let (honest, liar) = (went_on(&shop_of_24(), 6), went_on(&liar(), 6));
+    let kept = desk.put("kept.note", shop_of_24().newest_note());
+    let early = desk.put("early.note", &shop_of_24().notes[&9]);
+    let forms = |name: &str, shop: &Shop| {
+        [
+            desk.put(&format!("{name}.tar.zst"), archive(&shop.files(0))),
+            desk.put_export(&format!("{name}-skeleton"), &skeleton(shop)),
+            desk.put_export(&format!("{name}-range"), &range(shop, 13)),
+            desk.put_export(&format!("{name}-short"), &range(shop, 23)),
+        ]
+    };
+    for export in forms("honest", &honest) {
+        let said = desk.pinned(&["compare", &kept, &export]);
+        assert_eq!(said.exit, 0, "{}", said.out);
+    }
+    for (number, export) in forms("liar", &liar).iter().enumerate() {
+        let out = format!("fork-{number}.txt");
+        let said = desk.pinned(&["compare", export, &kept, "--out", &out]);
+        assert_eq!(said.exit, 5, "{export}: {}", said.out);
+        assert_eq!(desk.pinned(&["compare", &out]).exit, 5);
+    }
+    // A checkpoint before the range cannot be held against it.
+    let said = desk.pinned(&["compare", &early, &desk.at("honest-range")]);
+    assert_eq!(said.exit, 4, "{}", said.out);
+    assert!(said.out.contains("which begin at 13"), "{}", said.out);
+    // A receipt of an entry within the range can, even where its checkpoint is unknown there.
+    let receipt = went_on(&honest, 3).receipt(18, &[], &[]);
+    let receipt = desk.put("receipt.txt", receipt.to_string());
+    let said = desk.pinned(&["compare", &receipt, &desk.at("honest-range")]);
+    assert_eq!(said.exit, 0, "{}", said.out);
+    // Damage is not read over.
+    let mut packed = std::fs::read(desk.path("honest.tar.zst")).unwrap();
+    packed.pop();
+    let cut = desk.put("cut.tar.zst", packed);
+    assert_eq!(desk.pinned(&["compare", &kept, &cut]).exit, 3);
+}
+
+#[test]
+fn a_fork_within_one_export_is_proven_too() {
+    let desk = Desk::new();
+    let shop = went_on(&liar(), 6);
+    let mut files = shop.files(0);
+    let marks = String::from_utf8(files["gen-0/marks.ndjson"].clone()).unwrap();
+    let mut marks: Vec<_> = marks.lines().map(str::to_owned).collect();
+    let newest = marks.pop().unwrap();
+    let told_before = mark_line(shop_of_24().newest_note(), 24);
+    marks.retain(|line| !line.ends_with("\"size\":24}"));
+    marks.extend([told_before.trim_end().to_owned(), newest]);
+    files.insert(
+        "gen-0/marks.ndjson".into(),
+        (marks.join("\n") + "\n").into_bytes(),
+    );
+    let export = desk.put_export("export", &files);
+    let note = desk.put("newest.note", shop.newest_note());
+    let said = desk.pinned(&["compare", &note, &export, "--out", "fork.txt"]);
+    assert_eq!(said.exit, 5, "{}", said.out);
+    assert_eq!(desk.pinned(&["compare", "fork.txt"]).exit, 5);
+}
+
+#[test]
+fn entries_that_no_signature_covers_are_held_against_nothing() {
+    let desk = Desk::new();
+    let mut shop = went_on(&shop_of_24(), 2);
+    let sale = shop.sell("C00001", "game-key", 1, "2:0", &[]);
+    let receipt = desk.put("receipt.txt", shop.receipt(sale, &[], &[]).to_string());
+    let mut files = shop.files(0);
+    files.insert(
+        "gen-0/marks.ndjson".into(),
+        shop_of_24().files(0)["gen-0/marks.ndjson"].clone(),
+    );
+    let export = desk.put_export("export", &files);
+    let said = desk.pinned(&["compare", &receipt, &export]);
+    assert_eq!(said.exit, 4, "{}", said.out);
+}
+
+#[test]
+fn a_forged_receipt_is_tampering_and_no_fork() {
+    let desk = Desk::new();
+    let export = desk.put_export("export", &shop_of_24().files(0));
+    let forged = receipt_of_three().to_string().replace("A00002", "A00009");
+    let forged = desk.put("forged.txt", forged);
+    let said = desk.pinned(&["compare", &forged, &export]);
+    assert_eq!(said.exit, 1, "{}", said.out);
 }

@@ -5,7 +5,9 @@
 mod ledger_shop;
 
 mod compare;
+mod ledger;
 mod receipt;
+mod schema;
 mod sign;
 
 use ledger_shop::{Files, Shop, pinned, write};

@@ -3,6 +3,7 @@
 use super::{ExportError, ExportRequest, ExportSpan};
 use crate::actions::chain::Latest;
 use crate::actions::open_shop::Shop;
+use crate::actions::witness::with_cosignatures;
 use crate::domain::EntryAt;
 use crate::ledger::entry::Entry;
 use crate::ledger::export::{Form, Part};
@@ -60,6 +61,7 @@ impl Shop {
     pub(super) fn plan_export(&self, request: &ExportRequest) -> Result<Vec<Piece>, ExportError> {
         let newest = self.chain.latest().generation;
         let (rows, latest) = self.signed_state(EntryAt::new(newest, 0))?;
+        let latest = with_cosignatures(&rows, latest)?;
         let states = States { rows, latest };
         if let Some(asked) = request.generation.filter(|asked| *asked > newest) {
             return Err(ExportError::Generation { asked, newest });

@@ -1,6 +1,7 @@
 //! `keystall-verify ledger`.
 
 use crate::output::{self, Failure};
+use crate::progress::Progress;
 use clap::Args;
 use keystall::ledger::cosignature::WitnessKey;
 use keystall::ledger::note::Vkey;
@@ -65,9 +66,11 @@ fn report(args: &LedgerArgs) -> Result<Report, Failure> {
         explain: args.explain,
         witnesses: args.witness.clone(),
         tsa_certs: tsa_certs.collect::<Result<_, Failure>>()?,
-        threads: 0,
+        ..Request::default()
     };
-    Ok(verify::ledger(&args.export, &request))
+    let progress = Progress::new();
+    let show = |done, total| progress.show(done, total);
+    Ok(verify::ledger_with_progress(&args.export, &request, &show))
 }
 
 fn written(report: &Report, json: bool) -> (Exit, String) {

@@ -1,13 +1,13 @@
 //! How far a long run is, on a terminal.
 
-use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// A line on stderr that is drawn over itself; only on a terminal, and not before a second has passed.
 pub struct Progress {
     begun: Instant,
-    drawn: Cell<Option<Instant>>,
+    drawn: Mutex<Option<Instant>>,
     shown: bool,
 }
 
@@ -15,22 +15,26 @@ impl Progress {
     pub fn new() -> Self {
         Self {
             begun: Instant::now(),
-            drawn: Cell::new(None),
+            drawn: Mutex::new(None),
             shown: io::stderr().is_terminal(),
         }
     }
 
-    /// So many bytes of so many.
+    /// So many bytes of so many, or of an unknown number if that is 0; from any thread.
     pub fn show(&self, done: u64, total: u64) {
+        // Whoever finds the line taken leaves it: it is drawn just now.
+        let Some(mut drawn) = self.drawn.try_lock().ok().filter(|_| self.shown) else {
+            return;
+        };
         let now = Instant::now();
-        let due = match self.drawn.get() {
+        let due = match *drawn {
             None => now.duration_since(self.begun) >= DELAY,
             Some(drawn) => now.duration_since(drawn) >= PERIOD,
         };
-        if !self.shown || !due {
+        if !due {
             return;
         }
-        self.drawn.set(Some(now));
+        *drawn = Some(now);
         let _ = write!(io::stderr(), "\r{}\x1b[K", line(done, total));
     }
 }
@@ -38,7 +42,7 @@ impl Progress {
 /// Leaves no trace on the terminal.
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.drawn.get().is_some() {
+        if self.drawn.lock().is_ok_and(|drawn| drawn.is_some()) {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }

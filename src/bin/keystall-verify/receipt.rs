@@ -34,7 +34,13 @@ pub fn run(args: &ReceiptArgs) -> (Exit, String) {
     let read = output::read(&args.file).and_then(|file| Ok((file, known(&args.known)?)));
     let (file, known) = match read {
         Ok(read) => read,
-        Err(failure) => return failure.report("receipt", args.json),
+        Err(failure) if failure.exit == Exit::Usage => {
+            return failure.report("receipt", args.json);
+        }
+        Err(Failure { exit, what }) => {
+            let fault = ReceiptFault { exit, what };
+            return written(args, exit, Report::of(&fault, &args.file));
+        }
     };
     match verified(&file, args, &known) {
         Ok(report) => written(args, Exit::Proven, report),
@@ -42,7 +48,7 @@ pub fn run(args: &ReceiptArgs) -> (Exit, String) {
     }
 }
 
-/// The checkpoints of the files given with `--known`.
+/// The checkpoints of the files given with `--known`; a receipt that does not hold is no witness of anything.
 fn known(paths: &[PathBuf]) -> Result<Vec<Checkpoint>, Failure> {
     let mut known = Vec::new();
     for path in paths {

@@ -108,8 +108,47 @@ pub enum Command {
         /// Why, kept with the order.
         reason: String,
     },
+    /// Money was returned: what waited, or with an amount or a reason of the ledger's, money of the sale.
+    OrderRefund {
+        /// Its number.
+        order: String,
+        /// How much of the sale, in the order's currency; without it all that is left.
+        amount: Option<String>,
+        /// The ledger's word for why.
+        why: Option<String>,
+        /// Why, kept with the order.
+        note: String,
+    },
+    /// Keys of a delivered order are bad: others take their places.
+    OrderReplace {
+        /// Its number.
+        order: String,
+        /// Slots as `BATCH:INDEX`.
+        slots: Vec<String>,
+        /// The ledger's word for why.
+        why: String,
+        /// Why, kept with the order.
+        note: String,
+    },
+    /// Destroys the private fields of an order.
+    LedgerErase {
+        /// Its number.
+        order: String,
+    },
+    /// Writes an auditor's nonce.
+    LedgerAudit {
+        /// The nonce.
+        nonce: String,
+    },
+    /// Changes that an auditor cares about, opened.
+    LedgerAdmin {
+        /// How many at most, the newest.
+        max: usize,
+    },
     /// The ledger as files, in frames.
     LedgerExport(LedgerExport),
+    /// Anchors the newest checkpoint now.
+    LedgerAnchor,
     /// The key that auditors pin.
     LedgerVkey,
     /// The newest signed state.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{CommandError, Context};
+use super::{CommandError, Context, witnesses};
 use crate::{
     actions::OrderFilter,
     domain::{Effect, OrderId, OrderState, Product, Via},
@@ -65,9 +65,10 @@ impl Finding {
 pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
     let rows = context.shop.store().read()?;
     let head = rows.head()?;
-    let findings = vec![
+    let mut findings = vec![
         store(context),
         ledger(context, &head),
+        super::anchors::examine(context)?,
         clock(context, &head),
         channels(context)?,
         stock(&context.shop.products()?, &rows)?,
@@ -78,8 +79,34 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
         outbox(context)?,
         told(context, &rows)?,
         buyers(context, &rows)?,
+        erasures(context)?,
     ];
+    findings.extend(witnesses::findings(context)?);
     Ok(json!({"findings": findings}))
+}
+
+/// Erasures reach freed pages and copies once the month's key was replaced, which the daemon does every hour.
+fn erasures(context: &Context) -> Result<Finding, CommandError> {
+    const LATE_MS: i64 = 24 * 3_600_000;
+    let due = context.shop.months_due()?;
+    let Some(since_ms) = due.iter().map(|due| due.since_ms).min() else {
+        return Ok(Finding::new(
+            "erasures",
+            Level::Ok,
+            "no key waits to be replaced",
+        ));
+    };
+    let labels: Vec<&str> = due.iter().map(|due| due.label.as_str()).collect();
+    let since = super::times::shown(context, since_ms);
+    let message = format!(
+        "keys in erase.keys wait to be replaced since {since} ({}): the daemon does it at start and every hour",
+        labels.join(", ")
+    );
+    let level = match context.shop.now_ms() - since_ms > LATE_MS {
+        true => Level::Fail,
+        false => Level::Ok,
+    };
+    Ok(Finding::new("erasures", level, message))
 }
 
 fn store(context: &Context) -> Finding {

@@ -123,7 +123,11 @@ impl From<HandError> for CommandError {
         let code = match &error {
             HandError::Unknown(_) => "unknown",
             HandError::State { .. } => "state",
-            HandError::Stock => "no_stock",
+            HandError::Stock | HandError::Replacement { .. } => "no_stock",
+            HandError::NotSold | HandError::Ended | HandError::Erased => "state",
+            HandError::AllRefunded => "nothing_owed",
+            HandError::Slot(_) => "unknown",
+            HandError::Amount(_) | HandError::Why(_) | HandError::Slots => "invalid",
             HandError::NothingOwed => "nothing_owed",
             HandError::Note => "invalid",
             HandError::Store(_) => "store",
@@ -137,9 +141,11 @@ impl From<HandError> for CommandError {
                 "; what was delivered stays delivered: `keystall order show` shows its payment, to be returned at the provider if need be"
             }
             HandError::State { .. } => "; `keystall order show` shows where it stands",
-            HandError::Stock => ": `keystall key import`",
+            HandError::Stock | HandError::Replacement { .. } => ": `keystall key import`",
+            HandError::Slot(_) => ": `keystall order show` shows its keys' places",
+            HandError::AllRefunded => ": `keystall order show` shows the refunds",
             HandError::NothingOwed => {
-                ": `keystall order list --owed` shows those that money waits for; `keystall order cancel` withdraws a paid order first"
+                ": `keystall order list --owed` shows those that money waits for; `keystall order cancel` withdraws a paid order first; money of a delivered order is returned with --why, and --amount for a part of it"
             }
             _ => "",
         };

@@ -146,7 +146,7 @@ fn format(word: &str) -> Result<Format, CommandError> {
     }
 }
 
-fn slot(text: &str) -> Result<SlotRef, CommandError> {
+pub(super) fn slot(text: &str) -> Result<SlotRef, CommandError> {
     let number = |part: &str| {
         let canonical = part == "0" || !part.starts_with(['0', '+']);
         part.parse::<u32>().ok().filter(|_| canonical)

@@ -16,14 +16,16 @@ pub(super) fn vkey(context: &Context) -> Value {
     json!({"vkey": chain.vkey(), "origin": chain.origin()})
 }
 
-pub(super) fn checkpoint(context: &Context) -> Value {
-    let latest = context.shop.chain().latest();
-    json!({
+/// With what witnesses added to it.
+pub(super) fn checkpoint(context: &Context) -> Result<Value, CommandError> {
+    let published = context.shop.published(None)?;
+    let latest = published.unwrap_or_else(|| context.shop.chain().latest());
+    Ok(json!({
         "size": latest.size,
         "root": latest.root.to_string(),
         "note": latest.note,
         "origin": context.shop.chain().origin(),
-    })
+    }))
 }
 
 pub(super) fn export(

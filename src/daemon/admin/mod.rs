@@ -6,11 +6,13 @@
 //!
 //! It never writes a file and never opens one: what a command reads comes as its body, what it makes goes out in [`Frame`]s.
 
+mod anchors;
 mod bridge;
 mod categories;
 mod channels;
 mod command;
 pub mod doctor;
+mod entries;
 mod error;
 mod keys;
 mod ledger;
@@ -21,8 +23,9 @@ mod products;
 mod rotation;
 pub mod socket;
 mod times;
+mod witnesses;
 
-use std::{io::Read, sync::Arc};
+use std::{io::Read, path::PathBuf, sync::Arc};
 
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -43,6 +46,8 @@ pub struct Context {
     pub shop: Arc<Shop>,
     /// Its settings.
     pub settings: Arc<Settings>,
+    /// The shop's folder.
+    pub dir: PathBuf,
     /// Where the shop's asynchronous use cases run.
     pub runtime: Handle,
     /// Whether the daemon runs the command: only it has seen what was refused lately.
@@ -100,8 +105,24 @@ pub fn execute(
             reason,
         } => orders::decide(context, &order, decision, &reason),
         LedgerExport(export) => ledger::export(context, &export, out),
+        OrderRefund {
+            order,
+            amount,
+            why,
+            note,
+        } => entries::refund(context, &order, amount.as_deref(), why.as_deref(), &note),
+        OrderReplace {
+            order,
+            slots,
+            why,
+            note,
+        } => entries::replace(context, &order, &slots, &why, &note),
+        LedgerErase { order } => entries::erase(context, &order),
+        LedgerAudit { nonce } => entries::audit(context, &nonce),
+        LedgerAdmin { max } => entries::admin(context, max),
+        LedgerAnchor => anchors::now(context),
         LedgerVkey => Ok(ledger::vkey(context)),
-        LedgerCheckpoint => Ok(ledger::checkpoint(context)),
+        LedgerCheckpoint => ledger::checkpoint(context),
         LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),
         LedgerRotate { signature } => rotation::rotate(context, &signature),
         NoticeList { max } => orders::notices(context, max),

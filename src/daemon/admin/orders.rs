@@ -60,7 +60,7 @@ pub(super) fn show(context: &Context, number: &str) -> Result<Value, CommandErro
     })?;
     let mut shown = short(context, &view.order);
     let fields = json!({
-        "contact": view.contact.expose(),
+        "contact": view.erased_at_ms.is_none().then(|| view.contact.expose()),
         "second_contact": view.second.as_ref().map(|second| second.expose()),
         "language": view.language,
         "expires_at": times::shown(context, view.order.expires_at_ms),
@@ -69,6 +69,9 @@ pub(super) fn show(context: &Context, number: &str) -> Result<Value, CommandErro
         "delivered_at": view.order.delivered_at_ms.map(|at| times::shown(context, at)),
         "slots": view.order.slots.iter().map(|slot| format!("{}:{}", slot.batch, slot.index)).collect::<Vec<_>>(),
         "payments": payments(context, &view.order),
+        "refunds": refunds(context, &view.order),
+        "replaced": view.order.after.replacements.iter().flat_map(|each| &each.out).map(|slot| slot.to_string()).collect::<Vec<_>>(),
+        "erased_at": view.erased_at_ms.map(|at| times::shown(context, at)),
         "entry": view.receipt.as_ref().map(|(hash, seq)| json!({"seq": seq, "hash": hash})),
         "queue_place": view.queue_place,
         "told": told(context, &view.told),
@@ -121,7 +124,7 @@ pub(super) fn notices(context: &Context, max: usize) -> Result<Value, CommandErr
     Ok(json!({"kept": kept, "refused": refused}))
 }
 
-fn order_id(number: &str) -> Result<OrderId, CommandError> {
+pub(super) fn order_id(number: &str) -> Result<OrderId, CommandError> {
     OrderId::parse(number).map_err(|error| {
         CommandError::invalid(format!(
             "{number:?}: {error}; `keystall order list` shows them"
@@ -136,7 +139,7 @@ fn state_of(word: &str) -> Result<OrderState, CommandError> {
     })
 }
 
-fn short(context: &Context, order: &Order) -> Value {
+pub(super) fn short(context: &Context, order: &Order) -> Value {
     let owed = Money::new(order.owed(), order.total.currency);
     json!({
         "order": order.id.to_string(),
@@ -168,6 +171,19 @@ fn told(context: &Context, told: &[Told]) -> Vec<Value> {
     told.iter().map(shown).collect()
 }
 
+fn refunds(context: &Context, order: &Order) -> Vec<Value> {
+    let shown = |refund: &crate::domain::Refund| {
+        json!({
+            "at": times::shown(context, refund.at_ms),
+            "amount": refund.amount,
+            "returned": Money::new(refund.amount, order.total.currency).decimal(),
+            "why": refund.why,
+            "entry": refund.entry.map(|at| at.seq()),
+        })
+    };
+    order.after.refunds.iter().map(shown).collect()
+}
+
 fn payments(context: &Context, order: &Order) -> Vec<Value> {
     let shown = |payment: &crate::domain::Payment| {
         let outcome = match payment.outcome {
@@ -183,7 +199,7 @@ fn payments(context: &Context, order: &Order) -> Vec<Value> {
             "amount": payment.amount,
             "paid": decimal(payment.amount),
             "outcome": outcome,
-            "returned": decimal(payment.returned),
+            "returned": decimal(payment.returned + payment.refunded),
             "owed": decimal(payment.owed(order.state)),
         })
     };

@@ -2,63 +2,82 @@
 
 use super::leaves::Leaves;
 use super::side::Side;
-use crate::ledger::export::{ENTRIES_FILE, MARKS_FILE, generation_folder, mark_line};
-use crate::ledger::note::{Checkpoint, NOTE_BYTES_MAX};
-use crate::ledger::{Exit, Vkey};
-use serde::Deserialize;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use crate::ledger::Exit;
+use crate::ledger::Vkey;
+use crate::ledger::export::{ENTRIES_FILE, MARKS_FILE};
+use crate::ledger::tree::Frontier;
+use crate::ledger::verify::contents::{
+    self, GenerationFiles, PREFIX_BYTES_MAX, PREFIX_FILE, SKELETON_FILE,
+};
+use crate::ledger::verify::marks::{self, MARK_BYTES_MAX};
+use crate::ledger::verify::source::{Source, unreadable};
+use crate::ledger::verify::{Fault, Form, range};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::rc::Rc;
 
-pub(super) fn read(side: &mut Side, path: &Path, vkeys: &[Vkey]) {
-    let name = side.name.clone();
-    let source = Rc::new(path.to_owned());
-    for number in 0.. {
-        let folder = generation_folder(number);
-        if !source.join(&folder).is_dir() {
-            break;
-        }
-        let marks = format!("{folder}/{MARKS_FILE}");
-        let outcome = notes(side, &source, &marks, vkeys);
-        let origin = match outcome {
-            Ok(Some(origin)) => origin,
-            Ok(None) => continue,
-            Err((exit, what)) => return side.fail(exit, &format!("{name}/{marks}"), what),
-        };
-        let file = format!("{folder}/{ENTRIES_FILE}");
-        let source = Rc::clone(&source);
-        let leaves = Leaves {
-            start: 0,
-            subtrees: Vec::new(),
-            skeleton: false,
-            open: Box::new(move || open(&source, &file)),
-        };
-        side.leaves(&origin, leaves, 0);
+/// Takes in what a folder or an archive holds, up to the first fault.
+pub(super) fn read(side: &mut Side, path: &Path, vkeys: &[Vkey]) -> Result<(), Box<Fault>> {
+    let source = Rc::new(Source::find(path)?);
+    let contents = contents::read(&source, &side.name, &|_| {})?;
+    for files in &contents.generations {
+        generation(side, &source, files, vkeys)?;
     }
-    if side.logs.is_empty() && side.fault.is_none() {
-        side.fail(Exit::Incomplete, &name, "is no export, or an empty one");
-    }
+    Ok(())
+}
+
+fn generation(
+    side: &mut Side,
+    source: &Rc<Source>,
+    files: &GenerationFiles,
+    vkeys: &[Vkey],
+) -> Result<(), Box<Fault>> {
+    let Some(origin) = notes(side, source, &files.path(MARKS_FILE), vkeys)? else {
+        return Ok(());
+    };
+    let prefix = match files.form {
+        Form::Range => prefix(source, &files.path(PREFIX_FILE))?,
+        Form::Whole | Form::Skeleton => Frontier::new(),
+    };
+    let skeleton = files.form == Form::Skeleton;
+    let file = files.path(if skeleton {
+        SKELETON_FILE
+    } else {
+        ENTRIES_FILE
+    });
+    let source = Rc::clone(source);
+    let leaves = Leaves {
+        prefix,
+        skeleton,
+        open: Box::new(move || source.open(&file)),
+    };
+    side.leaves(&origin, leaves, files.bytes);
+    Ok(())
 }
 
 /// Takes the checkpoints in; gives the log's origin, if there is a checkpoint at all.
 fn notes(
     side: &mut Side,
-    source: &Rc<PathBuf>,
+    source: &Source,
     file: &str,
     vkeys: &[Vkey],
-) -> Result<Option<String>, (Exit, String)> {
-    let failed = |error: io::Error| (Exit::Internal, format!("cannot be read: {error}"));
-    let malformed = |what: String| (Exit::Malformed, what);
-    let mut lines = BufReader::new(open(source, file).map_err(failed)?);
+) -> Result<Option<String>, Box<Fault>> {
+    let malformed = |what: String| Box::new(Fault::new(Exit::Malformed, file, what));
+    let input = source
+        .open(file)
+        .map_err(|error| unreadable(file, &error))?;
+    let mut input = BufReader::new(input);
     let (mut origin, mut line) = (None::<String>, Vec::new());
     loop {
         line.clear();
-        let part = (&mut lines).take(MARK_BYTES_MAX);
-        if { part }.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+        let part = (&mut input).take(MARK_BYTES_MAX as u64 + 1);
+        let read = { part }.read_until(b'\n', &mut line);
+        if read.map_err(|error| unreadable(file, &error))? == 0 {
             return Ok(origin);
         }
-        let note = mark(&line).map_err(malformed)?;
+        let cut = || malformed("a line is too long, or the last one is cut off".to_owned());
+        let line = line.strip_suffix(b"\n").ok_or_else(cut)?;
+        let (note, _) = marks::checkpoint(line).map_err(malformed)?;
         let of_log = origin.get_or_insert_with(|| note.origin.clone());
         if *of_log != note.origin {
             return Err(malformed("checkpoints of two logs in one file".to_owned()));
@@ -67,28 +86,9 @@ fn notes(
     }
 }
 
-fn mark(line: &[u8]) -> Result<Checkpoint, String> {
-    let mark: Mark = serde_json::from_slice(line).map_err(|e| format!("not a mark: {e}"))?;
-    if mark_line(&mark.note, mark.size).as_bytes() != line {
-        return Err("a mark in another spelling than the canonical one".to_owned());
-    }
-    let note = Checkpoint::parse(&mark.note).map_err(|error| error.to_string())?;
-    match note.size == mark.size {
-        true => Ok(note),
-        false => Err("a mark's size is not that of its note".to_owned()),
-    }
+fn prefix(source: &Source, file: &str) -> Result<Frontier, Box<Fault>> {
+    let bytes = source.read(file, PREFIX_BYTES_MAX)?;
+    let prefix = range::prefix(&bytes);
+    let (tree, _) = prefix.map_err(|what| Box::new(Fault::new(Exit::Malformed, file, what)))?;
+    Ok(tree)
 }
-
-fn open(source: &Path, file: &str) -> io::Result<Box<dyn Read + Send>> {
-    Ok(Box::new(File::open(source.join(file))?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Mark {
-    note: String,
-    size: u64,
-}
-
-/// A note of the largest size with each byte escaped.
-const MARK_BYTES_MAX: u64 = 6 * NOTE_BYTES_MAX as u64 + 64;

@@ -11,10 +11,9 @@ use std::io::{self, BufRead, BufReader, Read};
 /// Opens the file from its beginning.
 pub(super) type Open = Box<dyn Fn() -> io::Result<Box<dyn Read + Send>>>;
 
-/// The leaves from `start` on; the tree before is known by its complete subtrees alone.
+/// The leaves after a prefix, of which only the complete subtrees are known.
 pub(super) struct Leaves {
-    pub(super) start: u64,
-    pub(super) subtrees: Vec<Hash>,
+    pub(super) prefix: Frontier,
     /// The file holds hashes of 32 bytes, not lines.
     pub(super) skeleton: bool,
     pub(super) open: Open,
@@ -23,7 +22,7 @@ pub(super) struct Leaves {
 /// What one pass found.
 #[derive(Default)]
 pub(super) struct Scan {
-    /// Entries up to the end of the file, those before `start` counted.
+    /// Entries up to the end of the file, those of the prefix counted.
     pub(super) end: u64,
     /// The root of each asked size that the leaves reach.
     pub(super) roots: BTreeMap<u64, Hash>,
@@ -40,6 +39,11 @@ pub(super) enum LeavesError {
 }
 
 impl Leaves {
+    /// Number of the first leaf.
+    pub(super) const fn start(&self) -> u64 {
+        self.prefix.size()
+    }
+
     /// One pass: the roots of these sizes, and the hashes of these entries. `seen` is told how many bytes were read.
     pub(super) fn scan(
         &self,
@@ -48,7 +52,7 @@ impl Leaves {
         seen: &mut dyn FnMut(u64),
     ) -> Result<Scan, LeavesError> {
         let mut found = Scan::default();
-        let mut tree = self.prefix()?;
+        let mut tree = self.prefix.clone();
         let root = |found: &mut Scan, tree: &Frontier| {
             if sizes.contains(&tree.size()) {
                 found.roots.insert(tree.size(), tree.root());
@@ -78,15 +82,9 @@ impl Leaves {
         let _ = proof.made_of(&asked);
         let wanted = asked.0.into_inner();
         let mut nodes = Nodes::default();
-        let mut tree = self.prefix()?;
-        let mut begin = 0;
-        for (level, hash) in (0..64_u8)
-            .rev()
-            .filter(|l| (self.start >> l) & 1 == 1)
-            .zip(&self.subtrees)
-        {
-            nodes.0.insert((level, begin >> level), *hash);
-            begin += 1 << level;
+        let mut tree = self.prefix.clone();
+        for (level, number, hash) in self.prefix.nodes() {
+            nodes.0.insert((level, number), hash);
         }
         self.each(seen, &mut |hash| {
             let index = tree.size();
@@ -100,12 +98,6 @@ impl Leaves {
         Ok(proof.made_of(&nodes).ok())
     }
 
-    fn prefix(&self) -> Result<Frontier, LeavesError> {
-        let parts = Frontier::from_parts(self.start, self.subtrees.clone());
-        let wrong = "the prefix has another number of hashes than its size needs";
-        parts.map_err(|_| LeavesError::Malformed(0, wrong))
-    }
-
     fn each(
         &self,
         seen: &mut dyn FnMut(u64),
@@ -113,7 +105,7 @@ impl Leaves {
     ) -> Result<(), LeavesError> {
         let file = (self.open)().map_err(LeavesError::Io)?;
         let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
-        let (mut bytes, mut number) = (Vec::with_capacity(LINE_BYTES_MAX + 1), self.start);
+        let (mut bytes, mut number) = (Vec::with_capacity(LINE_BYTES_MAX + 1), self.start());
         loop {
             bytes.clear();
             let limit = if self.skeleton {
@@ -216,8 +208,7 @@ mod tests {
             })
             .collect();
         Leaves {
-            start,
-            subtrees: before.subtrees().to_vec(),
+            prefix: before,
             skeleton,
             open: Box::new(move || Ok(Box::new(io::Cursor::new(file.clone())))),
         }

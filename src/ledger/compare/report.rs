@@ -118,23 +118,11 @@ pub(super) fn of_proof(name: &str, file: &[u8], vkeys: &[Vkey]) -> Comparison {
                 vec!["that there is a fork: this file does not show one".to_owned()];
             match fault.exit() {
                 Exit::Incomplete => report.incomplete.push(fault.to_string()),
-                exit => report.fault = Some(fault_of(exit, name, fault.to_string())),
+                exit => report.fault = Some(Fault::new(exit, name, fault.to_string())),
             }
         }
     }
     report
-}
-
-pub(super) fn fault_of(exit: Exit, file: &str, what: impl Into<String>) -> Fault {
-    Fault {
-        exit,
-        what: what.into(),
-        file: file.to_owned(),
-        seq: None,
-        byte: None,
-        expected: None,
-        actual: None,
-    }
 }
 
 pub(super) fn check(name: &'static str, passed: u64, total: u64) -> Check {

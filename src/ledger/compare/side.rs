@@ -1,7 +1,7 @@
 //! One of two views: what it holds of each log.
 
 use super::leaves::Leaves;
-use super::report::{LogReport, SideReport, fault_of};
+use super::report::{LogReport, SideReport};
 use super::{export, is_fork_proof};
 use crate::ledger::fork::pinned;
 use crate::ledger::note::{Checkpoint, SignedBy};
@@ -50,7 +50,7 @@ impl Side {
         let log = |(origin, log): (&String, &Log)| LogReport {
             origin: origin.clone(),
             signed: log.notes.keys().next_back().copied(),
-            entries: log.leaves.as_ref().map(|leaves| (leaves.start, log.end)),
+            entries: log.leaves.as_ref().map(|leaves| (leaves.start(), log.end)),
         };
         SideReport {
             file: self.name.clone(),
@@ -68,12 +68,13 @@ impl Side {
     pub(super) fn leaves(&mut self, origin: &str, leaves: Leaves, bytes: u64) {
         self.bytes += bytes;
         let log = self.logs.entry(origin.to_owned()).or_default();
-        log.end = leaves.start;
+        log.end = leaves.start();
         log.leaves = Some(leaves);
     }
 
     pub(super) fn fail(&mut self, exit: Exit, file: &str, what: impl Into<String>) {
-        self.fault.get_or_insert_with(|| fault_of(exit, file, what));
+        self.fault
+            .get_or_insert_with(|| Fault::new(exit, file, what));
     }
 
     /// Takes a checkpoint in, if a pinned key signed it.
@@ -140,7 +141,9 @@ pub(super) fn read(path: &Path, vkeys: &[Vkey]) -> Side {
     };
     let packed = side.name.ends_with(".tar.zst");
     if packed || path.is_dir() {
-        export::read(&mut side, path, vkeys);
+        if let Err(fault) = export::read(&mut side, path, vkeys) {
+            side.fault.get_or_insert(*fault);
+        }
         return side;
     }
     let name = side.name.clone();

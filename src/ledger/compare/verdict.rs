@@ -1,8 +1,9 @@
 //! How a comparison ends.
 
 use super::ForkProof;
-use super::report::{Comparison, ForkReport, WHICH_IS_TRUE, fault_of};
+use super::report::{Comparison, ForkReport, WHICH_IS_TRUE};
 use crate::ledger::fork::ForkFault;
+use crate::ledger::verify::Fault;
 use crate::ledger::{Exit, Vkey};
 
 impl Comparison {
@@ -31,7 +32,7 @@ impl Comparison {
         self.exit = match (disagree, held) {
             (true, _) => {
                 let what = "the two differ, but no proof of it could be made";
-                self.fault = Some(fault_of(Exit::Internal, &self.a.file, what));
+                self.fault = Some(Fault::new(Exit::Internal, &self.a.file, what));
                 Exit::Internal
             }
             (false, 0) => Exit::Incomplete,
@@ -63,7 +64,7 @@ impl Comparison {
             Err(fault) => {
                 let what = format!("the proof that was made does not prove: {fault}");
                 self.exit = Exit::Internal;
-                self.fault = Some(fault_of(Exit::Internal, &self.a.file, what));
+                self.fault = Some(Fault::new(Exit::Internal, &self.a.file, what));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Entries (section 1) and their chain (section 2): what a line may hold, its one spelling, its hash.
 
 mod read;
+mod sale;
 mod scan;
 mod slots;
 mod write;
@@ -176,7 +177,13 @@ impl<'a> Entry<'a> {
     /// Reads a line (without its `\n`). Refuses whatever is not the canonical spelling of an entry of the table:
     /// an unknown type, an unknown or missing key, a value of the wrong kind.
     pub fn parse(line: &'a [u8]) -> Result<Self, Malformed> {
-        read::entry(line)
+        if line.len() > LINE_BYTES_MAX {
+            return Err(Malformed::new(LINE_BYTES_MAX, "longer than 1024 bytes"));
+        }
+        match sale::pooled(line) {
+            Some(entry) => Ok(entry),
+            None => read::entry(line),
+        }
     }
 }
 

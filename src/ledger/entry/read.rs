@@ -1,16 +1,11 @@
 //! From scanned fields to a typed entry. Keys are taken in their sorted order, so each type reads like the table.
 
 use super::scan::Fields;
-use super::{
-    BATCH_SLOTS_MAX, Body, Entry, Kind, LINE_BYTES_MAX, Malformed, Prior, Sale, SlotList, What, Why,
-};
+use super::{BATCH_SLOTS_MAX, Body, Entry, Kind, Malformed, Prior, Sale, SlotList, What, Why};
 use crate::ledger::note::Vkey;
 use crate::ledger::{Hash, lower_hex};
 
 pub(super) fn entry(line: &[u8]) -> Result<Entry<'_>, Malformed> {
-    if line.len() > LINE_BYTES_MAX {
-        return Err(Malformed::new(LINE_BYTES_MAX, "longer than 1024 bytes"));
-    }
     let fields = Fields::scan(line)?;
     let mut reader = Reader {
         kind: fields.kind()?,

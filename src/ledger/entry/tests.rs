@@ -276,3 +276,40 @@ fn an_origin_is_a_lower_case_host_and_a_run() {
         assert!(!origin_is_valid(wrong), "{wrong}");
     }
 }
+
+#[test]
+fn the_quick_reading_of_a_sale_agrees_with_the_general_one() {
+    let whole = Body::Sale(sale())
+        .line(7, 1_700_000_000_000, &Hash([9; 32]))
+        .unwrap();
+    let quick = |line: &[u8]| super::sale::pooled(line).map(|entry| format!("{entry:?}"));
+    let general = |line: &[u8]| {
+        super::read::entry(line)
+            .map(|entry| format!("{entry:?}"))
+            .ok()
+    };
+    assert!(quick(whole.as_bytes()).is_some());
+    for at in 0..whole.len() {
+        let mut without = whole.clone().into_bytes();
+        without.remove(at);
+        let mut doubled = whole.clone().into_bytes();
+        doubled.insert(at, doubled[at]);
+        let cut = whole.as_bytes()[..at].to_vec();
+        let flipped = (0..=255).map(|byte| {
+            let mut line = whole.clone().into_bytes();
+            line[at] = byte;
+            line
+        });
+        for line in flipped.chain([without, doubled, cut]) {
+            let quick = quick(&line);
+            assert!(
+                quick.is_none() || quick == general(&line),
+                "{}",
+                line.escape_ascii()
+            );
+            if general(&line).is_some() && line.ends_with(b"\"type\":\"sale\",\"v\":1}") {
+                assert!(quick.is_some(), "{}", line.escape_ascii());
+            }
+        }
+    }
+}

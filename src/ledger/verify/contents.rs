@@ -7,11 +7,11 @@ use crate::ledger::export::{ENTRIES_FILE, MARKS_FILE, README_FILE, generation_fo
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Name of the file with a range's prefix, in a generation's folder.
-pub(super) const PREFIX_FILE: &str = "prefix.json";
+pub(in crate::ledger) const PREFIX_FILE: &str = "prefix.json";
 /// Name of the file with the lines that a range takes along, in a generation's folder.
 pub(super) const CARRIED_FILE: &str = "carried.ndjson";
 /// Name of the file with the hashes alone, in a generation's folder.
-pub(super) const SKELETON_FILE: &str = "skeleton.bin";
+pub(in crate::ledger) const SKELETON_FILE: &str = "skeleton.bin";
 /// Name of the folder with the anchors, in a generation's folder.
 pub(super) const ANCHORS_FOLDER: &str = "anchors";
 
@@ -160,6 +160,6 @@ fn fault(exit: Exit, file: impl Into<String>, what: impl Into<String>) -> Box<Fa
 /// Nothing that is checked depends on it.
 const README_BYTES_MAX: u64 = 1 << 20;
 /// 64 hashes and two numbers are below 5 KiB.
-pub(super) const PREFIX_BYTES_MAX: u64 = 8 * 1024;
+pub(in crate::ledger) const PREFIX_BYTES_MAX: u64 = 8 * 1024;
 /// A mail with a checkpoint in it is some KiB, a time stamp with its certificates less than 64.
 const ANCHOR_BYTES_MAX: u64 = 1 << 20;

@@ -45,7 +45,8 @@ pub(super) fn verify(audit: &mut Audit<'_>, run: &Run<'_>, files: &GenerationFil
     if let Err(error) = read {
         audit.findings.add(*unreadable(&generation.file, &error));
     }
-    generation.finish(audit, run);
+    audit.newest_mark = generation.newest_mark.clone();
+    generation.finish(audit, run, files.anchors.is_some());
 }
 
 /// What is known of a generation so far. `succession` and `checkpoints` hold the rest of its steps.
@@ -297,7 +298,7 @@ impl Generation {
         }
     }
 
-    fn finish(mut self, audit: &mut Audit<'_>, run: &Run<'_>) {
+    fn finish(mut self, audit: &mut Audit<'_>, run: &Run<'_>, anchored: bool) {
         let entries = self.size - self.base;
         if let Err(what) = audit.rules.finish_sale() {
             self.fault(audit, Exit::Tampered, what);
@@ -311,6 +312,9 @@ impl Generation {
         self.judge_unreached(audit);
         self.judge_known(audit);
         self.find_forks(audit);
+        if anchored {
+            self.judge_anchors(audit, run);
+        }
         if self.unsigned > 0 {
             let (unsigned, origin) = (self.unsigned, &self.origin);
             let what = format!("{unsigned} checkpoints of {origin} are not by the pinned key");
@@ -348,4 +352,4 @@ impl Generation {
 /// Longest silence between heartbeats: 26 hours.
 const SILENCE_MS_MAX: i64 = 26 * 3_600_000;
 /// Lines of a block: what is made of them stays within a core's cache.
-const LINES: u64 = 256;
+const LINES: u64 = 64;

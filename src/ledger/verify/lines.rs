@@ -134,7 +134,9 @@ const READ_BYTES: u64 = 64 * 1024;
 mod tests {
     use super::*;
 
-    fn blocks(text: &[u8], lines_max: usize) -> Vec<(Vec<(u64, Vec<u8>)>, End)> {
+    type Read = (Vec<(u64, Vec<u8>)>, End);
+
+    fn blocks(text: &[u8], lines_max: usize) -> Vec<Read> {
         let mut blocks = Blocks::new(text, 4);
         let (mut block, mut all) = (Block::default(), Vec::new());
         while blocks.fill(&mut block, lines_max).unwrap() {

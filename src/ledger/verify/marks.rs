@@ -124,6 +124,19 @@ struct Read {
 }
 
 fn mark(line: &[u8], pinned: &[Vkey]) -> Result<Read, String> {
+    let (checkpoint, note) = checkpoint(line)?;
+    let (verdict, signer) = pinned_verdict(&checkpoint, pinned);
+    let own = format!("\n\u{2014} {} ", checkpoint.origin);
+    Ok(Read {
+        pinned: signer,
+        forged: verdict == SignedBy::Forged,
+        alone: note.matches(&own).count() == 1,
+        checkpoint,
+    })
+}
+
+/// A line of marks, without its `\n`: the checkpoint and its note. Proves nothing.
+pub(in crate::ledger) fn checkpoint(line: &[u8]) -> Result<(Checkpoint, String), String> {
     let mark: Mark = serde_json::from_slice(line).map_err(|e| format!("not a mark: {e}"))?;
     if mark_line(&mark.note, mark.size)
         .trim_end_matches('\n')
@@ -136,14 +149,7 @@ fn mark(line: &[u8], pinned: &[Vkey]) -> Result<Read, String> {
     if checkpoint.size != mark.size {
         return Err("a mark's size is not that of its note".to_owned());
     }
-    let (verdict, signer) = pinned_verdict(&checkpoint, pinned);
-    let own = format!("\n\u{2014} {} ", checkpoint.origin);
-    Ok(Read {
-        pinned: signer,
-        forged: verdict == SignedBy::Forged,
-        alone: mark.note.matches(&own).count() == 1,
-        checkpoint,
-    })
+    Ok((checkpoint, mark.note))
 }
 
 #[derive(Deserialize)]
@@ -154,5 +160,5 @@ struct Mark {
 }
 
 /// A note of the largest size with each byte escaped.
-const MARK_BYTES_MAX: usize = 6 * NOTE_BYTES_MAX + 64;
+pub(in crate::ledger) const MARK_BYTES_MAX: usize = 6 * NOTE_BYTES_MAX + 64;
 const MARKS_AT_ONCE: usize = 32;

@@ -7,29 +7,32 @@
 //! Never writes, never ends with 0 on nothing, never passes over what it does not check: that is named (exit 4), or
 //! listed under what is not proven.
 
+mod anchors;
 mod archive;
 mod audit;
 mod checkpoints;
-mod contents;
+pub(in crate::ledger) mod contents;
 mod explain;
 mod generation;
 mod in_order;
 mod keys;
 mod lines;
-mod marks;
+pub(in crate::ledger) mod marks;
 mod ownership;
 mod point;
-mod range;
+pub(in crate::ledger) mod range;
 mod report;
 mod rules;
 mod skeleton;
 mod slot_set;
-mod source;
+pub(in crate::ledger) mod source;
 mod succession;
 pub mod witnesses;
 
 pub use explain::{Explained, Place, Step};
-pub use report::{Balance, Check, Fault, Form, GenerationReport, Money, Report};
+pub use report::{
+    Anchor, AnchorKind, Balance, Check, Fault, Form, GenerationReport, Money, Report,
+};
 
 use super::{Vkey, WitnessKey};
 use std::path::Path;

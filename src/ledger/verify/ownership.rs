@@ -2,8 +2,7 @@
 
 use super::audit::Run;
 use super::lines::{Block, Blocks};
-use super::slot_set::SlotSet;
-use crate::ledger::entry::{Body, Entry, LINE_BYTES_MAX, Sale, SlotList};
+use crate::ledger::entry::{Body, Entry, LINE_BYTES_MAX, SlotList, SlotRange};
 use std::collections::{HashMap, HashSet};
 use std::io;
 
@@ -12,7 +11,9 @@ use std::io;
 pub(super) struct Ownership {
     /// Seq of the first entry here: what refers to before it cannot be judged.
     pub(super) base: u64,
-    referenced: HashSet<u64>,
+    /// Ascending; those before `next` have gone by.
+    referenced: Vec<u64>,
+    next: usize,
     sales: HashMap<u64, Referenced>,
     /// A bit for each seq from `base` on that is a sale.
     is_sale: Vec<u64>,
@@ -22,9 +23,24 @@ pub(super) struct Ownership {
 pub(super) struct Referenced {
     pub(super) amt: i64,
     pub(super) refunded: i64,
-    pub(super) cur: String,
-    pub(super) sku: String,
-    pub(super) owned: SlotSet,
+    /// Number of its currency.
+    pub(super) cur: usize,
+    /// Number of its sku.
+    pub(super) sku: usize,
+    /// Slots that it handed out, in any order.
+    owned: Vec<SlotRange>,
+}
+
+impl Referenced {
+    /// The first slot of the range that this sale did not hand out.
+    pub(super) fn missing(&self, range: &SlotRange) -> Option<u64> {
+        (range.first..=range.last).find(|index| {
+            let holds = |owned: &SlotRange| {
+                owned.batch == range.batch && (owned.first..=owned.last).contains(index)
+            };
+            !self.owned.iter().any(holds)
+        })
+    }
 }
 
 impl Ownership {
@@ -46,6 +62,8 @@ impl Ownership {
             run.progress.add(block.after() - told);
             told = block.after();
         }
+        let mut referenced: Vec<_> = referenced.into_iter().collect();
+        referenced.sort_unstable();
         Ok(Self {
             base,
             referenced,
@@ -53,7 +71,8 @@ impl Ownership {
         })
     }
 
-    pub(super) fn sold(&mut self, seq: u64, sale: &Sale<'_>) {
+    /// A sale, in the order of seqs. True if a later entry names it: then it is to be remembered.
+    pub(super) fn sold(&mut self, seq: u64) -> bool {
         // A line takes more than 64 bytes, so a seq that was reached fits the address space as a bit.
         let at = seq.saturating_sub(self.base);
         let word = (at / 64) as usize;
@@ -61,28 +80,32 @@ impl Ownership {
             self.is_sale.resize(word + 1, 0);
         }
         self.is_sale[word] |= 1 << (at % 64);
-        if !self.referenced.is_empty() && self.referenced.contains(&seq) {
-            let sale = Referenced {
-                amt: sale.amt,
-                refunded: 0,
-                cur: sale.cur.to_owned(),
-                sku: sale.sku.to_owned(),
-                owned: SlotSet::default(),
-            };
-            self.sales.insert(seq, sale);
+        while self
+            .referenced
+            .get(self.next)
+            .is_some_and(|named| *named < seq)
+        {
+            self.next += 1;
         }
+        self.referenced.get(self.next) == Some(&seq)
     }
 
-    /// Slots of a sale, already checked to be in bounds and new.
+    /// What a later entry needs of this sale.
+    pub(super) fn remember(&mut self, seq: u64, amt: i64, cur: usize, sku: usize) {
+        let sale = Referenced {
+            amt,
+            refunded: 0,
+            cur,
+            sku,
+            owned: Vec::new(),
+        };
+        self.sales.insert(seq, sale);
+    }
+
+    /// Slots of a sale that is remembered.
     pub(super) fn owns(&mut self, seq: u64, slots: &SlotList) {
-        if self.sales.is_empty() {
-            return;
-        }
         if let Some(sale) = self.sales.get_mut(&seq) {
-            for range in slots.ranges() {
-                // Invariant: a slot that was new to all sales is new to this one.
-                let _ = sale.owned.insert(range);
-            }
+            sale.owned.extend(slots.ranges());
         }
     }
 

@@ -134,8 +134,8 @@ impl Generation {
         }
         let hash = hash_line(line);
         let leaf = leaf_hash(hash.as_ref());
-        let marks = self.points.iter().filter(|point| point.known.is_none());
-        let last = marks.last().map(|mark| (mark.size, mark.root));
+        let mut marks = self.points.iter().filter(|point| point.known.is_none());
+        let last = marks.next_back().map(|mark| (mark.size, mark.root));
         let path = carried.path.as_slice();
         let proven =
             last.is_some_and(|(size, root)| verify_inclusion(&leaf, entry.seq, size, path, &root));
@@ -230,7 +230,8 @@ impl Carried {
     }
 }
 
-fn prefix(bytes: &[u8]) -> Result<(Frontier, Hash), String> {
+/// The tree before a range and the hash of its last entry, from the bytes of `prefix.json`.
+pub(in crate::ledger) fn prefix(bytes: &[u8]) -> Result<(Frontier, Hash), String> {
     let line = bytes.strip_suffix(b"\n").ok_or("its line is cut off")?;
     let prefix: SpelledPrefix =
         serde_json::from_slice(line).map_err(|error| format!("not a prefix: {error}"))?;

@@ -43,7 +43,9 @@ struct Unfinished {
     sale: u64,
     qty: u64,
     handed_out: u64,
-    sku: String,
+    /// None if nothing is to follow.
+    sku: Option<String>,
+    named: bool,
 }
 
 /// Which column of the balance slots go to.
@@ -118,7 +120,7 @@ impl Rules {
         };
         let skus = self.skus.iter().cloned();
         let all = skus.zip(self.balances.iter().copied().map(left));
-        all.filter(|(_, b)| !self.partial || b.imported + b.sold + b.replaced + b.void > 0)
+        all.filter(|(_, b)| b.imported + b.sold + b.replaced + b.void > 0)
             .collect()
     }
 
@@ -133,7 +135,17 @@ impl Rules {
         if batch != due && !(self.partial && batch > due) {
             return Err(format!("batch {batch} is imported where {due} is due"));
         }
-        let number = match self.sku_numbers.get(sku) {
+        let number = self.sku_number(sku);
+        self.batches.push(Batch {
+            number: batch,
+            sku: number,
+            count,
+        });
+        Ok(number)
+    }
+
+    fn sku_number(&mut self, sku: &str) -> usize {
+        match self.sku_numbers.get(sku) {
             Some(number) => *number,
             None => {
                 self.skus.push(sku.to_owned());
@@ -141,13 +153,7 @@ impl Rules {
                 self.sku_numbers.insert(sku.to_owned(), self.skus.len() - 1);
                 self.skus.len() - 1
             }
-        };
-        self.batches.push(Batch {
-            number: batch,
-            sku: number,
-            count,
-        });
-        Ok(number)
+        }
     }
 
     fn batch(&self, number: u64) -> Option<&Batch> {
@@ -161,31 +167,38 @@ impl Rules {
         })
     }
 
-    fn money_in(&mut self, cur: &str) -> &mut Money {
-        let at = match self.money.iter().position(|(known, _)| known == cur) {
-            Some(at) => at,
-            None => {
-                self.money.push((cur.to_owned(), Money::default()));
-                self.money.len() - 1
-            }
-        };
-        &mut self.money[at].1
+    /// Number of the currency.
+    fn money_in(&mut self, cur: &str) -> usize {
+        let at = self.money.iter().position(|(known, _)| known == cur);
+        at.unwrap_or_else(|| {
+            self.money.push((cur.to_owned(), Money::default()));
+            self.money.len() - 1
+        })
     }
 
     fn sale(&mut self, sales: &mut Ownership, seq: u64, sale: &Sale) -> Result<(), String> {
-        sales.sold(seq, sale);
-        let money = self.money_in(sale.cur);
+        let named = sales.sold(seq);
+        let cur = self.money_in(sale.cur);
+        let money = &mut self.money[cur].1;
         money.received = money.received.saturating_add(sale.amt);
+        if named {
+            let sku = self.sku_number(sale.sku);
+            sales.remember(seq, sale.amt, cur, sku);
+        }
         let (Kind::Pool, Some(slots)) = (sale.kind, &sale.slots) else {
             return Ok(());
         };
         self.hand_out(slots, Some(sale.sku), Column::Sold)?;
-        sales.owns(seq, slots);
+        if named {
+            sales.owns(seq, slots);
+        }
+        let handed_out = slots.count();
         self.unfinished = Some(Unfinished {
             sale: seq,
             qty: sale.qty,
-            handed_out: slots.count(),
-            sku: sale.sku.to_owned(),
+            handed_out,
+            sku: (handed_out < sale.qty).then(|| sale.sku.to_owned()),
+            named,
         });
         Ok(())
     }
@@ -203,8 +216,10 @@ impl Rules {
         let Some(mut unfinished) = self.unfinished.take().filter(|u| u.sale == sale) else {
             return Err(format!("does not follow sale {sale}, to which it belongs"));
         };
-        self.hand_out(slots, Some(&unfinished.sku), Column::Sold)?;
-        sales.owns(sale, slots);
+        self.hand_out(slots, unfinished.sku.as_deref(), Column::Sold)?;
+        if unfinished.named {
+            sales.owns(sale, slots);
+        }
         unfinished.handed_out += slots.count();
         self.unfinished = Some(unfinished);
         Ok(())
@@ -231,13 +246,13 @@ impl Rules {
         }
         let referenced = sales.sale(sale)?;
         for range in out.ranges() {
-            if let Some(index) = referenced.owned.missing(range) {
+            if let Some(index) = referenced.missing(range) {
                 let slot = format!("{}:{index}", range.batch);
                 return Err(format!("slot {slot} was not handed out by sale {sale}"));
             }
             self.replace_once(range)?;
         }
-        let sku = referenced.sku.clone();
+        let sku = self.skus[referenced.sku].clone();
         self.hand_out(slots, Some(&sku), Column::Replaced)?;
         sales.owns(sale, slots);
         Ok(())
@@ -305,15 +320,17 @@ impl Rules {
         amt: i64,
         cur: &str,
     ) -> Result<(), String> {
-        let money = self.money_in(cur);
+        let cur_number = self.money_in(cur);
+        let money = &mut self.money[cur_number].1;
         money.refunded = money.refunded.saturating_add(amt);
         if seq < sales.base {
             self.unjudged += 1;
             return Ok(());
         }
         let sale = sales.sale(seq)?;
-        if sale.cur != cur {
-            return Err(format!("a refund in {cur} of sale {seq} in {}", sale.cur));
+        if sale.cur != cur_number {
+            let of = &self.money[sale.cur].0;
+            return Err(format!("a refund in {cur} of sale {seq} in {of}"));
         }
         match sale.refunded.checked_add(amt) {
             Some(sum) if sum <= sale.amt => {

@@ -6,7 +6,11 @@ use std::collections::HashMap;
 /// Slots of any batch. Bounds are checked by the caller before a range comes here.
 #[derive(Default)]
 pub(super) struct SlotSet {
-    pages: HashMap<(u64, u64), Page>,
+    pages: Vec<Page>,
+    /// Where the page of a batch and a number lies.
+    places: HashMap<(u64, u64), usize>,
+    /// The page touched last: sales go through a batch in its order.
+    last: Option<((u64, u64), usize)>,
 }
 
 enum Page {
@@ -28,26 +32,25 @@ impl SlotSet {
         twice.map_or(Ok(()), Err)
     }
 
-    /// The first slot of the range that is not in the set.
-    pub(super) fn missing(&self, range: &SlotRange) -> Option<u64> {
-        (range.first..=range.last).find(|index| {
-            let page = self.pages.get(&(range.batch, index / PAGE_SLOTS));
-            let slot = index % PAGE_SLOTS;
-            match page {
-                None => true,
-                Some(Page::Full) => false,
-                Some(Page::Bits(words)) => (words[word(slot)] >> (slot % 64)) & 1 == 0,
-            }
-        })
-    }
-
     fn insert_in_page(&mut self, key: (u64, u64), first: u64, last: u64) -> Option<u64> {
-        if last - first + 1 == PAGE_SLOTS && !self.pages.contains_key(&key) {
-            self.pages.insert(key, Page::Full);
-            return None;
-        }
-        let page = self.pages.entry(key);
-        match page.or_insert_with(|| Page::Bits(Box::new([0; WORDS]))) {
+        let place = match self.place(key) {
+            Some(place) => place,
+            None => {
+                let whole = last - first + 1 == PAGE_SLOTS;
+                self.pages.push(match whole {
+                    true => Page::Full,
+                    false => Page::Bits(Box::new([0; WORDS])),
+                });
+                let place = self.pages.len() - 1;
+                self.places.insert(key, place);
+                self.last = Some((key, place));
+                if whole {
+                    return None;
+                }
+                place
+            }
+        };
+        match &mut self.pages[place] {
             Page::Full => Some(first),
             Page::Bits(words) => {
                 let mut twice = None;
@@ -61,6 +64,17 @@ impl SlotSet {
                 twice
             }
         }
+    }
+}
+
+impl SlotSet {
+    fn place(&mut self, key: (u64, u64)) -> Option<usize> {
+        if let Some((_, place)) = self.last.filter(|(last, _)| *last == key) {
+            return Some(place);
+        }
+        let place = self.places.get(&key).copied()?;
+        self.last = Some((key, place));
+        Some(place)
     }
 }
 
@@ -90,7 +104,7 @@ mod tests {
         assert_eq!(set.insert(&range(4, 4)), Err(4));
         assert_eq!(set.insert(&range(5000, 5000)), Err(5000));
         assert_eq!(set.insert(&range(9_999, 20_000)), Err(9_999));
-        assert_eq!(set.missing(&range(0, 20_000)), None);
-        assert_eq!(set.missing(&range(19_999, 20_001)), Some(20_001));
+        assert_eq!(set.insert(&range(20_001, 30_000)), Ok(()));
+        assert_eq!(set.insert(&range(30_000, 30_000)), Err(30_000));
     }
 }

@@ -1,9 +1,43 @@
 //! The policy of witnesses: a checkpoint must carry a cosignature of one of those that the user names.
 
+use super::audit::Audit;
+use super::report::{Fault, rfc3339};
 use crate::ledger::Exit;
 use crate::ledger::cosignature::{Cosigned, WitnessKey};
+use crate::ledger::export::MARKS_FILE;
 use crate::ledger::note::Checkpoint;
 use thiserror::Error;
+
+impl Audit<'_> {
+    /// Whether the newest mark passes. A mark that our key did not sign is no better for a witness.
+    pub(super) fn judge_witnesses(&mut self) {
+        if self.request.witnesses.is_empty() {
+            return;
+        }
+        let Some(mark) = self.newest_mark.take() else {
+            self.tally.witnesses.add(false);
+            return; // no checkpoint at all, which was noted
+        };
+        let outcome = required(&mark, &self.request.witnesses);
+        self.tally.witnesses.add(outcome.is_ok());
+        match outcome {
+            Ok(by) => {
+                for Witnessed { name, time_s } in by {
+                    let time = i64::try_from(time_s).unwrap_or(i64::MAX);
+                    let time = rfc3339(time.saturating_mul(1000));
+                    let size = mark.size;
+                    let what =
+                        format!("{name} saw the checkpoint of size {size} as the newest at {time}");
+                    self.findings.note(what);
+                }
+            }
+            Err(missing) => {
+                let fault = Fault::new(missing.exit(), MARKS_FILE, missing.to_string());
+                self.findings.add(fault.at(mark.size, None));
+            }
+        }
+    }
+}
 
 /// A cosignature that holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

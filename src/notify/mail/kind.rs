@@ -9,6 +9,8 @@ pub enum MailKind {
     Delivered,
     /// To the buyer: paid, the goods follow.
     Queued,
+    /// To the buyer: other keys were handed out instead of bad ones.
+    Replaced,
     /// To the buyer: money is being returned.
     RefundDue,
     /// To the buyer: the order's page was not opened yet.
@@ -31,6 +33,8 @@ pub enum MailKind {
     Unread,
     /// To the merchant: many buyers in a row could not be told.
     NotTold,
+    /// To the merchant and the auditor: a signed state of the ledger, to be kept.
+    Checkpoint,
     /// To whom the merchant says: does mail work.
     Test,
 }
@@ -54,12 +58,14 @@ pub enum Placeholder {
     Refund,
     Channel,
     Count,
+    Entries,
 }
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Delivered,
+        Self::Replaced,
         Self::Queued,
         Self::RefundDue,
         Self::Reminder,
@@ -72,6 +78,7 @@ impl MailKind {
         Self::Disputed,
         Self::Unread,
         Self::NotTold,
+        Self::Checkpoint,
         Self::Test,
     ];
 
@@ -79,6 +86,7 @@ impl MailKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
+            Self::Replaced => "replaced",
             Self::Queued => "queued",
             Self::RefundDue => "refund-due",
             Self::Reminder => "reminder",
@@ -91,6 +99,7 @@ impl MailKind {
             Self::Disputed => "disputed",
             Self::Unread => "unread",
             Self::NotTold => "not-told",
+            Self::Checkpoint => "checkpoint",
             Self::Test => "test",
         }
     }
@@ -104,6 +113,7 @@ impl MailKind {
     pub fn of(kind: EffectKind, via: Via) -> Option<Self> {
         match (via, kind) {
             (Via::BuyerMail, EffectKind::OrderDelivered) => Some(Self::Delivered),
+            (Via::BuyerMail, EffectKind::OrderReplaced) => Some(Self::Replaced),
             (Via::BuyerMail, EffectKind::OrderQueued) => Some(Self::Queued),
             (Via::BuyerMail, EffectKind::RefundDue) => Some(Self::RefundDue),
             (Via::BuyerMail, EffectKind::OrderReminder) => Some(Self::Reminder),
@@ -116,6 +126,9 @@ impl MailKind {
             (Via::MerchantMail, EffectKind::PaymentDisputed) => Some(Self::Disputed),
             (Via::MerchantMail, EffectKind::OrderUnread) => Some(Self::Unread),
             (Via::MerchantMail, EffectKind::BuyersNotTold) => Some(Self::NotTold),
+            (Via::MerchantMail | Via::AuditorMail, EffectKind::Checkpoint) => {
+                Some(Self::Checkpoint)
+            }
             _ => None,
         }
     }
@@ -125,6 +138,7 @@ impl MailKind {
         matches!(
             self,
             Self::Delivered
+                | Self::Replaced
                 | Self::Queued
                 | Self::RefundDue
                 | Self::Reminder
@@ -137,7 +151,7 @@ impl MailKind {
     pub fn placeholders(self) -> &'static [Placeholder] {
         use Placeholder::*;
         match self {
-            Self::Delivered | Self::Reminder => &[
+            Self::Delivered | Self::Replaced | Self::Reminder => &[
                 Order,
                 Product,
                 Quantity,
@@ -170,6 +184,7 @@ impl MailKind {
                 Order, Product, Quantity, Amount, Shop, Time, Channel, Reason, Refund,
             ],
             Self::NotTold => &[Shop, Time, Count],
+            Self::Checkpoint => &[Shop, Time, Entries],
             Self::Test => &[Shop, Time, Link],
         }
     }
@@ -195,7 +210,7 @@ impl Placeholder {
 }
 
 /// Every placeholder with its names.
-pub const NAMES: [(Placeholder, [&str; 2]); 15] = [
+pub const NAMES: [(Placeholder, [&str; 2]); 16] = [
     (Placeholder::Order, ["order", "订单号"]),
     (Placeholder::Product, ["product", "商品"]),
     (Placeholder::Quantity, ["quantity", "数量"]),
@@ -211,6 +226,7 @@ pub const NAMES: [(Placeholder, [&str; 2]); 15] = [
     (Placeholder::Refund, ["refund", "退款金额"]),
     (Placeholder::Channel, ["channel", "支付渠道"]),
     (Placeholder::Count, ["count", "次数"]),
+    (Placeholder::Entries, ["entries", "条目数"]),
 ];
 
 #[cfg(test)]

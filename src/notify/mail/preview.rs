@@ -7,8 +7,8 @@ use super::template::Template;
 use super::written::{Values, Written, write};
 use crate::actions::Shop;
 use crate::domain::{
-    AddressPrefix, ChannelName, Currency, Holder, HostPrefix, Money, Order, OrderId, OrderState,
-    Payment, PaymentOutcome, Reason, Slug,
+    AddressPrefix, AfterSale, ChannelName, Currency, Holder, HostPrefix, Money, Order, OrderId,
+    OrderState, Payment, PaymentOutcome, Reason, Slug,
 };
 use crate::words::{Language, format};
 
@@ -73,6 +73,7 @@ fn samples(policy: &MailPolicy, kind: MailKind, language: Language, now_ms: i64)
     };
     values.set(Placeholder::Link, format!("{}{path}", policy.origin));
     values.set(Placeholder::Count, super::compose::NOT_TOLD_AT.to_string());
+    values.set(Placeholder::Entries, "1234");
     values.set(
         Placeholder::Scope,
         in_words("China region, Windows and macOS", "国区，Windows 与 macOS"),
@@ -122,6 +123,7 @@ fn sample_order(kind: MailKind, title: &str, now_ms: i64) -> Option<Order> {
         at_ms: now_ms,
         outcome: PaymentOutcome::Surplus,
         returned: 0,
+        refunded: 0,
     };
     Some(Order {
         id: OrderId::at(now_ms, 7),
@@ -148,6 +150,7 @@ fn sample_order(kind: MailKind, title: &str, now_ms: i64) -> Option<Order> {
             .into_iter()
             .collect(),
         sale: None,
+        after: AfterSale::default(),
         month: String::new(),
         wrapped_key: Vec::new(),
         private: Vec::new(),

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::domain::{
-    AddressPrefix, Category, Effect, EffectKind, EntryAt, Holder, HostPrefix, Notice, Order,
-    OrderId, OrderState, Payment, PaymentOutcome, Picture, Pool, Product, ProductKind, Question,
-    Reason, SlotRef, Span, Verdict, Via,
+    AddressPrefix, AfterSale, Category, Effect, EffectKind, EntryAt, Holder, HostPrefix, Notice,
+    Order, OrderId, OrderState, Payment, PaymentOutcome, Picture, Pool, Product, ProductKind,
+    Question, Reason, Refund, Replacement, SlotRef, Span, Verdict, Via,
 };
 use crate::store::Head;
 use crate::store::codec::{Record, decode, encode};
@@ -66,9 +66,24 @@ fn order() -> Order {
             amount: 4_000,
             at_ms: 1_795_233_700_000,
             outcome: PaymentOutcome::Settled { surplus: 20 },
-            returned: 0,
+            returned: 20,
+            refunded: 1_990,
         }],
         sale: Some(EntryAt::new(0, 42)),
+        after: AfterSale {
+            refunds: vec![Refund {
+                amount: 1_990,
+                why: "bad".into(),
+                at_ms: 1_795_233_800_000,
+                entry: Some(EntryAt::new(0, 43)),
+            }],
+            replacements: vec![Replacement {
+                entry: EntryAt::new(0, 44),
+                out: vec![SlotRef { batch: 0, index: 2 }],
+                why: "leaked".into(),
+                at_ms: 1_795_233_900_000,
+            }],
+        },
         month: "2026-11".into(),
         wrapped_key: vec![5; 8],
         private: vec![6; 8],
@@ -78,9 +93,9 @@ fn order() -> Order {
 
 #[test]
 fn records_of_orders_lie_on_disk_as_they_were_released() {
-    check("order/1", &OrderV1::from(&order()));
+    check("order/2", &OrderV2::from(&order()));
     let again =
-        Order::try_from(decode::<OrderV1>(&encode(&OrderV1::from(&order()))).unwrap()).unwrap();
+        Order::try_from(decode::<OrderV2>(&encode(&OrderV2::from(&order()))).unwrap()).unwrap();
     assert_eq!(again, order());
     let transactions = vec![([4; 16], "main".into(), "2016080622555342651".into())];
     let password = Some(([8; 16], [9; 32]));
@@ -100,13 +115,18 @@ fn records_of_orders_lie_on_disk_as_they_were_released() {
         key: b"KEY-1".to_vec(),
     }];
     check(
-        "delivery/1",
+        "delivery/2",
         &DeliveryContent {
             keys,
             buyer_salt: [11; 32],
             pay_salt: [12; 32],
             pay: "main\n1".into(),
             more: 0,
+            replaced: vec![DeliveredKey {
+                slot: (0, 2),
+                salt: [24; 32],
+                key: b"KEY-0".to_vec(),
+            }],
         },
     );
 }
@@ -129,6 +149,11 @@ fn records_of_earlier_versions_are_read_as_what_they_said() {
     let private = decode::<OrderPrivate>(&earlier("order_private/1")).unwrap();
     assert_eq!(private.contact, "li@example.com");
     assert_eq!(private.second, None);
+    let old = Order::try_from(decode::<OrderV2>(&earlier("order/1")).unwrap()).unwrap();
+    assert_eq!((old.payments[0].returned, old.payments[0].refunded), (0, 0));
+    assert_eq!((old.sale, old.after), (order().sale, AfterSale::default()));
+    let content = decode::<DeliveryContent>(&earlier("delivery/1")).unwrap();
+    assert_eq!((content.keys.len(), content.replaced.len()), (1, 0));
     let pool = Pool::try_from(decode::<PoolV2>(&earlier("pool/1")).unwrap()).unwrap();
     assert_eq!((pool.available, pool.sold, pool.withheld), (496, 3, 0));
     let head = decode::<Head>(&earlier("head/1")).unwrap();
@@ -309,6 +334,31 @@ fn records_of_the_ledger_and_the_outbox_lie_on_disk_as_they_were_released() {
                 signed: 310,
                 at_ms: 1_795_233_600_000,
             }),
+        },
+    );
+    check(
+        "opening/1",
+        &Opening {
+            salt: [25; 32],
+            who: "owner".into(),
+            text: "channel main added".into(),
+        },
+    );
+    let months = vec![MonthDue {
+        label: "2026-11.1".into(),
+        since_ms: 1_795_233_600_000,
+    }];
+    check("months_due/1", &MonthsDue { months });
+    check(
+        "anchoring/1",
+        &Anchoring {
+            since_ms: 1_795_233_600_000,
+            asked: Some((1, 310)),
+            done: Some((0, 300)),
+            done_at_ms: 1_795_233_600_001,
+            attempts: 2,
+            due_at_ms: 1_795_233_700_000,
+            last_error: Some("503".into()),
         },
     );
     let effect = Effect {

@@ -8,14 +8,14 @@ mod outbox;
 mod texts;
 
 pub use goods::{Batch, Channel, EntryRow, Held, SlotRow, Staging, Wish};
-pub use ledger::{Ended, Generation};
+pub use ledger::{Anchoring, Ended, Generation, MonthDue, MonthsDue, Opening};
 pub use order::{DeliveredKey, DeliveryContent, OrderPrivate};
 
 pub use outbox::{LetterContent, Told};
 pub use texts::Template;
 
 pub(super) use goods::{CategoryV1, PoolV2, ProductV2};
-pub(super) use order::OrderV1;
+pub(super) use order::OrderV2;
 pub(super) use outbox::{EffectV2, NoticeV1, ToldV1};
 
 use super::codec::CodecError;

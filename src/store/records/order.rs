@@ -5,8 +5,8 @@ use bincode::{Decode, Encode};
 use super::goods::{pairs, slots};
 use super::{channel, money, slug};
 use crate::domain::{
-    AddressPrefix, EntryAt, Holder, HostPrefix, Order, OrderId, OrderState, Payment,
-    PaymentOutcome, Reason,
+    AddressPrefix, AfterSale, EntryAt, Holder, HostPrefix, Order, OrderId, OrderState, Payment,
+    PaymentOutcome, Reason, Refund, Replacement,
 };
 use crate::store::codec::{CodecError, Record, decode};
 
@@ -45,6 +45,31 @@ struct PaymentV1 {
     at_ms: i64,
     outcome: OutcomeV1,
     returned: i64,
+}
+
+#[derive(Encode, Decode)]
+pub struct OrderV2 {
+    order: OrderV1,
+    /// Minor units returned of what each payment paid for the goods, in their order.
+    refunded: Vec<i64>,
+    refunds: Vec<RefundV2>,
+    replacements: Vec<ReplacementV2>,
+}
+
+#[derive(Encode, Decode)]
+struct RefundV2 {
+    amount: i64,
+    why: String,
+    at_ms: i64,
+    entry: Option<u64>,
+}
+
+#[derive(Encode, Decode)]
+struct ReplacementV2 {
+    entry: u64,
+    out: Vec<(u32, u32)>,
+    why: String,
+    at_ms: i64,
 }
 
 #[derive(Encode, Decode)]
@@ -91,6 +116,17 @@ pub struct DeliveryContent {
     pub pay: String,
     /// `slots` entries that follow the sale.
     pub more: u32,
+    /// Keys that were found bad and replaced, oldest first.
+    pub replaced: Vec<DeliveredKey>,
+}
+
+#[derive(Encode, Decode)]
+pub struct DeliveryContentV1 {
+    keys: Vec<DeliveredKey>,
+    buyer_salt: [u8; 32],
+    pay_salt: [u8; 32],
+    pay: String,
+    more: u32,
 }
 
 /// One key with what opens its commitment.
@@ -107,7 +143,38 @@ pub struct DeliveredKey {
 impl Record for OrderV1 {
     const VERSION: u8 = 1;
 }
+impl Record for OrderV2 {
+    const VERSION: u8 = 2;
+
+    fn of_version(version: u8, bytes: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => decode::<OrderV1>(bytes).map(Self::from),
+            _ => Err(CodecError::Version(version)),
+        }
+    }
+}
+impl From<OrderV1> for OrderV2 {
+    fn from(order: OrderV1) -> Self {
+        Self {
+            refunded: vec![0; order.payments.len()],
+            refunds: Vec::new(),
+            replacements: Vec::new(),
+            order,
+        }
+    }
+}
 impl OrderPrivate {
+    /// Of an order whose private fields were destroyed.
+    pub fn erased() -> Self {
+        Self {
+            contact: String::new(),
+            second: None,
+            password: None,
+            language: String::new(),
+            transactions: Vec::new(),
+        }
+    }
+
     /// Whether one of the contacts is a mail address.
     pub fn reaches_by_mail(&self) -> bool {
         self.mail().is_some()
@@ -144,8 +211,30 @@ impl From<OrderPrivateV1> for OrderPrivate {
         }
     }
 }
-impl Record for DeliveryContent {
+impl Record for DeliveryContentV1 {
     const VERSION: u8 = 1;
+}
+impl Record for DeliveryContent {
+    const VERSION: u8 = 2;
+
+    fn of_version(version: u8, bytes: &[u8]) -> Result<Self, CodecError> {
+        match version {
+            1 => decode::<DeliveryContentV1>(bytes).map(Self::from),
+            _ => Err(CodecError::Version(version)),
+        }
+    }
+}
+impl From<DeliveryContentV1> for DeliveryContent {
+    fn from(old: DeliveryContentV1) -> Self {
+        Self {
+            keys: old.keys,
+            buyer_salt: old.buyer_salt,
+            pay_salt: old.pay_salt,
+            pay: old.pay,
+            more: old.more,
+            replaced: Vec::new(),
+        }
+    }
 }
 
 const STATES: [OrderState; 7] = OrderState::ALL;
@@ -157,6 +246,64 @@ fn number<T: PartialEq>(known: &[T], value: T) -> u8 {
         .iter()
         .position(|each| *each == value)
         .map_or(u8::MAX, |at| at as u8)
+}
+
+impl From<&Order> for OrderV2 {
+    fn from(order: &Order) -> Self {
+        let refund = |refund: &Refund| RefundV2 {
+            amount: refund.amount,
+            why: refund.why.clone(),
+            at_ms: refund.at_ms,
+            entry: refund.entry.map(EntryAt::key),
+        };
+        let replacement = |replacement: &Replacement| ReplacementV2 {
+            entry: replacement.entry.key(),
+            out: pairs(&replacement.out),
+            why: replacement.why.clone(),
+            at_ms: replacement.at_ms,
+        };
+        Self {
+            refunded: order
+                .payments
+                .iter()
+                .map(|payment| payment.refunded)
+                .collect(),
+            refunds: order.after.refunds.iter().map(refund).collect(),
+            replacements: order.after.replacements.iter().map(replacement).collect(),
+            order: OrderV1::from(order),
+        }
+    }
+}
+
+impl TryFrom<OrderV2> for Order {
+    type Error = CodecError;
+
+    fn try_from(stored: OrderV2) -> Result<Self, CodecError> {
+        let mut order = Self::try_from(stored.order)?;
+        if order.payments.len() != stored.refunded.len() {
+            return Err(CodecError::Damaged);
+        }
+        for (payment, refunded) in order.payments.iter_mut().zip(stored.refunded) {
+            payment.refunded = refunded;
+        }
+        let refund = |refund: RefundV2| Refund {
+            amount: refund.amount,
+            why: refund.why,
+            at_ms: refund.at_ms,
+            entry: refund.entry.map(EntryAt::from_key),
+        };
+        let replacement = |replacement: ReplacementV2| Replacement {
+            entry: EntryAt::from_key(replacement.entry),
+            out: slots(replacement.out),
+            why: replacement.why,
+            at_ms: replacement.at_ms,
+        };
+        order.after = AfterSale {
+            refunds: stored.refunds.into_iter().map(refund).collect(),
+            replacements: stored.replacements.into_iter().map(replacement).collect(),
+        };
+        Ok(order)
+    }
 }
 
 impl From<&Order> for OrderV1 {
@@ -229,6 +376,7 @@ impl TryFrom<OrderV1> for Order {
                 .map(Payment::try_from)
                 .collect::<Result<_, _>>()?,
             sale: stored.sale_seq.map(EntryAt::from_key),
+            after: AfterSale::default(),
             month: stored.month,
             wrapped_key: stored.wrapped_key,
             private: stored.private,
@@ -271,6 +419,7 @@ impl TryFrom<PaymentV1> for Payment {
                 OutcomeV1::Short => PaymentOutcome::Short,
             },
             returned: stored.returned,
+            refunded: 0,
         })
     }
 }

@@ -49,7 +49,10 @@ pub(super) fn set(web: &Shared, visit: &Visit, reads: bool, response: &mut Respo
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, web.policy.clone());
+    // A handler names a policy of its own only where it is stricter: a file that must never be rendered from here.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert_with(|| web.policy.clone());
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static(NO_STORE));

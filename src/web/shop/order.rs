@@ -41,6 +41,7 @@ pub(in crate::web) async fn receipt(
     let id = order_of(&web, &secret)?;
     let receipt = web.shop.receipt(id).map_err(|error| match error {
         ReceiptError::Unknown | ReceiptError::NotDelivered => Problem::NotFound,
+        ReceiptError::Erased => Problem::Erased,
         ReceiptError::Fault(fault) => web.fault(fault),
     })?;
     download(&format!("keystall-receipt-{id}.txt"), receipt)
@@ -118,7 +119,22 @@ pub(super) fn can_pay(web: &Shared, order: &Order) -> bool {
         && web.desk.open_channels().contains(&order.channel)
 }
 
-fn view(web: &Shared, secret: &str) -> Result<OrderView, Problem> {
+/// What is shown of the receipt, which is verified before it is shown.
+pub(super) fn receipt_line(
+    web: &Shared,
+    id: OrderId,
+    receipt: Option<(String, u64)>,
+) -> Option<ReceiptLine> {
+    let (hash, seq) = receipt?;
+    Some(ReceiptLine {
+        hash,
+        seq,
+        // What cannot be verified is shown without the word, never hidden: the file speaks for itself.
+        verified: web.shop.receipt_holds(id).unwrap_or(false),
+    })
+}
+
+pub(super) fn view(web: &Shared, secret: &str) -> Result<OrderView, Problem> {
     let id = order_of(web, secret)?;
     let view = web.shop.view_order(id).map_err(|fault| web.fault(fault))?;
     view.ok_or(Problem::NotFound)
@@ -132,6 +148,8 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
     let OrderView {
         order,
         keys,
+        replaced,
+        erased_at_ms,
         keys_until_ms,
         receipt,
         queue_place,
@@ -155,7 +173,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         total: order.total,
         received: order.received(),
         owed: order.owed(),
-        returned: order.payments.iter().map(|payment| payment.returned).sum(),
+        returned: order.returned(),
         channel: web.desk.channel_title(&order.channel, visit.language.tag()),
         can_pay,
         created_at_ms: order.created_at_ms(),
@@ -167,9 +185,11 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         note: order.note,
         queue_place,
         keys,
+        replaced,
+        erased_at_ms,
         keys_until_ms,
         instructions: goods.instructions,
-        receipt: receipt.map(|(hash, seq)| ReceiptLine { hash, seq }),
+        receipt: receipt_line(web, order.id, receipt),
         pay_qr: can_pay,
         scope: goods.scope,
         support: goods.support,
@@ -223,9 +243,8 @@ fn masked<'a>(contacts: impl Iterator<Item = &'a Contact>) -> Option<String> {
 }
 
 fn contacts(view: &OrderView) -> impl Iterator<Item = &Contact> {
-    [Some(&view.contact), view.second.as_ref()]
-        .into_iter()
-        .flatten()
+    let known = view.erased_at_ms.is_none().then_some(&view.contact);
+    [known, view.second.as_ref()].into_iter().flatten()
 }
 
 fn mailed_to(web: &Shared, view: &OrderView) -> Option<String> {
@@ -238,6 +257,7 @@ pub(super) fn message(told: &Told) -> Option<Message> {
     let text = match (told.via, told.kind) {
         (Via::BuyerMail, EffectKind::OrderDelivered) => MessageKind::DeliveredMail,
         (Via::BuyerMail, EffectKind::OrderReminder) => MessageKind::ReminderMail,
+        (Via::BuyerMail, EffectKind::OrderReplaced) => MessageKind::ReplacedMail,
         (Via::BuyerMail, EffectKind::OrderQueued) => MessageKind::QueuedMail,
         (Via::BuyerMail, EffectKind::RefundDue) => MessageKind::RefundMail,
         _ => return None,

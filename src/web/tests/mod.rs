@@ -9,6 +9,8 @@ mod people;
 mod reading;
 mod refusals;
 mod shares;
+mod tiles;
+mod verify;
 
 use std::{
     net::IpAddr,

@@ -46,13 +46,15 @@ pub enum Problem {
     ReadOnly,
     /// 503: the payment provider could not be reached.
     ProviderDown,
+    /// 410: the receipt of an order whose private part was erased.
+    Erased,
     /// 404: the mailed link to an inbox is over or wrong.
     LinkOld,
 }
 
 impl Problem {
     /// All problems.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NotFound,
         Self::ForeignOrigin,
         Self::Unencrypted,
@@ -64,6 +66,7 @@ impl Problem {
         Self::Busy,
         Self::ReadOnly,
         Self::ProviderDown,
+        Self::Erased,
         Self::LinkOld,
     ];
 
@@ -73,6 +76,7 @@ impl Problem {
             Self::NotFound | Self::LinkOld => 404,
             Self::ForeignOrigin | Self::Unencrypted => 403,
             Self::MethodNotAllowed => 405,
+            Self::Erased => 410,
             Self::TooLarge => 413,
             Self::Unreadable => 422,
             Self::TooMany { .. } => 429,
@@ -95,6 +99,7 @@ impl Problem {
             Self::Busy => "busy",
             Self::ReadOnly => "read_only",
             Self::ProviderDown => "provider_down",
+            Self::Erased => "erased",
             Self::LinkOld => "link_old",
         }
     }
@@ -113,6 +118,7 @@ impl Problem {
             Self::Busy => id("problem-busy"),
             Self::ReadOnly => id("problem-read-only"),
             Self::ProviderDown => id("problem-provider-down"),
+            Self::Erased => id("problem-erased"),
             Self::LinkOld => id("problem-link-old"),
         })
     }
@@ -131,6 +137,7 @@ impl Problem {
             Self::Busy => id("problem-busy-next"),
             Self::ReadOnly => id("problem-read-only-next"),
             Self::ProviderDown => id("problem-provider-down-next"),
+            Self::Erased => id("problem-erased-next"),
             Self::LinkOld => id("problem-link-old-next"),
         })
     }

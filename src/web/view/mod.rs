@@ -21,6 +21,7 @@ pub mod picture;
 pub mod product;
 #[cfg(test)]
 mod samples;
+pub mod slip;
 #[cfg(test)]
 mod stories;
 pub mod terms;
@@ -37,8 +38,9 @@ pub use inbox::{InboxOrder, InboxPage};
 pub use order::{Message, MessageKind, OrderPage, Reason, ReceiptLine, State};
 pub use picture::Picture;
 pub use product::{ChannelOption, ProductPage, Question, Typed, Wish};
+pub use slip::SlipPage;
 pub use terms::TermsPage;
-pub use verify::VerifyPage;
+pub use verify::{SavedVerifier, VerifyPage};
 pub use window::{CategoryLink, Delivery, ProductLine, Stock, WindowPage};
 
 /// A template could not be rendered: a defect of this program, answered with 500.

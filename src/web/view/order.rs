@@ -68,6 +68,10 @@ pub struct OrderPage {
     pub queue_place: Option<u32>,
     /// The goods, once delivered and while they can still be read.
     pub keys: Vec<Secret>,
+    /// When keys of it were replaced last (Unix milliseconds), and how many in all.
+    pub replaced: Option<(i64, usize)>,
+    /// When its private fields were destroyed, Unix milliseconds: contact and keys are empty.
+    pub erased_at_ms: Option<i64>,
     /// Until when the keys can be read here, Unix milliseconds.
     pub keys_until_ms: Option<i64>,
     /// How the goods are used, by [`super::safe_html`]; shown from the payment on.
@@ -104,6 +108,8 @@ pub enum MessageKind {
     DeliveredMail,
     /// The same once more, since the page was not opened.
     ReminderMail,
+    /// Other keys took the place of bad ones.
+    ReplacedMail,
     /// The payment is there and the goods are waited for.
     QueuedMail,
     /// Money is returned.
@@ -116,6 +122,8 @@ pub struct ReceiptLine {
     pub hash: String,
     /// Its place in the ledger, from 0.
     pub seq: u64,
+    /// Whether the receipt passed this shop's own verifier just now.
+    pub verified: bool,
 }
 
 /// The data of one server-sent event of `/o/SECRET/events`: `pending`, or `paid no_stock`. The page
@@ -181,13 +189,19 @@ impl OrderPage {
                 .iter()
                 .map(|key| String::from_utf8_lossy(key.expose()).into_owned())
                 .collect(),
-            keys_gone: self.state == State::Delivered && self.keys.is_empty(),
+            keys_gone: self.state == State::Delivered
+                && self.keys.is_empty()
+                && self.erased_at_ms.is_none(),
             keys_until: self
                 .keys_until_ms
                 .filter(|_| !self.keys.is_empty())
                 .map(time),
             instructions: &self.instructions,
             receipt: self.receipt.as_ref(),
+            receipt_qr: self
+                .receipt
+                .as_ref()
+                .and_then(|_| qr::svg(&format!("{link}/receipt"))),
             pay_qr: waits && self.can_pay && self.pay_qr,
             scope: self.scope.as_deref().map(plain),
             help: self.help(),
@@ -215,6 +229,18 @@ impl OrderPage {
         self.state == State::Pending
             && self.reason == Some(Reason::Short)
             && self.received >= self.total.amount
+    }
+
+    /// When its private fields were destroyed.
+    pub(super) fn erased(&self) -> Option<Time> {
+        let at_ms = self.erased_at_ms?;
+        Some(format::time(at_ms, &self.frame.zone))
+    }
+
+    /// When keys of it were replaced last, and how many in all.
+    pub(super) fn replaced(&self) -> Option<(Time, usize)> {
+        let (at_ms, count) = self.replaced?;
+        Some((format::time(at_ms, &self.frame.zone), count))
     }
 
     /// Whether its time is over, and it only was not looked at since.
@@ -280,6 +306,7 @@ struct Shown<'a> {
     keys_until: Option<Time>,
     instructions: &'a SafeHtml,
     receipt: Option<&'a ReceiptLine>,
+    receipt_qr: Option<String>,
     pay_qr: bool,
     scope: Option<String>,
     help: Option<Help>,

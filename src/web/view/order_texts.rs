@@ -50,6 +50,7 @@ pub(super) fn message_text(kind: MessageKind, t: Language) -> String {
     t.text(match kind {
         MessageKind::DeliveredMail => id("message-delivered"),
         MessageKind::ReminderMail => id("message-reminder"),
+        MessageKind::ReplacedMail => id("message-replaced"),
         MessageKind::QueuedMail => id("message-queued"),
         MessageKind::RefundMail => id("message-refund"),
     })
@@ -58,6 +59,9 @@ pub(super) fn message_text(kind: MessageKind, t: Language) -> String {
 /// What happens next and what the buyer can do.
 pub(super) fn next_step(page: &OrderPage) -> String {
     let t = page.frame.language;
+    if page.erased_at_ms.is_some() {
+        return t.text(id("next-erased"));
+    }
     match (page.state, page.reason) {
         _ if page.is_checked() => t.text(id("next-checking")),
         _ if page.is_lapsed() => next_of_expired(page),
@@ -102,6 +106,19 @@ pub(super) fn remarks(page: &OrderPage) -> Vec<String> {
     let t = page.frame.language;
     let owed = || page.money(page.owed);
     let mut said = vec![];
+    if let Some(erased) = page.erased() {
+        said.push(
+            t.with(id("remark-erased"))
+                .str("time", erased.shown)
+                .to_string(),
+        );
+    }
+    if let Some((time, count)) = page.replaced() {
+        // More keys than that no order has.
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let remark = t.with(id("remark-replaced")).num("count", count);
+        said.push(remark.str("time", time.shown).to_string());
+    }
     match page.reason {
         Some(Reason::Late) => said.push(t.text(id("remark-late"))),
         Some(Reason::ByHand) => said.push(t.text(id("remark-by-hand"))),

@@ -240,11 +240,14 @@ pub(super) fn order(
         } else {
             vec![]
         },
+        replaced: delivered.then_some((NOW_MS, 1)),
+        erased_at_ms: None,
         keys_until_ms: Some(NOW_MS),
         instructions: safe_html(text),
         receipt: delivered.then(|| ReceiptLine {
             hash: "ab".repeat(32),
             seq: 41,
+            verified: true,
         }),
         pay_qr: reason.is_none(),
         scope: Some(text.to_owned()),
@@ -252,6 +255,25 @@ pub(super) fn order(
         questions: vec![question(text)],
         messages: if delivered { messages() } else { vec![] },
         mailed_to: delivered.then(|| text.to_owned()),
+    }
+}
+
+/// A delivered order's receipt for printing.
+pub(super) fn slip(language: Language, text: &str) -> SlipPage {
+    SlipPage {
+        frame: frame(language, text),
+        link_secret: Secret::from(SECRET),
+        number: OrderId::at(NOW_MS, 7),
+        title: text.to_owned(),
+        quantity: 2,
+        total: money(1990),
+        delivered_at_ms: NOW_MS,
+        receipt: ReceiptLine {
+            hash: "ab".repeat(32),
+            seq: 41,
+            verified: true,
+        },
+        vkey: text.to_owned(),
     }
 }
 
@@ -279,12 +301,18 @@ pub(super) fn pages(language: Language, text: &str) -> Vec<(String, String)> {
     let verify = VerifyPage {
         frame: frame(language, text),
         vkey: text.to_owned(),
+        saved: SavedVerifier {
+            sha256: "cd".repeat(32),
+            bytes: 110_000,
+        },
     };
+    let slip = slip(language, text);
     let terms = TermsPage {
         frame: frame(language, text),
         text: safe_html(text),
     };
     pages.push(("verify".into(), verify.render()));
+    pages.push(("slip".into(), slip.render()));
     pages.push(("terms".into(), terms.render()));
     let html = |(name, page): Named| (name, page.unwrap());
     pages.into_iter().map(html).collect()

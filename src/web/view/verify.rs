@@ -1,8 +1,9 @@
-//! How a receipt is checked.
+//! How a receipt or a ledger is checked: in this page, with a saved copy of it, or on the command line.
 
 use askama::Template;
 
 use super::{Frame, RenderError, format::plain, frame::Chrome, language::Language};
+use crate::web::assets;
 
 /// `GET /verify`.
 pub struct VerifyPage {
@@ -10,6 +11,17 @@ pub struct VerifyPage {
     pub frame: Frame,
     /// The log's verifier key, as `keystall ledger vkey` prints it.
     pub vkey: String,
+    /// The verifier to keep.
+    pub saved: SavedVerifier,
+}
+
+/// The verifier as one file.
+#[derive(Clone, Debug)]
+pub struct SavedVerifier {
+    /// 64 hex digits.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u32,
 }
 
 impl VerifyPage {
@@ -23,6 +35,10 @@ impl VerifyPage {
             c: self.frame.chrome(),
             vkey: plain(&self.vkey),
             checkpoint: self.frame.link("/ledger/checkpoint"),
+            sha256: &self.saved.sha256,
+            kib: self.saved.bytes.div_ceil(1024),
+            script: assets::url("verify.js"),
+            css: assets::url("verify.css"),
         };
         Ok(shown.render()?)
     }
@@ -30,9 +46,13 @@ impl VerifyPage {
 
 #[derive(Template)]
 #[template(path = "verify.html")]
-struct Shown {
+struct Shown<'a> {
     t: Language,
     c: Chrome,
     vkey: String,
     checkpoint: String,
+    sha256: &'a str,
+    kib: u32,
+    script: &'static str,
+    css: &'static str,
 }

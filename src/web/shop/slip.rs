@@ -1,0 +1,36 @@
+//! `GET /o/SECRET/slip`: a delivered order's receipt on one sheet.
+
+use axum::extract::State;
+use http::StatusCode;
+
+use super::order::{receipt_line, title, view};
+use crate::domain::Secret;
+use crate::web::{
+    answer::{Answer, NO_STORE, page},
+    state::WebState,
+    view::{Problem, SlipPage},
+    visit::{Segment, Visit},
+};
+
+/// Not found before the delivery.
+pub(in crate::web) async fn show(
+    State(web): State<WebState>,
+    visit: Visit,
+    Segment(secret): Segment,
+) -> Answer {
+    let view = view(&web, &secret)?;
+    let order = view.order;
+    let receipt = receipt_line(&web, order.id, view.receipt).ok_or(Problem::NotFound)?;
+    let shown = SlipPage {
+        frame: web.frame(visit.language),
+        link_secret: Secret::from(secret.as_str()),
+        number: order.id,
+        title: title(order.title, view.product.as_ref(), visit.language),
+        quantity: order.quantity,
+        total: order.total,
+        delivered_at_ms: order.delivered_at_ms.ok_or(Problem::NotFound)?,
+        receipt,
+        vkey: web.shop.chain().vkey(),
+    };
+    page(StatusCode::OK, NO_STORE, shown.render())
+}
