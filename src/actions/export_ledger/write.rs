@@ -28,6 +28,13 @@ pub(super) struct Pages<'t> {
     total: u64,
 }
 
+/// Entries of one snapshot.
+struct SignedPage {
+    lines: Vec<Vec<u8>>,
+    /// The checkpoints that end among them, by size.
+    notes: Vec<(u64, String)>,
+}
+
 impl Pages<'_> {
     pub(super) fn read(&mut self, count: u64) -> io::Result<()> {
         self.done += count;
@@ -172,9 +179,9 @@ impl Shop {
             writer.checkpoint(&note)?;
         }
         for page in pages_of(piece.entries()) {
-            let (lines, notes) = self.signed_page(piece, page.clone())?;
-            let mut notes = notes.iter().peekable();
-            for (size, line) in (page.start + 1..).zip(&lines) {
+            let signed = self.signed_page(piece, page.clone())?;
+            let mut notes = signed.notes.iter().peekable();
+            for (size, line) in (page.start + 1..).zip(&signed.lines) {
                 writer.entry(line)?;
                 if let Some((_, note)) = notes.next_if(|(of, _)| *of == size) {
                     writer.checkpoint(note)?;
@@ -187,11 +194,7 @@ impl Shop {
     }
 
     /// The lines of a page, and the checkpoints that end in it.
-    fn signed_page(
-        &self,
-        piece: &Piece,
-        page: Range<u64>,
-    ) -> Result<(Vec<Vec<u8>>, Vec<(u64, String)>), Fault> {
+    fn signed_page(&self, piece: &Piece, page: Range<u64>) -> Result<SignedPage, Fault> {
         let rows = self.store.read()?;
         let begin = piece.marks.partition_point(|size| *size <= page.start);
         let end = piece.marks.partition_point(|size| *size <= page.end);
@@ -199,7 +202,10 @@ impl Shop {
             .iter()
             .map(|size| Ok((*size, piece.note(&rows, *size)?)))
             .collect::<Result<_, Fault>>()?;
-        Ok((lines(&rows, piece.generation, page)?, notes))
+        Ok(SignedPage {
+            lines: lines(&rows, piece.generation, page)?,
+            notes,
+        })
     }
 
     /// How many bytes the entries have, where the target must know.
