@@ -9,8 +9,8 @@ mod people;
 mod reading;
 mod refusals;
 mod shares;
-mod verify;
 mod tiles;
+mod verify;
 
 use std::{
     net::IpAddr,
