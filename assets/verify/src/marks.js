@@ -90,7 +90,8 @@ export async function readCarried(blob, prefix, note) {
 function parseMark(line) {
   if (line.broken) throw malformed("a line is cut off or too long", "有一行被截断或过长");
   const mark = json(line);
-  if (typeof mark?.note !== "string" || !Number.isSafeInteger(mark.size) || !spelled(line, ["note", "size"], mark)) {
+  // Half of a surrogate pair is no text, though JSON can spell it.
+  if (typeof mark?.note !== "string" || /\p{Cs}/u.test(mark.note) || !Number.isSafeInteger(mark.size) || !spelled(line, ["note", "size"], mark)) {
     throw malformed("not a mark in its canonical spelling", "不是规范写法的检查点");
   }
   const note = parseNote(mark.note);

@@ -55,12 +55,16 @@ function checkKey(key, stocks, sold, named) {
   if (!stock) throw malformed("batch {0} has no stock line", "缺少批次 {0} 的入库记录", key.batch);
   const leaf = leafHash(keyCommitment(key.salt, key.key));
   if (!includes(leaf, key.index, stock.count, key.path, fromHex(stock.keys, 32))) throw tampered("the key is not that of slot {0}", "该卡密不属于卡位 {0}", slot);
-  const within = (range) => range.batch === key.batch && range.first <= key.index && key.index <= range.last;
-  if (!sold.some(within)) throw tampered("the sale does not name slot {0}", "该笔销售并未包含卡位 {0}", slot);
+  const before = sold.get(key.batch)?.findLast((range) => range.first <= key.index);
+  if (!before || before.last < key.index) throw tampered("the sale does not name slot {0}", "该笔销售并未包含卡位 {0}", slot);
   if (named.has(slot)) throw tampered("slot {0} is named twice", "卡位 {0} 出现两次", slot);
   named.add(slot);
 }
 
+/**
+ * The ranges of the sale and of its further entries by batch, ascending. Ranges of one sale never overlap; where they do,
+ * the last one that begins at or before a slot decides, so that a slot may be missed and is never made up.
+ */
 function soldSlots(receipt) {
   const { seq, slots } = receipt.entry.parsed;
   const sold = [...(slots ?? [])];
@@ -68,7 +72,13 @@ function soldSlots(receipt) {
     if (parsed.ref !== seq) throw tampered("a more line belongs to sale {0}, not {1}", "附加记录属于销售 {0}，而不是 {1}", parsed.ref, seq);
     sold.push(...parsed.slots);
   }
-  return sold;
+  const batches = new Map();
+  // The sort is stable: of two ranges that begin together, the later one comes last.
+  for (const range of sold.sort((a, b) => a.first - b.first)) {
+    if (!batches.has(range.batch)) batches.set(range.batch, []);
+    batches.get(range.batch).push(range);
+  }
+  return batches;
 }
 
 function stocksOf(receipt) {

@@ -41,6 +41,16 @@ test("a key that every object of the language answers to is unknown all the same
   }
 });
 
+test("a mark that spells half a surrogate pair is malformed", async () => {
+  const vector = named("exports", "whole");
+  const request = { vkeys: vector.vkeys.map((vkey) => parseVkey(vkey)) };
+  const marks = textOf(vector, "gen-0/marks.ndjson").replace(/\\n","size"/, '\\n\\u2014 \\ud800 AAAAAAA=\\n","size"');
+  const files = new Map([["gen-0/marks.ndjson", marks], ["gen-0/entries.ndjson", textOf(vector, "gen-0/entries.ndjson")]].map(([path, text]) => [path, new Blob([text])]));
+  assert.equal((await verifyExport(files, request)).exit, Exit.MALFORMED);
+  const stranger = new Map([...files, ["gen-0/marks.ndjson", new Blob([marks.replace("\\ud800", "x")])]]);
+  assert.equal((await verifyExport(stranger, request)).exit, Exit.PROVEN, "a stranger's signature is passed over");
+});
+
 /** Some bytes of every part: hashes, numbers and names come by. */
 const STEP = 23;
 
