@@ -134,7 +134,7 @@ impl Witnesses {
         let mut tick = interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut key = self.shop.chain().vkey();
-        let mut due = Instant::now() + self.pause(self.anyone_failed());
+        let mut due = Instant::now() + self.pause(self.anyone_lacks());
         loop {
             tokio::select! {
                 () = ending.wait() => return,
@@ -174,12 +174,14 @@ impl Witnesses {
         }
     }
 
-    fn anyone_failed(&self) -> bool {
-        let failed = |place| {
+    /// Whether the newest checkpoint lacks the cosignature of one of them.
+    fn anyone_lacks(&self) -> bool {
+        let size = self.shop.chain().latest().size;
+        let lacks = |place| {
             let state = self.shop.witness_state(place);
-            state.is_ok_and(|state| state.failure.is_some() || state.cosigned_at_s.is_none())
+            state.is_ok_and(|state| state.failure.is_some() || state.size < size)
         };
-        self.places.iter().any(failed)
+        self.places.iter().any(lacks)
     }
 
     /// Asks one of them, and writes down what came of it.

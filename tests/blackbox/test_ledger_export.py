@@ -160,7 +160,7 @@ class Exports(Story):
         refused = [(1, ["--from", "3"], "3 entries, 0 to 2"), (1, ["--to", "99"], "3 entries, 0 to 2"), (1, ["--from", "1", "--to", "0"], "begin at 1 and end at 0"),
                    (1, ["--since", "2099-01-01"], "no entry was made in that time"), (1, ["--until", "2001-01-01T00:00:00Z"], "there are entries from 20"),
                    (1, ["--since", "yesterday"], "is not a time"), (1, ["--generation", "1"], "the newest is 0"),
-                   (2, ["--skeleton", "--from", "1"], "--skeleton"), (2, ["--from", "1", "--since", "2020-01-01"], "--since"), (2, ["--from", "-1"], "--from"),
+                   (2, ["--skeleton", "--from", "1"], "--skeleton"), (2, ["--from", "1", "--since", "2020-01-01"], "--since"), (2, ["--from", "-1"], "-1"),
                    (2, ["--from", "x"], "--from")]
         for running in (False, True):
             if running:

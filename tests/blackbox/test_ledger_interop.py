@@ -3,9 +3,10 @@ check what it proves to buyers and witnesses. Needs Debian's golang-go and golan
 
     python3 -m unittest tests/blackbox/test_ledger_interop.py
 """
-import json, os, shutil, subprocess, sys, tempfile, unittest
+import json, os, shutil, subprocess, sys, tempfile, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import verify_ledger as v  # noqa: E402
 from keystall import HERE, HOST, Browser, Buyer, run  # noqa: E402
 from witness import WitnessedStory  # noqa: E402
 
@@ -70,8 +71,16 @@ class GoFollowsTheLedger(WitnessedStory):
         before = shop.must("ledger", "rotate", "--ahead", "270").out
         signed = run(["sign", shop.file(before, "message"), "--secret-file", recovery], name="keystall-verify")
         self.assertEqual(signed.code, 0, signed.said)
+        old = shop.vkey()
         shop.must("ledger", "rotate", "--signature", signed.out.split()[-1])
+        deadline = time.monotonic() + 20
+        while len(witness.answers) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertEqual(witness.answers, [200, 200], "the last checkpoint of the old key is cosigned at once")
+        self.assertTrue(v.Note(witness.bodies[1].split("\n\n", 1)[1]).signed_by(v.parse_vkey(old)))
         Buyer(shop).buy(gateway)
+        self.restart(shop)
+        self.assertEqual(witness.answers[2:], [403], "its operator must be told the new key")
         witness.know(shop.vkey())
         self.restart(shop)
         done = self.follow(shop, *[shop.file(body, "submission") for body in witness.bodies[-1:]])
