@@ -6,7 +6,7 @@ mod ledger_shop;
 use keystall::ledger::Exit;
 use keystall::ledger::receipt::Receipt;
 use keystall::ledger::verify::{self, Request};
-use ledger_shop::{cases, pinned, receipt_of_three, shop_of_24, verified, write};
+use ledger_shop::{Files, cases, pinned, receipt_of_three, shop_of_24, verified, write};
 use std::path::Path;
 
 #[test]
@@ -86,25 +86,51 @@ fn a_nonce_and_a_range_of_time_are_looked_for() {
 
 #[test]
 fn every_changed_byte_of_the_entries_is_noticed() {
-    every_change_is_noticed("gen-0/entries.ndjson");
+    every_change_is_noticed(&shop_of_24().files(0), "gen-0/entries.ndjson");
 }
 
 #[test]
 fn every_changed_byte_of_the_marks_is_noticed() {
-    every_change_is_noticed("gen-0/marks.ndjson");
+    every_change_is_noticed(&shop_of_24().files(0), "gen-0/marks.ndjson");
 }
 
-fn every_change_is_noticed(file: &str) {
-    let files = shop_of_24().files(0);
+/// Every batch that this range takes along is sold from in it, so that a line left out is noticed too.
+fn range_from_3() -> Files {
+    shop_of_24().range(3, 24).files(0)
+}
+
+#[test]
+fn every_changed_byte_of_a_ranges_entries_is_noticed() {
+    every_change_is_noticed(&range_from_3(), "gen-0/entries.ndjson");
+}
+
+#[test]
+fn every_changed_byte_of_a_ranges_marks_is_noticed() {
+    every_change_is_noticed(&range_from_3(), "gen-0/marks.ndjson");
+}
+
+#[test]
+fn every_changed_byte_of_a_ranges_prefix_and_carried_lines_is_noticed() {
+    every_change_is_noticed(&range_from_3(), "gen-0/prefix.json");
+    every_change_is_noticed(&range_from_3(), "gen-0/carried.ndjson");
+}
+
+#[test]
+fn every_changed_byte_of_a_skeleton_is_noticed() {
+    every_change_is_noticed(&shop_of_24().skeleton(0), "gen-0/skeleton.bin");
+}
+
+fn every_change_is_noticed(files: &Files, file: &str) {
     let bytes = &files[file];
-    assert_eq!(verified(&files, &[pinned()], &[]).exit, Exit::Proven);
+    assert_eq!(verified(files, &[pinned()], &[]).exit, Exit::Proven);
     let request = Request {
         vkeys: vec![pinned()],
+        threads: 1,
         ..Request::default()
     };
     std::thread::scope(|scope| {
         for lane in 0..LANES {
-            let (files, request) = (&files, &request);
+            let request = &request;
             scope.spawn(move || {
                 let folder = tempfile::tempdir().unwrap();
                 write(folder.path(), files);
@@ -150,7 +176,7 @@ fn every_changed_byte_of_a_receipt_is_noticed() {
     }
 }
 
-/// The file with one byte flipped in three ways, without it, and cut off before it.
+/// The file with one byte flipped, without it, and cut off before it.
 fn changes(bytes: &[u8], position: usize) -> Vec<Vec<u8>> {
     let flipped = |mask: u8| {
         let mut changed = bytes.to_vec();
@@ -160,9 +186,7 @@ fn changes(bytes: &[u8], position: usize) -> Vec<Vec<u8>> {
     let mut without = bytes.to_vec();
     without.remove(position);
     vec![
-        flipped(0x01),
-        flipped(0x20),
-        flipped(1 << (1 + position % 7)),
+        flipped(1 << (position % 8)),
         without,
         bytes[..position].to_vec(),
     ]

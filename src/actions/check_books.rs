@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::deliver::open_private;
 use super::open_shop::Shop;
 use crate::domain::{
     Amount, ChannelName, EntryAt, Order, OrderId, OrderState, PaymentOutcome, SlotRef,
@@ -36,8 +37,24 @@ pub struct Money {
     pub queued: Amount,
     /// Waits to be returned, or for the rest of a short payment.
     pub waiting: Amount,
-    /// Returned.
+    /// Returned: what waited, and money of sales.
     pub returned: Amount,
+}
+
+/// Sales as the ledger tells them: their places by order number, and what became of those that something became of.
+#[derive(Default)]
+struct Told {
+    sales: BTreeMap<String, EntryAt>,
+    after: BTreeMap<EntryAt, AfterEntries>,
+}
+
+/// What later entries say of one sale.
+#[derive(Default)]
+struct AfterEntries {
+    refunded: Amount,
+    erased: bool,
+    out: u64,
+    slots: u64,
 }
 
 const PAGE: usize = 500;
@@ -51,12 +68,32 @@ impl Shop {
     pub fn check_books(&self) -> Result<Books, Fault> {
         let snapshot = self.store.read()?;
         let mut books = Books::default();
-        let sales = books.check_ledger(&snapshot)?;
-        books.check_orders(&snapshot, &sales)?;
+        let told = books.check_ledger(&snapshot)?;
+        books.check_orders(self, &snapshot, &told)?;
         books.check_pools(&snapshot)?;
         books.check_contacts(&snapshot)?;
         books.check_unread(&snapshot)?;
         Ok(books)
+    }
+}
+
+impl Told {
+    fn take(&mut self, at: EntryAt, body: &Body<'_>) {
+        let (Body::Refund { sale, .. } | Body::Erase { sale, .. } | Body::Replace { sale, .. }) =
+            body
+        else {
+            return;
+        };
+        let after = self.after.entry(at.with_seq(*sale)).or_default();
+        match body {
+            Body::Refund { amt, .. } => after.refunded += amt,
+            Body::Erase { .. } => after.erased = true,
+            Body::Replace { out, slots, .. } => {
+                after.out += out.count();
+                after.slots += slots.count();
+            }
+            _ => {}
+        }
     }
 }
 
@@ -68,8 +105,8 @@ impl Books {
     }
 
     /// The chains of all generations, recomputed from their first entries; gives the place of each order's sale.
-    fn check_ledger(&mut self, snapshot: &Snapshot) -> Result<BTreeMap<String, EntryAt>, Fault> {
-        let (head, mut sales) = (snapshot.head()?, BTreeMap::new());
+    fn check_ledger(&mut self, snapshot: &Snapshot) -> Result<Told, Fault> {
+        let (head, mut told) = (snapshot.head()?, Told::default());
         for number in 0..=head.generation {
             let row = snapshot.generation(number)?;
             let Some(row) = row.filter(|row| row.ended.is_some() == (number < head.generation))
@@ -78,7 +115,7 @@ impl Books {
                 continue;
             };
             let size = row.ended.as_ref().map_or(head.size, |ended| ended.size);
-            let (hash, tree) = self.check_generation(snapshot, number, size, &mut sales)?;
+            let (hash, tree) = self.check_generation(snapshot, number, size, &mut told)?;
             let kept = row.ended.map_or(head.hash, |ended| ended.hash);
             let mut peaks = tree.subtrees().iter().map(|node| node.0);
             if hash.0 != kept
@@ -90,7 +127,7 @@ impl Books {
                 self.wrong("an entry lies beyond the ledger's head".into());
             }
         }
-        Ok(sales)
+        Ok(told)
     }
 
     fn check_generation(
@@ -98,7 +135,7 @@ impl Books {
         snapshot: &Snapshot,
         generation: u16,
         size: u64,
-        sales: &mut BTreeMap<String, EntryAt>,
+        told: &mut Told,
     ) -> Result<(Hash, Frontier), Fault> {
         let (mut hash, mut tree) = (Hash::ZERO, Frontier::new());
         for seq in 0..size {
@@ -109,11 +146,12 @@ impl Books {
             };
             match Entry::parse(&row.line) {
                 Ok(entry) if entry.seq == seq && entry.prev == hash => {
-                    if let Body::Sale(sale) = entry.body
-                        && sales.insert(sale.order.to_owned(), at).is_some()
+                    if let Body::Sale(sale) = &entry.body
+                        && told.sales.insert(sale.order.to_owned(), at).is_some()
                     {
                         self.wrong(format!("order {} has two sales", sale.order));
                     }
+                    told.take(at, &entry.body);
                 }
                 _ => self.wrong(format!(
                     "ledger entry {at} does not follow from the one before"
@@ -133,11 +171,7 @@ impl Books {
         Ok((hash, tree))
     }
 
-    fn check_orders(
-        &mut self,
-        snapshot: &Snapshot,
-        sales: &BTreeMap<String, EntryAt>,
-    ) -> Result<(), Fault> {
+    fn check_orders(&mut self, shop: &Shop, snapshot: &Snapshot, told: &Told) -> Result<(), Fault> {
         let mut before = None;
         let mut sold = 0;
         loop {
@@ -147,13 +181,14 @@ impl Books {
             for order in &page {
                 self.orders += 1;
                 sold += usize::from(order.sale.is_some());
-                self.check_order(snapshot, order, sales)?;
+                self.check_order(snapshot, order, &told.sales)?;
+                self.check_after(shop, snapshot, order, told)?;
             }
         }
-        if sold != sales.len() {
+        if sold != told.sales.len() {
             self.wrong(format!(
                 "{sold} orders were sold, the ledger has {} sales",
-                sales.len()
+                told.sales.len()
             ));
         }
         Ok(())
@@ -208,9 +243,64 @@ impl Books {
                 &payment.channel,
                 payment.amount,
                 payment.owed(order.state),
-                payment.returned,
+                payment.returned + payment.refunded,
                 payment.outcome,
             );
+        }
+        Ok(())
+    }
+
+    /// What became of a sale, as its order and as the ledger tell it.
+    fn check_after(
+        &mut self,
+        shop: &Shop,
+        snapshot: &Snapshot,
+        order: &Order,
+        told: &Told,
+    ) -> Result<(), Fault> {
+        let (id, none) = (order.id, AfterEntries::default());
+        let after = order.sale.and_then(|at| told.after.get(&at));
+        let after = after.unwrap_or(&none);
+        let in_ledger = order
+            .after
+            .refunds
+            .iter()
+            .filter(|each| each.entry.is_some());
+        let refunded: Amount = in_ledger.map(|refund| refund.amount).sum();
+        if refunded != after.refunded {
+            self.wrong(format!(
+                "{refunded} of order {id} was refunded, the ledger says {}",
+                after.refunded
+            ));
+        }
+        let of_payments: Amount = order.payments.iter().map(|payment| payment.refunded).sum();
+        if order.refunded() > order.accepted() || of_payments > order.refunded() {
+            self.wrong(format!(
+                "more of order {id} was refunded than was paid for it"
+            ));
+        }
+        let replacements = &order.after.replacements;
+        let out: usize = replacements.iter().map(|each| each.out.len()).sum();
+        if out as u64 != after.out || after.out != after.slots {
+            self.wrong(format!(
+                "{out} keys of order {id} were replaced, the ledger says {}",
+                after.out
+            ));
+        }
+        for slot in replacements.iter().flat_map(|each| &each.out) {
+            self.check_holder(snapshot, *slot, Held::Void, id)?;
+        }
+        let (erased, empty) = (snapshot.erased(id)?.is_some(), order.private.is_empty());
+        if (after.erased && !erased) || (order.is_erased() && !(erased && empty)) {
+            self.wrong(format!(
+                "order {id} is erased in one place and not in another"
+            ));
+        }
+        // Its private part opens; that of an erased one is gone, as it should be.
+        if !order.is_erased()
+            && (open_private(&shop.vault, order).is_err() || shop.open_delivery(order).is_err())
+        {
+            self.wrong(format!("the private part of order {id} does not open"));
         }
         Ok(())
     }

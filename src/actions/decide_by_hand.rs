@@ -38,8 +38,8 @@ pub enum HandError {
     #[error("of this sale at most {0} can be returned")]
     Amount(String),
     /// Not a word of the ledger for this.
-    #[error("the reason (--why) is one of {}", whys())]
-    Why,
+    #[error("the reason (--why) is one of {0}")]
+    Why(&'static str),
     /// Not a key of this order.
     #[error("key {0} is not one that this order holds")]
     Slot(SlotRef),
@@ -71,10 +71,6 @@ pub enum HandError {
     /// The store did not take it.
     #[error("{0}")]
     Store(String),
-}
-
-fn whys() -> &'static str {
-    "bad, leaked, late, surplus, short, goodwill, fraud, other"
 }
 
 type Refusal = WriteError<HandError>;

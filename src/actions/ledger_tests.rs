@@ -235,8 +235,8 @@ async fn restored() -> (TestShop, Order, Order, String, super::Restored) {
 #[tokio::test]
 async fn after_a_restore_both_generations_verify_and_what_was_lost_is_named() {
     let (shop, kept, pending, lost, restored) = restored().await;
-    assert_eq!((restored.generation, restored.prior_size), (1, 3));
-    assert_eq!(restored.prior_signed, 4);
+    assert_eq!((restored.generation, restored.prior_size), (1, 4));
+    assert_eq!(restored.prior_signed, 5);
     assert_eq!(restored.expired, 1);
     assert_ne!(restored.origin, restored.prior);
     let first = shop.shop.log_keys().unwrap()[0].1.keys[0].1.clone();
@@ -351,7 +351,7 @@ async fn without_the_file_a_kept_checkpoint_says_how_far_the_ledger_was_signed()
     let mailed = shop.shop.chain().latest().note;
     let shop = shop.reopen();
     let (_, restored) = shop.restored_from(&copy, &[mailed]);
-    assert_eq!((restored.prior_size, restored.prior_signed), (2, 4));
+    assert_eq!((restored.prior_size, restored.prior_signed), (3, 5));
 }
 
 #[tokio::test]
@@ -400,7 +400,7 @@ async fn a_restore_looks_first_and_changes_nothing_when_it_is_refused() {
         Err(RestoreError::Known(_))
     ));
     let looked = restore(&shop.recovery, &[], true).unwrap();
-    assert_eq!((looked.prior_size, looked.withheld[0].1), (2, 5));
+    assert_eq!((looked.prior_size, looked.withheld[0].1), (3, 5));
     assert_eq!(
         (names(), std::fs::read(folder.join("shop.redb")).unwrap()),
         before

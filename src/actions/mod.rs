@@ -17,6 +17,9 @@ mod clock_watch;
 mod decide_by_hand;
 mod deliver;
 mod delivery_times;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod entry_tests;
 mod erase;
 mod expire;
 mod export_ledger;

@@ -33,6 +33,8 @@ const WHYS: [Why; 8] = [
     Why::Other,
 ];
 
+const WORDS: &str = "bad, leaked, late, surplus, short, goodwill, fraud, other";
+
 impl Shop {
     /// Records that `amount` (minor units; all that is left without one) of an order's sale was returned, and writes the `refund`.
     ///
@@ -47,7 +49,7 @@ impl Shop {
     ) -> Result<Refunded, HandError> {
         let why = Why::from_word(why)
             .filter(|why| WHYS.contains(why))
-            .ok_or(HandError::Why)?;
+            .ok_or(HandError::Why(WORDS))?;
         let (vault, chain) = (self.vault.clone(), self.chain.clone());
         let order = self.decide(id, note, move |tx, order| {
             let at = order.sale.ok_or(WriteError::Refused(HandError::NotSold))?;

@@ -22,6 +22,7 @@ pub struct Replaced {
 
 /// The ledger's words for why keys are replaced.
 const WHYS: [Why; 4] = [Why::Bad, Why::Leaked, Why::Goodwill, Why::Other];
+const WORDS: &str = "bad, leaked, goodwill, other";
 /// Slots in one `replace` line: each takes at most 20 bytes in `out` and in `slots`, so that the line stays below 1024.
 const SLOTS_PER_ENTRY: usize = 16;
 
@@ -41,7 +42,7 @@ impl Shop {
     ) -> Result<Replaced, HandError> {
         let why = Why::from_word(why)
             .filter(|why| WHYS.contains(why))
-            .ok_or(HandError::Why)?;
+            .ok_or(HandError::Why(WORDS))?;
         if list(out).is_none_or(|list| list.is_empty()) {
             return Err(HandError::Slots);
         }

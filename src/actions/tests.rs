@@ -363,7 +363,7 @@ async fn a_silence_of_two_days_is_admitted_and_no_gap_for_auditors() {
         .store()
         .read()
         .unwrap()
-        .entry(crate::domain::EntryAt::new(0, 1))
+        .entry(crate::domain::EntryAt::new(0, 2))
         .unwrap()
         .unwrap();
     assert!(
@@ -463,7 +463,7 @@ async fn a_database_put_back_from_an_older_copy_is_refused() {
         options,
         Arc::new(crate::vault::SystemEntropy),
     );
-    let Err(super::ShopError::Highwater(super::HighwaterError::Behind { held: 2, signed: 3 })) =
+    let Err(super::ShopError::Highwater(super::HighwaterError::Behind { held: 3, signed: 4 })) =
         refused
     else {
         panic!("an older copy was opened");

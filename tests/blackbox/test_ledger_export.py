@@ -149,18 +149,18 @@ class Exports(Story):
         shop, _ = self.open_shop(keys=3, start=False)
         _, result = self.export(shop, "--from", "1", "--json")
         told = result.json
-        self.assertEqual((told["size"], told["entries"]), (2, 1))
+        self.assertEqual((told["size"], told["entries"]), (3, 2))
         [part] = told["generations"]
         self.assertEqual({k: part[k] for k in ("generation", "form", "first", "size", "checkpoints")},
-                         {"generation": 0, "form": "range", "first": 1, "size": 2, "checkpoints": 1})
+                         {"generation": 0, "form": "range", "first": 1, "size": 3, "checkpoints": 1})
         self.assertEqual(result.err, "")
 
     def test_what_cannot_be_is_refused_and_leaves_nothing(self):
         shop, _ = self.open_shop(keys=3, start=False)
-        refused = [(1, ["--from", "2"], "2 entries, 0 to 1"), (1, ["--to", "99"], "2 entries, 0 to 1"), (1, ["--from", "1", "--to", "0"], "begin at 1 and end at 0"),
+        refused = [(1, ["--from", "3"], "3 entries, 0 to 2"), (1, ["--to", "99"], "3 entries, 0 to 2"), (1, ["--from", "1", "--to", "0"], "begin at 1 and end at 0"),
                    (1, ["--since", "2099-01-01"], "no entry was made in that time"), (1, ["--until", "2001-01-01T00:00:00Z"], "there are entries from 20"),
                    (1, ["--since", "yesterday"], "is not a time"), (1, ["--generation", "1"], "the newest is 0"),
-                   (2, ["--skeleton", "--from", "1"], "--skeleton"), (2, ["--from", "1", "--since", "2020-01-01"], "--since"), (2, ["--from", "-1"], "--from"),
+                   (2, ["--skeleton", "--from", "1"], "--skeleton"), (2, ["--from", "1", "--since", "2020-01-01"], "--since"), (2, ["--from", "-1"], "-1"),
                    (2, ["--from", "x"], "--from")]
         for running in (False, True):
             if running:

@@ -2,6 +2,7 @@
 
 use super::parts::mark_line;
 use super::*;
+use keystall::ledger::WitnessKey;
 
 pub struct ExportCase {
     pub name: &'static str,
@@ -69,6 +70,11 @@ impl ExportCase {
             nonce: self.nonce.map(str::to_owned),
             since_ms: self.since_ms,
             until_ms: self.until_ms,
+            witnesses: self
+                .witnesses
+                .iter()
+                .map(|vkey| WitnessKey::parse(vkey).unwrap())
+                .collect(),
             ..Request::default()
         };
         verify::ledger(folder.path(), &request)

@@ -319,7 +319,13 @@ fn keys_and_generations() -> Vec<ExportCase> {
     let mut lost = first.clone();
     lost.beat();
     let lost_note = lost.newest_note().to_owned();
-    let join = |parts: &[Files]| parts.iter().cloned().flatten().collect::<Files>();
+    let join = |parts: &[Files]| {
+        parts
+            .iter()
+            .flatten()
+            .map(|(path, bytes)| (path.clone(), bytes.clone()))
+            .collect::<Files>()
+    };
     let mut other_first = Shop::opened();
     other_first.beat();
     let mut two_marks = first.empty_range();

@@ -99,7 +99,13 @@ fn keys_and_generations() -> Vec<ExportCase> {
     let first = shop_of_24();
     let second = first.restored("shop.example/89abcdef", 26);
     let key = vkey_of(&second.key, &second.origin);
-    let join = |parts: &[Files]| parts.iter().cloned().flatten().collect::<Files>();
+    let join = |parts: &[Files]| {
+        parts
+            .iter()
+            .flatten()
+            .map(|(path, bytes)| (path.clone(), bytes.clone()))
+            .collect::<Files>()
+    };
     let both = || join(&[first.skeleton(0), second.skeleton(1)]);
     vec![
         case(

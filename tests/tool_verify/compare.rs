@@ -196,7 +196,7 @@ fn nothing_that_can_be_held_together_is_never_0() {
     let above = desk.put("above.note", went_on(&shop, 1).newest_note());
     let export = desk.put_export("export", &shop.files(0));
     for (pair, why) in [
-        ([&nine, &newest], "nothing that can be held together"),
+        ([&nine, &newest], "sizes 9 and 24 of"),
         ([&nine, &elsewhere], "of different logs"),
         ([&nine, &stranger], "is signed by a pinned key"),
         ([&above, &export], "lies above"),
@@ -386,4 +386,30 @@ fn a_fork_within_one_export_is_proven_too() {
     let said = desk.pinned(&["compare", &note, &export, "--out", "fork.txt"]);
     assert_eq!(said.exit, 5, "{}", said.out);
     assert_eq!(desk.pinned(&["compare", "fork.txt"]).exit, 5);
+}
+
+#[test]
+fn entries_that_no_signature_covers_are_held_against_nothing() {
+    let desk = Desk::new();
+    let mut shop = went_on(&shop_of_24(), 2);
+    let sale = shop.sell("C00001", "game-key", 1, "2:0", &[]);
+    let receipt = desk.put("receipt.txt", shop.receipt(sale, &[], &[]).to_string());
+    let mut files = shop.files(0);
+    files.insert(
+        "gen-0/marks.ndjson".into(),
+        shop_of_24().files(0)["gen-0/marks.ndjson"].clone(),
+    );
+    let export = desk.put_export("export", &files);
+    let said = desk.pinned(&["compare", &receipt, &export]);
+    assert_eq!(said.exit, 4, "{}", said.out);
+}
+
+#[test]
+fn a_forged_receipt_is_tampering_and_no_fork() {
+    let desk = Desk::new();
+    let export = desk.put_export("export", &shop_of_24().files(0));
+    let forged = receipt_of_three().to_string().replace("A00002", "A00009");
+    let forged = desk.put("forged.txt", forged);
+    let said = desk.pinned(&["compare", &forged, &export]);
+    assert_eq!(said.exit, 1, "{}", said.out);
 }

@@ -37,6 +37,8 @@ fn the_newest_checkpoint_must_be_cosigned_by_a_witness_that_is_asked_for() {
         desk.pinned(&["ledger", &older, "--witness", &witness]).exit,
         4
     );
+    let said = desk.pinned(&["ledger", &plain, "--witness", &witness]);
+    assert!(said.out.contains("witnesses   0/1"), "{}", said.out);
     let said = desk.pinned(&["ledger", &newest, "--witness", &witness]);
     assert_eq!(said.exit, 0, "{}", said.out);
     assert!(said.out.contains("witnesses   1/1"), "{}", said.out);

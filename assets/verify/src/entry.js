@@ -19,7 +19,9 @@ export function parseEntry(line) {
   if (!table) throw malformed("an unknown type, or none", "没有类型，或类型未知");
   const entry = {};
   for (const [key, value] of pairs) {
-    const read = table[key] ?? COMMON[key];
+    // Own keys alone: every object answers to `constructor` too.
+    const of = [table, COMMON].find((keys) => Object.hasOwn(keys, key));
+    const read = of?.[key];
     if (!read) throw malformed("the key {0}, which this type does not have", "此类型没有 {0} 这一项", key);
     const taken = read(value);
     if (taken === null) throw malformed("the value of {0} is of the wrong kind or form", "{0} 的值格式不正确", key);

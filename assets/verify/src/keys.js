@@ -25,7 +25,8 @@ export class LogKeys {
     const ofSize = Math.max(0, this.keys.findLastIndex((key) => key.above < note.size));
     let verdict = "unsigned";
     for (const [number, key] of this.keys.entries()) {
-      const signed = signedBy(note, key.vkey);
+      // A note of another origin is none of this log's, whoever signed it.
+      const signed = key.vkey.name === note.origin ? signedBy(note, key.vkey) : "no";
       if (signed === "forged") return "forged";
       if (signed === "no") continue;
       if (number !== ofSize) return "out of range";

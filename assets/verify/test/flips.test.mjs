@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { utf8 } from "../src/bytes.js";
+import { parseEntry } from "../src/entry.js";
 import { parseVkey } from "../src/note.js";
 import { Exit, verifyExport, verifyReceipt } from "../src/verify.js";
 
@@ -27,6 +28,16 @@ test("every flipped, missing and cut byte of a receipt is noticed", async () => 
     noticed(await verifyReceipt(flipped(file, at), request), `byte ${at} flipped`);
     noticed(await verifyReceipt(without(file, at), request), `byte ${at} left out`);
     noticed(await verifyReceipt(file.slice(0, at), request), `cut at ${at}`);
+  }
+});
+
+test("a key that every object of the language answers to is unknown all the same", () => {
+  const [{ line }] = vectors.lines.filter(({ type }) => type === "mark");
+  assert.equal(parseEntry(utf8(line)).type, "mark");
+  for (const key of ["constructor", "__proto__"]) {
+    const pairs = Object.entries(JSON.parse(line)).concat([[key, "x"]]);
+    const spelled = pairs.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+    assert.throws(() => parseEntry(utf8(`{${spelled.join(",")}}`)), { exit: Exit.MALFORMED });
   }
 });
 

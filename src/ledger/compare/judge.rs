@@ -4,6 +4,7 @@ use super::ForkProof;
 use super::leaves::{Leaves, LeavesError, Scan};
 use super::report::{Comparison, check};
 use super::side::{self, Log, Side};
+use super::words::{entries, unsigned};
 use crate::ledger::note::Checkpoint;
 use crate::ledger::verify::source::unreadable;
 use crate::ledger::{Exit, Vkey};
@@ -79,6 +80,7 @@ impl Judge<'_> {
     }
 
     fn log(&mut self, origin: &str) {
+        let before = self.held();
         for side in 0..2 {
             if self.of(side, origin).notes.is_empty() {
                 let what = unsigned(&self.sides[side].name, origin, self.vkeys);
@@ -92,6 +94,30 @@ impl Judge<'_> {
             self.openings_against_leaves(side, origin);
         }
         self.openings(origin);
+        if self.held() == before {
+            self.too_far_apart(origin);
+        }
+    }
+
+    /// How many pairs were held together so far.
+    const fn held(&self) -> u64 {
+        self.roots[1] + self.entries[1]
+    }
+
+    /// Two checkpoints of different sizes say nothing of each other.
+    fn too_far_apart(&mut self, origin: &str) {
+        let [a, b] = [0, 1].map(|side| self.of(side, origin));
+        if a.leaves.is_some() || b.leaves.is_some() {
+            return;
+        }
+        let newest = |log: &Log| log.notes.keys().next_back().copied();
+        if let (Some(a), Some(b)) = (newest(a), newest(b)) {
+            let what = format!(
+                "sizes {a} and {b} of {origin} cannot be held together without the entries between them: compare \
+                 each with an export"
+            );
+            self.apart.push(what);
+        }
     }
 
     /// What a side holds of the log.
@@ -336,6 +362,9 @@ impl Judge<'_> {
     }
 
     fn report(self) -> Comparison {
+        let disagree =
+            self.unproven || self.roots[0] < self.roots[1] || self.entries[0] < self.entries[1];
+        let held = self.held();
         let [a, b] = &self.sides;
         let pinned: Vec<_> = self.vkeys.iter().map(Vkey::to_string).collect();
         let checks = vec![
@@ -363,29 +392,7 @@ impl Judge<'_> {
             not_proven: Vec::new(),
             proof: None,
         };
-        let disagree =
-            self.unproven || self.roots[0] < self.roots[1] || self.entries[0] < self.entries[1];
-        let held = self.roots[1] + self.entries[1];
         report.judge(self.fork, self.apart, held, disagree, self.vkeys);
         report
-    }
-}
-
-fn unsigned(name: &str, origin: &str, vkeys: &[Vkey]) -> String {
-    match vkeys.iter().find(|vkey| vkey.name() != origin) {
-        Some(vkey) if vkeys.iter().all(|vkey| vkey.name() != origin) => {
-            format!(
-                "{name}: the pinned key is of another log, {}; this is {origin}",
-                vkey.name()
-            )
-        }
-        _ => format!("{name}: no checkpoint of {origin} is signed by a pinned key"),
-    }
-}
-
-fn entries(indexes: &[String]) -> String {
-    match indexes {
-        [one] => format!("entry {one} is the same"),
-        many => format!("entries {} are the same", many.join(", ")),
     }
 }

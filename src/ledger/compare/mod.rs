@@ -12,6 +12,7 @@ mod proofs;
 mod report;
 mod side;
 mod verdict;
+mod words;
 
 pub use report::{Comparison, ForkReport, LogReport, SideReport};
 

@@ -2,7 +2,8 @@ use super::*;
 use crate::ledger::entry::{Body, Entry, hash_line};
 use crate::ledger::note::{Vkey, sign_checkpoint};
 use crate::ledger::tree::{MemoryTree, inclusion_proof, leaf_hash, verify_inclusion};
-use ed25519_dalek::SigningKey;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ed25519_dalek::{Signer, SigningKey};
 use std::io::Read;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -223,6 +224,18 @@ fn a_checkpoint_without_a_good_signature_of_the_log_stops_the_export() {
     log.notes[2] = log.notes[2].replacen("/0123abcd", "/ffffffff", 1);
     let of_another = log.write(whole(), 0, &[2, 3]).unwrap_err();
     assert!(matches!(of_another, ExportError::Signature { size: 3 }));
+
+    // Of another log, and signed all the same.
+    let mut log = Log::at(&[0]);
+    let root = STANDARD.encode(log.tree.root());
+    let text = format!("shop.example/ffffffff\n1\n{root}\n");
+    let vkey = Vkey::new(ORIGIN, &log.key.verifying_key()).to_string();
+    let id = hex::decode(vkey.split('+').nth(1).unwrap()).unwrap();
+    let signature = [id, log.key.sign(text.as_bytes()).to_vec()].concat();
+    let signature = STANDARD.encode(signature);
+    log.notes[0] = format!("{text}\n\u{2014} {ORIGIN} {signature}\n");
+    let of_another = log.write(whole(), 0, &[1]).unwrap_err();
+    assert!(matches!(of_another, ExportError::Signature { size: 1 }));
 }
 
 #[test]

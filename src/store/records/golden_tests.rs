@@ -336,6 +336,19 @@ fn records_of_the_ledger_and_the_outbox_lie_on_disk_as_they_were_released() {
             }),
         },
     );
+    check(
+        "opening/1",
+        &Opening {
+            salt: [25; 32],
+            who: "owner".into(),
+            text: "channel main added".into(),
+        },
+    );
+    let months = vec![MonthDue {
+        label: "2026-11.1".into(),
+        since_ms: 1_795_233_600_000,
+    }];
+    check("months_due/1", &MonthsDue { months });
     let effect = Effect {
         id: 5,
         kind: EffectKind::RefundDue,
