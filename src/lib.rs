@@ -16,6 +16,7 @@
 //! | `net` | sockets, TLS, the accept loop, the one outbound client |
 //! | `pay` | payment channels: one folder per provider, and the desk where every notice is decided by one rule |
 //! | `notify` | the outbox worker: webhook and mail, a lane for each; mails and their texts |
+//! | `anchor` | checkpoints fixed outside: time stamps, a git repository, and when each is due |
 //! | `web` | the shop's pages and the callback endpoint; the only room, beside the sandbox, that knows axum and askama |
 //! | `cashier` | the demo's sandbox gateway; shares no code with `pay` |
 //! | `config` | one strict table of settings |
@@ -42,6 +43,8 @@ pub mod limits;
 
 #[cfg(feature = "daemon")]
 pub mod actions;
+#[cfg(feature = "daemon")]
+pub mod anchor;
 #[cfg(feature = "daemon")]
 pub mod cashier;
 #[cfg(feature = "daemon")]

@@ -22,6 +22,10 @@ const RULE: &[(&str, &[&str])] = &[
         "notify",
         &["limits", "domain", "words", "actions", "store", "net"],
     ),
+    (
+        "anchor",
+        &["limits", "domain", "ledger", "actions", "store", "net"],
+    ),
     ("cashier", &["limits", "domain"]),
     (
         "web",
@@ -33,7 +37,7 @@ const RULE: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "limits", "domain", "words", "ledger", "actions", "store", "vault", "pay", "notify",
-            "net", "config", "web", "cashier",
+            "net", "config", "web", "cashier", "anchor",
         ],
     ),
     (
@@ -59,6 +63,13 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("argon2", &["vault"]),
     ("getrandom", &["vault"]),
     ("ed25519_dalek", &["ledger", "actions"]),
+    ("webpki", &["ledger"]),
+    ("der", &["ledger"]),
+    ("p256", &["ledger"]),
+    ("p384", &["ledger"]),
+    ("crypto_bigint", &["ledger"]),
+    ("sha1", &["ledger"]),
+    ("mail_parser", &["ledger"]),
     ("tar", &["ledger"]),
     ("zstd", &["ledger"]),
     ("rustls", &["net"]),

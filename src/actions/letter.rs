@@ -1,5 +1,6 @@
 //! What a mail needs, opened for the moment of its sending.
 
+use super::anchors::KeptCheckpoint;
 use super::deliver::open_private;
 use super::open_shop::Shop;
 use crate::domain::{Contact, Effect, EffectKind, Order, OrderState, Product, Secret, Slug, Via};
@@ -26,6 +27,8 @@ pub struct Letter {
     pub receipt: Option<String>,
     /// The product that it is about, as it is now.
     pub product: Option<Product>,
+    /// The signed state of the ledger that it carries.
+    pub checkpoint: Option<KeptCheckpoint>,
 }
 
 impl Shop {
@@ -53,9 +56,18 @@ impl Shop {
                 }
                 self.letter_of_order(effect, order).map(Some)
             }
+            None if effect.kind == EffectKind::Checkpoint => self.letter_of_checkpoint(effect),
             None if effect.content.is_empty() => Ok(Some(Letter::bare())),
             None => self.letter_of_content(effect).map(Some),
         }
+    }
+
+    fn letter_of_checkpoint(&self, effect: &Effect) -> Result<Option<Letter>, Fault> {
+        let checkpoint = self.promised_checkpoint(effect)?;
+        Ok(checkpoint.map(|checkpoint| Letter {
+            checkpoint: Some(checkpoint),
+            ..Letter::bare()
+        }))
     }
 
     fn letter_of_order(&self, effect: &Effect, order: Order) -> Result<Letter, Fault> {
@@ -184,6 +196,7 @@ impl Letter {
             keys: Vec::new(),
             receipt: None,
             product: None,
+            checkpoint: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod add_product;
 mod admin_log;
+mod anchors;
 mod audit;
 mod categories;
 mod chain;
@@ -68,6 +69,7 @@ mod witness_tests;
 
 pub use add_product::{ProductChange, ProductError};
 pub use admin_log::AdminEntry;
+pub use anchors::{AnchorAge, KeptCheckpoint};
 pub use audit::{AuditError, Audited};
 pub use categories::{CategoryChange, CategoryError, ordered_categories};
 pub use chain::{Chain, Latest};

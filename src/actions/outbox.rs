@@ -174,6 +174,7 @@ impl Shop {
                 Via::Webhook => tell.webhook,
                 Via::MerchantMail => tell.merchant_mail,
                 Via::BuyerMail => tell.buyer_mail,
+                Via::AuditorMail => tell.auditor_mail,
             };
             let closed = !open && effect.due_at_ms.is_some();
             closed.then(|| effect.given_up("this way is not set up any more"))

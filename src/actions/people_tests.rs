@@ -23,6 +23,7 @@ fn mailing_with(change: impl FnOnce(Policy) -> Policy) -> TestShop {
             webhook: false,
             merchant_mail: true,
             buyer_mail: true,
+            auditor_mail: false,
         },
         ..till.policy
     });

@@ -14,6 +14,9 @@ pub(super) enum Ledger {
         after_help = "Examples:\n  keystall ledger export --out ledger-2026-11.tar.zst\n  keystall ledger export --out november --since 2026-11-01 --until 2026-11-30\n  keystall ledger export --out hashes --skeleton\n  keystall-verify ledger november --vkey \"$(keystall ledger vkey)\"\n\nA range ends at the first checkpoint that covers it, so it may hold more entries than were asked for."
     )]
     Export(Export),
+    /// Fix the newest checkpoint outside now, in every way that [ledger] sets up
+    #[command(after_help = "Example:\n  keystall ledger anchor")]
+    Anchor,
     /// Print the public key that auditors pin, and only it
     #[command(after_help = "Example:\n  keystall ledger vkey")]
     Vkey,
@@ -64,6 +67,7 @@ impl Ledger {
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
         match self {
             Self::Export(export) => export.run(session),
+            Self::Anchor => anchor(session),
             Self::Vkey => {
                 let value = session.ask(Command::LedgerVkey)?;
                 let text = format!("{}\n", print::text(&value, "vkey"));
@@ -124,6 +128,21 @@ impl Ledger {
                 Ok(Done::new(value, text))
             }
         }
+    }
+}
+
+/// One line for each way. Ends as a failure if one failed.
+fn anchor(session: &Session) -> Result<Done, Failure> {
+    let value = session.ask(Command::LedgerAnchor)?;
+    let ways = value["anchors"].as_array().cloned().unwrap_or_default();
+    let line = |way: &serde_json::Value| {
+        let (kind, outcome) = (print::text(way, "kind"), print::text(way, "message"));
+        format!("{kind:<11} {outcome}\n")
+    };
+    let text: String = ways.iter().map(line).collect();
+    match ways.iter().any(|way| way["outcome"] == "failed") {
+        true => Err(Failure::new("anchor", text.trim_end())),
+        false => Ok(Done::new(value, text)),
     }
 }
 

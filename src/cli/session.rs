@@ -113,6 +113,7 @@ impl Session {
         let context = Context {
             shop: Arc::new(shop),
             settings: Arc::new(self.settings.clone()),
+            dir: self.dir.clone(),
             runtime: runtime.handle().clone(),
             in_daemon: false,
         };

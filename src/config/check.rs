@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{
     Problem,
     settings::Settings,
-    values::{MailTls, TlsMode},
+    values::{MailTls, Period, TlsMode},
 };
 use crate::{limits, words::Language};
 
@@ -33,6 +33,7 @@ pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>) {
     mail(settings, &mut wrong);
     webhook(settings, &mut wrong);
     witnesses(settings, &mut wrong);
+    anchors(settings, &mut wrong);
     if settings.net.proxy.is_some() {
         wrong("[net] proxy", "not in this version yet: remove it");
     }
@@ -214,6 +215,77 @@ fn store_and_limits(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
         );
     }
 }
+
+/// What fixes the ledger outside. Settings are shown and a commit's remote is exported, so neither holds a password.
+fn anchors(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let ledger = &settings.ledger;
+    if let Some(url) = &ledger.tsa
+        && !(url.starts_with("https://") || url.starts_with("http://"))
+    {
+        wrong("[ledger] tsa", "an https:// address is needed");
+    }
+    if ledger.tsa_ca_file.is_some() && ledger.tsa.is_none() {
+        wrong("[ledger] tsa_ca_file", "it is for [ledger] tsa: set it too");
+    }
+    if let Some(auditor) = &ledger.auditor {
+        if !is_mail_address(auditor) {
+            wrong(
+                "[ledger] auditor",
+                "a bare mail address is needed, as \"auditor@example.com\"",
+            );
+        } else if settings.mail.host.is_none() {
+            wrong(
+                "[ledger] auditor",
+                "no mail is sent without [mail] host: set it too",
+            );
+        }
+    }
+    if let Some(remote) = &ledger.anchor_git {
+        if !is_remote(remote) {
+            let reason = "a remote like https://host/path, ssh://user@host/path, user@host:path or file:///path is needed";
+            wrong("[ledger] anchor_git", reason);
+        } else if has_password(remote) {
+            let reason =
+                "a password does not belong into it: use an SSH key or git's credential helper";
+            wrong("[ledger] anchor_git", reason);
+        }
+    }
+    if ledger.anchor_every < Period::minutes(1) {
+        wrong("[ledger] anchor_every", "at least \"1m\"");
+    }
+}
+
+/// Forms of a remote that git reaches without running a helper that the remote names.
+fn is_remote(text: &str) -> bool {
+    let plain = text.len() <= REMOTE_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let known = ["https://", "ssh://", "file:///"];
+    let rest = known.iter().find_map(|scheme| text.strip_prefix(scheme));
+    let is_url = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('-'));
+    // user@host:path, which ssh reads; `::` would name a helper.
+    let is_short = text.split_once(':').is_some_and(|(host, path)| {
+        let place = host.split_once('@').is_some_and(|(user, host)| {
+            !user.is_empty() && !host.is_empty() && !host.starts_with('-')
+        });
+        place
+            && !text.starts_with('-')
+            && !path.is_empty()
+            && !text.contains("::")
+            && !path.starts_with("//")
+    });
+    plain && (is_url || is_short)
+}
+
+/// In `https://`, what stands before an `@`; a user alone is no secret to ssh.
+fn has_password(remote: &str) -> bool {
+    let (scheme, rest) = remote.split_once("://").unwrap_or(("ssh", remote));
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((user, _)) => scheme == "https" || user.contains(':'),
+        None => false,
+    }
+}
+
+const REMOTE_BYTES_MAX: usize = 512;
 
 fn mail(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
     let mail = &settings.mail;

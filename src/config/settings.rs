@@ -210,6 +210,18 @@ sections! {
         witness: Vec<WitnessPlace> = Vec::new();
         /// How often they are asked.
         witness_every: Period = Period::minutes(60);
+        /// A time-stamping authority (RFC 3161) that stamps the newest checkpoint.
+        tsa: Option<String> = None;
+        /// An authority (PEM) that the certificate of `tsa`'s server comes from, in place of the public ones.
+        tsa_ca_file: Option<PathBuf> = None;
+        /// Where an auditor keeps the checkpoints that are mailed.
+        auditor: Option<String> = None;
+        /// Whether checkpoints are mailed to the merchant and the auditor.
+        anchor_mail: bool = true;
+        /// A git repository that the newest checkpoint is pushed into.
+        anchor_git: Option<String> = None;
+        /// How often the newest checkpoint is anchored.
+        anchor_every: Period = Period::minutes(24 * 60);
     }
     /// Logs, on standard error.
     log: Log {

@@ -72,10 +72,15 @@ impl NoticeCounter for Notices {
 /// # Errors
 /// When TLS cannot be set up.
 pub(super) fn client(settings: &Settings) -> Result<Client, crate::net::TlsSetup> {
-    Client::new(ClientPolicy {
+    Client::new(policy(settings))
+}
+
+/// What the outbound client may do, within the settings.
+pub(super) fn policy(settings: &Settings) -> ClientPolicy {
+    ClientPolicy {
         allow_private: allowed(settings),
         ..ClientPolicy::default()
-    })
+    }
 }
 
 /// `[net] allow_private` as the client and the desk take it.

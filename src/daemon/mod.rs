@@ -7,6 +7,7 @@
 //! command's body.
 
 pub mod admin;
+mod anchors;
 mod clock;
 pub mod demo;
 mod front;

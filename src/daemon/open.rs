@@ -60,6 +60,7 @@ pub fn tell(settings: &Settings) -> Tell {
         webhook: settings.webhook.url.is_some(),
         merchant_mail: mail && settings.mail.merchant.is_some(),
         buyer_mail: mail,
+        auditor_mail: mail && settings.ledger.auditor.is_some(),
     }
 }
 

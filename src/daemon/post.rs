@@ -90,6 +90,7 @@ pub(super) fn mail_policy(settings: &Settings) -> MailPolicy {
         from: mail.from.clone().unwrap_or_default(),
         from_name: mail.from_name.clone().unwrap_or_else(|| shop.title.clone()),
         merchant: mail.merchant.clone(),
+        auditor: settings.ledger.auditor.clone(),
         support: shop.support.clone(),
         language: Language::parse(&shop.language).unwrap_or_else(Language::english),
         zone: TimeZone::get(&shop.time_zone).unwrap_or(TimeZone::UTC),

@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 
 use super::{
     admin::{self, Context},
+    anchors::{self, AnchorSetup},
     front,
     open::{admin_socket, open_observed},
     post::{self, PostError},
@@ -55,6 +56,9 @@ pub enum ServeError {
     /// A witness of the ledger saw more, or another history.
     #[error(transparent)]
     Witness(#[from] Contradiction),
+    /// Anchors.
+    #[error(transparent)]
+    Anchors(#[from] AnchorSetup),
     /// Signals or threads.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -162,6 +166,9 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
     }
     let mut tasks = schedule::start(&shop, desk, &metrics, &ending);
     tasks.spawn(witnesses.run(ending.clone()));
+    let anchored = ending.clone();
+    let anchorer = anchors::anchorer(&shop, dir, &settings)?;
+    tasks.spawn(anchorer.run(async move { anchored.wait().await }));
     let webhook = webhook(&settings)?;
     let told_of = metrics.clone();
     let worker = Worker::new(shop.clone(), Arc::new(client), webhook)
@@ -175,6 +182,7 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
     let context = Context {
         shop: shop.clone(),
         settings: settings.clone(),
+        dir: dir.to_owned(),
         runtime: Handle::current(),
         in_daemon: true,
     };

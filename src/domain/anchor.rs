@@ -21,6 +21,15 @@ impl AnchorKind {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number)
     }
 
+    /// Its word on the command line and in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TimeStamp => "time_stamp",
+            Self::Mail => "mail",
+            Self::Git => "git",
+        }
+    }
+
     /// Extension of its file in an export's `anchors/`.
     pub const fn extension(self) -> &'static str {
         match self {

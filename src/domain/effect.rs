@@ -27,6 +27,8 @@ pub enum EffectKind {
     BackInStock,
     /// Keys of an order were found bad, and others handed out instead.
     OrderReplaced,
+    /// A signed state of the ledger, for whoever keeps it.
+    Checkpoint,
 }
 
 /// The way a message goes. The numbers are stored in an index.
@@ -39,6 +41,8 @@ pub enum Via {
     MerchantMail = 1,
     /// Mail to the buyer.
     BuyerMail = 2,
+    /// Mail to the auditor.
+    AuditorMail = 3,
 }
 
 /// Which ways there are, as the merchant set the shop up: promises are made for these only.
@@ -50,6 +54,8 @@ pub struct Tell {
     pub merchant_mail: bool,
     /// Mail is set up.
     pub buyer_mail: bool,
+    /// Mail to an auditor is set up.
+    pub auditor_mail: bool,
 }
 
 /// A promise: it exists until it was kept, or given up by a person.
@@ -63,7 +69,7 @@ pub struct Effect {
     pub via: Via,
     /// About which order; none for what belongs to no order.
     pub order: Option<OrderId>,
-    /// Sealed: whom it goes to and what it needs, where no order tells that. Else empty.
+    /// Sealed: whom it goes to and what it needs, where no order tells that. Of a checkpoint its place. Else empty.
     pub content: Vec<u8>,
     /// When it was promised, Unix milliseconds.
     pub promised_at_ms: i64,
@@ -96,6 +102,7 @@ impl EffectKind {
             Self::InboxLink => "inbox.link",
             Self::BackInStock => "product.back_in_stock",
             Self::OrderReplaced => "order.replaced",
+            Self::Checkpoint => "ledger.checkpoint",
         }
     }
 }
@@ -107,6 +114,7 @@ impl Via {
             Self::Webhook => "webhook",
             Self::MerchantMail => "merchant_mail",
             Self::BuyerMail => "buyer_mail",
+            Self::AuditorMail => "auditor_mail",
         }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Owns the normative format of the ledger page: entry lines and their hash chain ([`entry`]), commitments to private
 //! fields and keys ([`commitment`]), the RFC 6962 tree ([`tree`]), signed checkpoints ([`note`]) and what witnesses
-//! add to them ([`cosignature`]), receipts ([`receipt`]), exports ([`export`]), the verifier that trusts none of them ([`verify`]),
-//! the proof that a shop showed two histories ([`fork`]), the messages that its origin key signs ([`sign`]), and the tree as tiles
-//! that monitors follow ([`tiles`]).
+//! add to them ([`cosignature`]), time stamps over checkpoints ([`timestamp`]), receipts ([`receipt`]), exports
+//! ([`export`]), the verifier that trusts none of them ([`verify`]), the proof that a shop showed two histories ([`fork`]),
+//! the messages that its origin key signs ([`sign`]), and the tree as tiles that monitors follow ([`tiles`]).
 //!
 //! Never knows the database, the network, a clock or a source of randomness: salts, nonces, times and keys come in as
 //! arguments. Never panics on bytes from outside.
@@ -23,6 +23,7 @@ pub mod note;
 pub mod receipt;
 pub mod sign;
 pub mod tiles;
+pub mod timestamp;
 pub mod tree;
 pub mod verify;
 

@@ -127,7 +127,7 @@ impl Lane {
     fn ways(self) -> &'static [Via] {
         match self {
             Self::Webhook => &[Via::Webhook],
-            Self::Mail => &[Via::MerchantMail, Via::BuyerMail],
+            Self::Mail => &[Via::MerchantMail, Via::BuyerMail, Via::AuditorMail],
         }
     }
 
@@ -249,7 +249,7 @@ impl Worker {
         } else {
             match effect.via {
                 Via::Webhook => self.call(&pending).await,
-                Via::MerchantMail | Via::BuyerMail => self.mail(effect).await,
+                Via::MerchantMail | Via::BuyerMail | Via::AuditorMail => self.mail(effect).await,
             }
         };
         if let Told::Down(_) = told {
@@ -305,6 +305,7 @@ impl Worker {
         match post.mailer.send(&mail).await {
             Ok(_) => {
                 *self.refused() = None;
+                self.keep_mailed(effect, mail.bytes).await;
                 Told::Kept
             }
             Err(Refusal::Policy(said)) => self.refused_by_policy(mail.envelope, said),
@@ -318,6 +319,13 @@ impl Worker {
             }
             Err(Refusal::Later(said)) => Told::Failed(said),
             Err(Refusal::Never(said)) => Told::GivenUp(said),
+        }
+    }
+
+    /// The mail that carried a checkpoint is one of its anchors. That it could not be kept makes no second mail.
+    async fn keep_mailed(&self, effect: &Effect, mail: Vec<u8>) {
+        if let Err(error) = self.shop.checkpoint_mailed(effect, mail).await {
+            tracing::error!(effect.id, %error, "a mailed checkpoint was not kept as an anchor");
         }
     }
 

@@ -26,7 +26,7 @@ pub use fault::{Fault, WriteError};
 pub use head::Head;
 pub use open::{Observe, OpenError, Options, SCHEMA, Storage, create_file};
 pub use records::{
-    Batch, Channel, DeliveredKey, DeliveryContent, Ended, EntryRow, Generation, Held,
+    Anchoring, Batch, Channel, DeliveredKey, DeliveryContent, Ended, EntryRow, Generation, Held,
     LetterContent, MonthDue, MonthsDue, Opening, OrderPrivate, SlotRow, Staging, Template, Told,
     Wish,
 };

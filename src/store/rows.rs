@@ -4,8 +4,8 @@ use redb::ReadableTable;
 
 use super::codec::{CodecError, Record, decode};
 use super::records::{
-    Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV2, PoolV2,
-    ProductV2, SlotRow, Staging, Template, Told, ToldV1,
+    Anchoring, Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV2,
+    PoolV2, ProductV2, SlotRow, Staging, Template, Told, ToldV1,
 };
 use super::{Fault, Head, Snapshot, Tx, tables};
 use crate::domain::{
@@ -103,6 +103,12 @@ pub trait Rows {
     /// Anchors of checkpoints of the same generation above the size `after`: size, kind, bytes.
     fn anchors(&self, after: EntryAt, max: usize)
     -> Result<Vec<(u64, AnchorKind, Vec<u8>)>, Fault>;
+    /// How a way of anchoring fares; none before it was set up.
+    fn anchoring(&self, kind: AnchorKind) -> Result<Option<Anchoring>, Fault> {
+        self.meta(anchoring_row(kind))?
+            .map(|row| record("meta", &row))
+            .transpose()
+    }
     /// What opens the commitment of an entry that belongs to no order, sealed.
     fn opening(&self, at: EntryAt) -> Result<Option<Vec<u8>>, Fault>;
     /// Sealed openings of entries after `after`, oldest first, of all generations.
@@ -182,6 +188,15 @@ fn converted<R: Record, D: TryFrom<R, Error = CodecError>>(
     record::<R>(table, bytes)?
         .try_into()
         .map_err(|error| Fault::Record { table, error })
+}
+
+/// The row of the meta table that says how a way of anchoring fares.
+pub(super) const fn anchoring_row(kind: AnchorKind) -> &'static str {
+    match kind {
+        AnchorKind::TimeStamp => "anchoring time stamp",
+        AnchorKind::Mail => "anchoring mail",
+        AnchorKind::Git => "anchoring git",
+    }
 }
 
 /// Keys of the same generation above the size `after`.

@@ -4,10 +4,10 @@ use redb::{Table, TableError, WriteTransaction};
 
 use super::codec::encode;
 use super::records::{
-    Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV2, PoolV2,
-    ProductV2, SlotRow, Staging, Template, Told, ToldV1,
+    Anchoring, Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV2,
+    PoolV2, ProductV2, SlotRow, Staging, Template, Told, ToldV1,
 };
-use super::rows::{HoldKind, Rows, WaitKind};
+use super::rows::{HoldKind, Rows, WaitKind, anchoring_row};
 use super::{Fault, Head, tables};
 use crate::domain::{
     AddressPrefix, AnchorKind, Category, ChannelName, Effect, EffectKind, EntryAt, Holder,
@@ -351,6 +351,11 @@ impl<'t> Tx<'t> {
         }
         self.tables.anchors.insert((at.key(), kind as u8), bytes)?;
         Ok(())
+    }
+
+    /// Writes how a way of anchoring fares.
+    pub fn put_anchoring(&mut self, kind: AnchorKind, state: &Anchoring) -> Result<(), Fault> {
+        self.put_meta(anchoring_row(kind), &encode(state))
     }
 
     /// Keeps what opens the commitment of an entry that belongs to no order, sealed.

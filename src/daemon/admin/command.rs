@@ -147,6 +147,8 @@ pub enum Command {
     },
     /// The ledger as files, in frames.
     LedgerExport(LedgerExport),
+    /// Anchors the newest checkpoint now.
+    LedgerAnchor,
     /// The key that auditors pin.
     LedgerVkey,
     /// The newest signed state.

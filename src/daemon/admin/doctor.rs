@@ -68,6 +68,7 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
     let mut findings = vec![
         store(context),
         ledger(context, &head),
+        super::anchors::examine(context)?,
         clock(context, &head),
         channels(context)?,
         stock(&context.shop.products()?, &rows)?,

@@ -6,6 +6,7 @@
 //!
 //! It never writes a file and never opens one: what a command reads comes as its body, what it makes goes out in [`Frame`]s.
 
+mod anchors;
 mod bridge;
 mod categories;
 mod channels;
@@ -24,7 +25,7 @@ pub mod socket;
 mod times;
 mod witnesses;
 
-use std::{io::Read, sync::Arc};
+use std::{io::Read, path::PathBuf, sync::Arc};
 
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -45,6 +46,8 @@ pub struct Context {
     pub shop: Arc<Shop>,
     /// Its settings.
     pub settings: Arc<Settings>,
+    /// The shop's folder.
+    pub dir: PathBuf,
     /// Where the shop's asynchronous use cases run.
     pub runtime: Handle,
     /// Whether the daemon runs the command: only it has seen what was refused lately.
@@ -117,6 +120,7 @@ pub fn execute(
         LedgerErase { order } => entries::erase(context, &order),
         LedgerAudit { nonce } => entries::audit(context, &nonce),
         LedgerAdmin { max } => entries::admin(context, max),
+        LedgerAnchor => anchors::now(context),
         LedgerVkey => Ok(ledger::vkey(context)),
         LedgerCheckpoint => ledger::checkpoint(context),
         LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),

@@ -32,6 +32,7 @@ impl Desk {
         let context = Context {
             shop: shop.shop.clone(),
             settings: Arc::default(),
+            dir: std::env::temp_dir(),
             runtime: runtime.handle().clone(),
             in_daemon: true,
         };

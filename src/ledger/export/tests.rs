@@ -231,7 +231,7 @@ fn a_checkpoint_without_a_good_signature_of_the_log_stops_the_export() {
     let text = format!("shop.example/ffffffff\n1\n{root}\n");
     let vkey = Vkey::new(ORIGIN, &log.key.verifying_key()).to_string();
     let id = hex::decode(vkey.split('+').nth(1).unwrap()).unwrap();
-    let signature = [id, log.key.sign(text.as_bytes()).to_vec()].concat();
+    let signature = [id, log.key.sign(text.as_bytes()).to_bytes().to_vec()].concat();
     let signature = STANDARD.encode(signature);
     log.notes[0] = format!("{text}\n\u{2014} {ORIGIN} {signature}\n");
     let of_another = log.write(whole(), 0, &[1]).unwrap_err();

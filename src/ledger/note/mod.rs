@@ -161,7 +161,7 @@ pub(crate) fn hash_from_base64(text: &str) -> Option<Hash> {
     <[u8; 32]>::try_from(bytes).ok().map(Hash)
 }
 
-fn checkpoint_text(origin: &str, size: u64, root: &Hash) -> String {
+pub(in crate::ledger) fn checkpoint_text(origin: &str, size: u64, root: &Hash) -> String {
     format!("{origin}\n{size}\n{}\n", STANDARD.encode(root))
 }
 

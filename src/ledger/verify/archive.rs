@@ -54,6 +54,25 @@ pub(super) fn open(path: &Path, wanted: &str) -> io::Result<Box<dyn Read + Send>
     Err(damaged(format!("{wanted} is no longer in it")))
 }
 
+/// Every member below a folder, by its name there.
+pub(super) fn each_in(
+    path: &Path,
+    folder: &str,
+    take: &mut dyn FnMut(&str, &[u8]),
+) -> io::Result<()> {
+    let mut walk = Walk::open(path)?;
+    let mut bytes = Vec::new();
+    while let Some((name, _)) = walk.next()? {
+        let below = name.strip_prefix(folder);
+        if let Some(name) = below.and_then(|name| name.strip_prefix('/')) {
+            bytes.clear();
+            (&mut walk).take(SMALL_BYTES_MAX).read_to_end(&mut bytes)?;
+            take(name, &bytes);
+        }
+    }
+    Ok(())
+}
+
 /// A damaged archive, as opposed to one that this machine fails to read.
 pub(super) fn damaged(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
@@ -196,6 +215,8 @@ fn decoded(error: io::Error) -> io::Error {
     }
 }
 
+/// What is read of a small file: more than any may have.
+pub(super) const SMALL_BYTES_MAX: u64 = 1 << 20;
 const BLOCK: usize = 512;
 const BUFFER_BYTES: usize = 64 * 1024;
 /// A ustar name without its prefix: no name of an export is longer.

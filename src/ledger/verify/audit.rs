@@ -3,19 +3,21 @@
 use super::contents;
 use super::explain::Explained;
 use super::point::Point;
-use super::report::{Check, Fault, Form, GenerationReport, Report};
+use super::report::{Anchor, Check, Fault, Form, GenerationReport, Report};
 use super::rules::Rules;
 use super::source::Source;
 use super::{KnownFile, Request, generation, in_order};
 use crate::ledger::entry::Entry;
 use crate::ledger::note::{Checkpoint, Vkey};
 use crate::ledger::receipt::Receipt;
+use crate::ledger::timestamp::Authorities;
 use crate::ledger::{Exit, Hash};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) fn run(export: &Path, request: &Request, tell: &Tell<'_>) -> Report {
     let mut audit = Audit::new(request);
+    audit.load_authorities();
     for file in &request.known {
         audit.load_known(file);
     }
@@ -77,6 +79,11 @@ pub(super) struct Audit<'a> {
     pub(super) lost: Vec<String>,
     counted: Counted,
     pub(super) nonce_found: bool,
+    /// Who is trusted to stamp the time.
+    pub(super) authorities: Authorities,
+    pub(super) anchors: Vec<Anchor>,
+    pub(super) unlisted_anchors: u64,
+    pub(super) time_stamps: u64,
 }
 
 /// Entries that claim a time in the range that was asked for.
@@ -155,6 +162,8 @@ pub(super) struct Tally {
     pub(super) known: Count,
     pub(super) receipts: Count,
     pub(super) witnesses: Count,
+    /// Not needed for a verdict of 0: what was asked for and is not there is said apart.
+    pub(super) anchors: Count,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -188,6 +197,10 @@ impl<'a> Audit<'a> {
             lost: Vec::new(),
             counted: Counted::default(),
             nonce_found: false,
+            authorities: Authorities::nobody(),
+            anchors: Vec::new(),
+            unlisted_anchors: 0,
+            time_stamps: 0,
         }
     }
 
@@ -214,13 +227,6 @@ impl<'a> Audit<'a> {
                 total: bytes.fold(0, u64::saturating_add),
             },
         };
-        for files in &contents.generations {
-            if files.anchors.is_some() {
-                let path = files.path(contents::ANCHORS_FOLDER);
-                let what = format!("{path}: this version does not check anchors");
-                self.findings.incomplete.push(what);
-            }
-        }
         for files in &contents.generations {
             generation::verify(self, &run, files);
         }
@@ -328,6 +334,7 @@ impl<'a> Audit<'a> {
                 .missing(format!("slots of batch {batch} are handed out: {what}"));
         }
         self.judge_witnesses();
+        self.settle_anchors();
         if self.request.nonce.is_some() && !self.nonce_found {
             self.findings.missing("the nonce was not found");
         }
@@ -366,6 +373,9 @@ impl<'a> Audit<'a> {
             ));
         }
         all.extend(self.lost.iter().cloned());
+        let unproven = self.anchors.iter().filter(|anchor| !anchor.passed);
+        let unproven = unproven.map(|anchor| format!("{anchor}: {}", anchor.not_proven));
+        all.extend(unproven.take(LISTED_MAX));
         all.push(
             "that no key was loaded into two slots: two buyers comparing receipts find that"
                 .to_owned(),
@@ -430,6 +440,7 @@ impl<'a> Audit<'a> {
             ("known", tally.known),
             ("receipts", tally.receipts),
             ("witnesses", tally.witnesses),
+            ("anchors", tally.anchors),
         ];
         let check = |(name, count): (&'static str, Count)| Check {
             name,
@@ -440,6 +451,7 @@ impl<'a> Audit<'a> {
             exit,
             pinned: self.request.vkeys.iter().map(Vkey::to_string).collect(),
             not_proven: self.not_proven(),
+            anchors: self.anchors,
             generations: self.generations,
             checks: checks.into_iter().map(check).collect(),
             in_range: self.rules.partial,

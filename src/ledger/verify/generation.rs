@@ -46,7 +46,7 @@ pub(super) fn verify(audit: &mut Audit<'_>, run: &Run<'_>, files: &GenerationFil
         audit.findings.add(*unreadable(&generation.file, &error));
     }
     audit.newest_mark = generation.newest_mark.clone();
-    generation.finish(audit, run);
+    generation.finish(audit, run, files.anchors.is_some());
 }
 
 /// What is known of a generation so far. `succession` and `checkpoints` hold the rest of its steps.
@@ -298,7 +298,7 @@ impl Generation {
         }
     }
 
-    fn finish(mut self, audit: &mut Audit<'_>, run: &Run<'_>) {
+    fn finish(mut self, audit: &mut Audit<'_>, run: &Run<'_>, anchored: bool) {
         let entries = self.size - self.base;
         if let Err(what) = audit.rules.finish_sale() {
             self.fault(audit, Exit::Tampered, what);
@@ -312,6 +312,9 @@ impl Generation {
         self.judge_unreached(audit);
         self.judge_known(audit);
         self.find_forks(audit);
+        if anchored {
+            self.judge_anchors(audit, run);
+        }
         if self.unsigned > 0 {
             let (unsigned, origin) = (self.unsigned, &self.origin);
             let what = format!("{unsigned} checkpoints of {origin} are not by the pinned key");

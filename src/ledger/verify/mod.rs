@@ -7,6 +7,7 @@
 //! Never writes, never ends with 0 on nothing, never passes over what it does not check: that is named (exit 4), or
 //! listed under what is not proven.
 
+mod anchors;
 mod archive;
 mod audit;
 mod checkpoints;
@@ -29,7 +30,9 @@ mod succession;
 pub mod witnesses;
 
 pub use explain::{Explained, Place, Step};
-pub use report::{Balance, Check, Fault, Form, GenerationReport, Money, Report};
+pub use report::{
+    Anchor, AnchorKind, Balance, Check, Fault, Form, GenerationReport, Money, Report,
+};
 
 use super::{Vkey, WitnessKey};
 use std::path::Path;

@@ -10,7 +10,7 @@ pub(super) struct Point {
     /// Which of the pinned keys signed it.
     pub(super) pinned: Option<usize>,
     /// The note, unless the pinned key's line is the only one under its origin's name.
-    note: Option<Box<Checkpoint>>,
+    pub(super) note: Option<Box<Checkpoint>>,
     /// How the report calls a note given with `--known`; `None` of a mark of the export.
     pub(super) known: Option<String>,
     /// The size's key signed it, as far as known.

@@ -24,6 +24,8 @@ pub struct Report {
     pub stock: BTreeMap<String, Balance>,
     /// Money of each currency.
     pub money: BTreeMap<String, Money>,
+    /// The anchors of checkpoints, at most 1,000 of them.
+    pub anchors: Vec<Anchor>,
     /// The fault that decided, unless all is well.
     pub fault: Option<Fault>,
     /// What is missing, where nothing worse was found.
@@ -106,6 +108,37 @@ pub struct Money {
     pub refunded: i64,
 }
 
+/// A checkpoint fixed outside the shop.
+#[derive(Clone, Debug, Serialize)]
+pub struct Anchor {
+    /// Generation.
+    pub generation: usize,
+    /// Size of the checkpoint.
+    pub size: u64,
+    /// How it was fixed.
+    pub kind: AnchorKind,
+    /// The time that the anchor states, RFC 3339.
+    pub time: Option<String>,
+    /// Whether it was checked and holds.
+    pub passed: bool,
+    /// What it proves.
+    pub proves: String,
+    /// What it does not.
+    pub not_proven: String,
+}
+
+/// How a checkpoint was fixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnchorKind {
+    /// An RFC 3161 time stamp.
+    TimeStamp,
+    /// The mail that carried it.
+    Mail,
+    /// A commit in a git repository; only named, so it is not counted among the checks.
+    Git,
+}
+
 /// A fault and its place.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fault {
@@ -177,6 +210,9 @@ impl fmt::Display for Report {
         for check in self.checks.iter().filter(there) {
             writeln!(f, "{:<11} {}/{}", check.name, check.passed, check.total)?;
         }
+        for anchor in &self.anchors {
+            writeln!(f, "anchor      {anchor}: {}", anchor.proves)?;
+        }
         let scope = if self.in_range { " in this range" } else { "" };
         for (sku, b) in &self.stock {
             let left = b
@@ -212,6 +248,18 @@ impl fmt::Display for Report {
             writeln!(f, "not proven  {what}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            AnchorKind::TimeStamp => "time stamp",
+            AnchorKind::Mail => "mail",
+            AnchorKind::Git => "git",
+        };
+        let (generation, size) = (self.generation, self.size);
+        write!(f, "{kind} of size {size} (generation {generation})")
     }
 }
 

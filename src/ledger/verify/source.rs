@@ -62,6 +62,34 @@ impl Source {
         }
     }
 
+    /// Every file in a folder of the export, by its name there, in one pass over the export. Listing it bounded their length.
+    pub(in crate::ledger) fn each_in(
+        &self,
+        folder: &str,
+        take: &mut dyn FnMut(&str, &[u8]),
+    ) -> io::Result<()> {
+        if self.packed {
+            return archive::each_in(&self.path, folder, take);
+        }
+        let place = self.path.join(folder);
+        if !place.is_dir() {
+            return Ok(());
+        }
+        let mut names = Vec::new();
+        for item in fs::read_dir(&place)? {
+            names.push(item?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort_unstable();
+        for name in names {
+            let mut bytes = Vec::new();
+            let file = File::open(place.join(&name))?;
+            file.take(archive::SMALL_BYTES_MAX)
+                .read_to_end(&mut bytes)?;
+            take(&name, &bytes);
+        }
+        Ok(())
+    }
+
     /// The whole of a file that may not be longer than `bytes_max`.
     pub(in crate::ledger) fn read(
         &self,

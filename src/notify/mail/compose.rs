@@ -26,6 +26,8 @@ pub struct MailPolicy {
     pub from_name: String,
     /// Where the merchant reads mail.
     pub merchant: Option<String>,
+    /// Where an auditor keeps checkpoints of the ledger.
+    pub auditor: Option<String>,
     /// How buyers reach the merchant.
     pub support: Option<String>,
     /// The merchant's language, and that of buyers whose own is not known.
@@ -77,6 +79,7 @@ pub fn compose(
     }
     let to = match effect.via {
         Via::BuyerMail => letter.to.as_ref().map(|to| to.expose().to_owned()),
+        Via::AuditorMail => policy.auditor.clone(),
         _ => policy.merchant.clone(),
     };
     let Some(to) = to.filter(|to| to.contains('@')) else {
@@ -92,7 +95,7 @@ pub fn compose(
         written: &written,
         id: &message_id(&shop.chain().origin(), effect.id),
         at_ms: shop.now_ms(),
-        attached: receipt(letter),
+        attached: attached(letter),
     };
     Ok(Some(draft.build()?))
 }
@@ -196,6 +199,9 @@ fn letter_written(
         .map(|order| order.paid_at_ms.unwrap_or(order.created_at_ms()));
     let mut values = common(policy, at_ms.unwrap_or(effect.promised_at_ms));
     values.set(Placeholder::Count, NOT_TOLD_AT.to_string());
+    if let Some(checkpoint) = &letter.checkpoint {
+        values.set(Placeholder::Entries, checkpoint.size.to_string());
+    }
     if let Some(path) = &letter.path {
         values.set(Placeholder::Link, format!("{}{path}", policy.origin));
     }
@@ -251,7 +257,13 @@ fn is_past(shop: &Shop, effect: &Effect, letter: &Letter) -> Result<bool, Fault>
     })
 }
 
-fn receipt(letter: Letter) -> Option<Attached> {
+fn attached(letter: Letter) -> Option<Attached> {
+    if let Some(checkpoint) = letter.checkpoint {
+        return Some(Attached {
+            name: "checkpoint.txt".to_owned(),
+            bytes: checkpoint.note.into_bytes(),
+        });
+    }
     let order = letter.order?;
     Some(Attached {
         name: format!("keystall-receipt-{}.txt", order.id),

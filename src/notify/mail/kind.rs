@@ -33,6 +33,8 @@ pub enum MailKind {
     Unread,
     /// To the merchant: many buyers in a row could not be told.
     NotTold,
+    /// To the merchant and the auditor: a signed state of the ledger, to be kept.
+    Checkpoint,
     /// To whom the merchant says: does mail work.
     Test,
 }
@@ -56,11 +58,12 @@ pub enum Placeholder {
     Refund,
     Channel,
     Count,
+    Entries,
 }
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Delivered,
         Self::Replaced,
         Self::Queued,
@@ -75,6 +78,7 @@ impl MailKind {
         Self::Disputed,
         Self::Unread,
         Self::NotTold,
+        Self::Checkpoint,
         Self::Test,
     ];
 
@@ -95,6 +99,7 @@ impl MailKind {
             Self::Disputed => "disputed",
             Self::Unread => "unread",
             Self::NotTold => "not-told",
+            Self::Checkpoint => "checkpoint",
             Self::Test => "test",
         }
     }
@@ -121,6 +126,9 @@ impl MailKind {
             (Via::MerchantMail, EffectKind::PaymentDisputed) => Some(Self::Disputed),
             (Via::MerchantMail, EffectKind::OrderUnread) => Some(Self::Unread),
             (Via::MerchantMail, EffectKind::BuyersNotTold) => Some(Self::NotTold),
+            (Via::MerchantMail | Via::AuditorMail, EffectKind::Checkpoint) => {
+                Some(Self::Checkpoint)
+            }
             _ => None,
         }
     }
@@ -176,6 +184,7 @@ impl MailKind {
                 Order, Product, Quantity, Amount, Shop, Time, Channel, Reason, Refund,
             ],
             Self::NotTold => &[Shop, Time, Count],
+            Self::Checkpoint => &[Shop, Time, Entries],
             Self::Test => &[Shop, Time, Link],
         }
     }
@@ -201,7 +210,7 @@ impl Placeholder {
 }
 
 /// Every placeholder with its names.
-pub const NAMES: [(Placeholder, [&str; 2]); 15] = [
+pub const NAMES: [(Placeholder, [&str; 2]); 16] = [
     (Placeholder::Order, ["order", "订单号"]),
     (Placeholder::Product, ["product", "商品"]),
     (Placeholder::Quantity, ["quantity", "数量"]),
@@ -217,6 +226,7 @@ pub const NAMES: [(Placeholder, [&str; 2]); 15] = [
     (Placeholder::Refund, ["refund", "退款金额"]),
     (Placeholder::Channel, ["channel", "支付渠道"]),
     (Placeholder::Count, ["count", "次数"]),
+    (Placeholder::Entries, ["entries", "条目数"]),
 ];
 
 #[cfg(test)]

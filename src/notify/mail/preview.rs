@@ -73,6 +73,7 @@ fn samples(policy: &MailPolicy, kind: MailKind, language: Language, now_ms: i64)
     };
     values.set(Placeholder::Link, format!("{}{path}", policy.origin));
     values.set(Placeholder::Count, super::compose::NOT_TOLD_AT.to_string());
+    values.set(Placeholder::Entries, "1234");
     values.set(
         Placeholder::Scope,
         in_words("China region, Windows and macOS", "国区，Windows 与 macOS"),

@@ -73,6 +73,7 @@ fn policy() -> MailPolicy {
         from: "shop@shop.example".into(),
         from_name: "钥铺".into(),
         merchant: Some("owner@shop.example".into()),
+        auditor: None,
         support: Some("help@shop.example".into()),
         language: Language::parse("zh-CN").unwrap(),
         zone: jiff::tz::TimeZone::UTC,
@@ -96,6 +97,7 @@ impl Test {
             webhook: false,
             merchant_mail,
             buyer_mail: true,
+            auditor_mail: false,
         };
         let inner = TestShop::with(till);
         inner.stock("steam", "KEY", 100);
@@ -289,6 +291,7 @@ async fn a_mail_lane_that_waits_does_not_keep_webhooks() {
         webhook: true,
         merchant_mail: true,
         buyer_mail: true,
+        auditor_mail: false,
     };
     let inner = TestShop::with(till);
     inner.stock("steam", "KEY", 100);

@@ -349,6 +349,18 @@ fn records_of_the_ledger_and_the_outbox_lie_on_disk_as_they_were_released() {
         since_ms: 1_795_233_600_000,
     }];
     check("months_due/1", &MonthsDue { months });
+    check(
+        "anchoring/1",
+        &Anchoring {
+            since_ms: 1_795_233_600_000,
+            asked: Some((1, 310)),
+            done: Some((0, 300)),
+            done_at_ms: 1_795_233_600_001,
+            attempts: 2,
+            due_at_ms: 1_795_233_700_000,
+            last_error: Some("503".into()),
+        },
+    );
     let effect = Effect {
         id: 5,
         kind: EffectKind::RefundDue,

@@ -30,6 +30,29 @@ pub struct Ended {
     pub at_ms: i64,
 }
 
+/// How one way of anchoring checkpoints fares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Anchoring {
+    /// Since when it is set up, Unix milliseconds.
+    pub since_ms: i64,
+    /// Generation and size of the newest checkpoint that was to be anchored.
+    pub asked: Option<(u16, u64)>,
+    /// The same of the newest that is.
+    pub done: Option<(u16, u64)>,
+    /// When that was, Unix milliseconds.
+    pub done_at_ms: i64,
+    /// Attempts that failed since.
+    pub attempts: u32,
+    /// When the next one is due, Unix milliseconds.
+    pub due_at_ms: i64,
+    /// Why the last one failed, without private content.
+    pub last_error: Option<String>,
+}
+
+impl Record for Anchoring {
+    const VERSION: u8 = 1;
+}
+
 /// What opens the commitment of an entry that belongs to no order, sealed before it is stored.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Opening {

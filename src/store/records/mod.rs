@@ -8,7 +8,7 @@ mod outbox;
 mod texts;
 
 pub use goods::{Batch, Channel, EntryRow, Held, SlotRow, Staging, Wish};
-pub use ledger::{Ended, Generation, MonthDue, MonthsDue, Opening};
+pub use ledger::{Anchoring, Ended, Generation, MonthDue, MonthsDue, Opening};
 pub use order::{DeliveredKey, DeliveryContent, OrderPrivate};
 
 pub use outbox::{LetterContent, Told};

@@ -82,7 +82,7 @@ impl Record for NoticeV1 {
     const VERSION: u8 = 1;
 }
 
-const KINDS: [EffectKind; 11] = [
+const KINDS: [EffectKind; 12] = [
     EffectKind::OrderDelivered,
     EffectKind::OrderQueued,
     EffectKind::RefundDue,
@@ -94,8 +94,14 @@ const KINDS: [EffectKind; 11] = [
     EffectKind::InboxLink,
     EffectKind::BackInStock,
     EffectKind::OrderReplaced,
+    EffectKind::Checkpoint,
 ];
-const VIAS: [Via; 3] = [Via::Webhook, Via::MerchantMail, Via::BuyerMail];
+const VIAS: [Via; 4] = [
+    Via::Webhook,
+    Via::MerchantMail,
+    Via::BuyerMail,
+    Via::AuditorMail,
+];
 
 /// Every value is in its list; a missing one would decode as an error, never as another.
 fn number<T: PartialEq>(known: &[T], value: T) -> u8 {

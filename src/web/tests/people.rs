@@ -33,6 +33,7 @@ fn mailing_with<F: Future<Output = ()>>(
     let policy = change(Policy {
         tell: Tell {
             buyer_mail: true,
+            auditor_mail: false,
             merchant_mail: true,
             webhook: false,
         },

@@ -1,0 +1,113 @@
+use super::*;
+use crate::ledger::Hash;
+use crate::ledger::note::sign_checkpoint;
+use ed25519_dalek::SigningKey;
+
+const ORIGIN: &str = "shop.example/0123abcd";
+
+fn checkpoint(size: u64) -> KeptCheckpoint {
+    let key = SigningKey::from_bytes(&[7; 32]);
+    KeptCheckpoint {
+        generation: 0,
+        size,
+        note: sign_checkpoint(&key, ORIGIN, size, &Hash([3; 32])),
+    }
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let run = Command::new("git")
+        .arg("-C")
+        .arg(folder)
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        run.status.success(),
+        "{arguments:?} {}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    String::from_utf8(run.stdout).unwrap()
+}
+
+/// A bare repository, and our copy beside it.
+fn repositories() -> (tempfile::TempDir, PathBuf, Repository) {
+    let folder = tempfile::tempdir().unwrap();
+    let remote = folder.path().join("remote.git");
+    fs::create_dir(&remote).unwrap();
+    git(
+        &remote,
+        &["init", "--quiet", "--bare", "--initial-branch=main"],
+    );
+    let ours = Repository {
+        folder: folder.path().join(FOLDER),
+        remote: format!("file://{}", remote.display()),
+    };
+    (folder, remote, ours)
+}
+
+#[test]
+fn each_checkpoint_is_a_commit_on_top_of_the_one_before() {
+    let (_folder, remote, ours) = repositories();
+    let first = ours.push(&checkpoint(5), 1_795_233_600_000).unwrap();
+    let second = ours.push(&checkpoint(9), 1_795_320_000_000).unwrap();
+    assert_eq!(git(&remote, &["rev-parse", "main"]).trim(), second);
+    assert_eq!(git(&remote, &["rev-parse", "main^"]).trim(), first);
+    for (file, size) in [("5.txt", 5), ("9.txt", 9), ("checkpoint.txt", 9)] {
+        let kept = git(&remote, &["show", &format!("main:{ORIGIN}/{file}")]);
+        assert_eq!(kept, checkpoint(size).note, "{file}");
+    }
+    let date = git(&remote, &["log", "-1", "--format=%ct", "main"]);
+    assert_eq!(date.trim(), "1795320000");
+}
+
+#[test]
+fn what_others_keep_there_stays() {
+    let (folder, remote, ours) = repositories();
+    let clone = folder.path().join("clone");
+    git(
+        folder.path(),
+        &["clone", "--quiet", remote.to_str().unwrap(), "clone"],
+    );
+    fs::write(clone.join("README"), "kept by the auditor").unwrap();
+    // A link where our file goes: nothing is written through it.
+    let aim = folder.path().join("aim");
+    fs::create_dir_all(clone.join("shop.example")).unwrap();
+    std::os::unix::fs::symlink(&aim, clone.join(ORIGIN)).unwrap();
+    git(&clone, &["add", "."]);
+    let who = ["-c", "user.name=a", "-c", "user.email=a@b.example"];
+    git(
+        &clone,
+        &[&who[..], &["commit", "--quiet", "-m", "first"]].concat(),
+    );
+    git(&clone, &["push", "--quiet", "origin", "HEAD:main"]);
+    assert!(!aim.exists());
+    // The link is in the way of a folder of that name: git refuses or replaces it, and follows it never.
+    let pushed = ours.push(&checkpoint(5), 0);
+    assert!(!aim.exists(), "{pushed:?}");
+    assert_eq!(
+        git(&remote, &["show", "main:README"]),
+        "kept by the auditor"
+    );
+}
+
+#[test]
+fn a_remote_that_is_not_there_is_told_and_comes_back() {
+    let (_folder, remote, ours) = repositories();
+    let away = remote.with_extension("away");
+    fs::rename(&remote, &away).unwrap();
+    let error = ours.push(&checkpoint(5), 0).unwrap_err();
+    assert!(error.starts_with("git ls-remote: "), "{error}");
+    fs::rename(&away, &remote).unwrap();
+    assert!(ours.push(&checkpoint(5), 0).is_ok());
+}
+
+#[test]
+fn a_remote_cannot_name_a_helper_to_run() {
+    let (folder, _remote, mut ours) = repositories();
+    let proof = folder.path().join("ran");
+    ours.remote = format!("ext::touch {}", proof.display());
+    assert!(ours.push(&checkpoint(5), 0).is_err());
+    ours.remote = format!("--upload-pack=touch {}", proof.display());
+    assert!(ours.push(&checkpoint(5), 0).is_err());
+    assert!(!proof.exists());
+}
