@@ -377,13 +377,13 @@ fn webhook(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
             "url and secret (or secret_file) belong together",
         );
     }
-    if let Some(url) = &webhook.url {
-        if !is_reachable(settings, url) {
-            wrong(
-                "[webhook] url",
-                "an https:// address is needed; http:// only to a place of [net] allow_private",
-            );
-        }
+    if let Some(url) = &webhook.url
+        && !is_reachable(settings, url)
+    {
+        wrong(
+            "[webhook] url",
+            "an https:// address is needed; http:// only to a place of [net] allow_private",
+        );
     }
     if let Some(secret) = &webhook.secret {
         let key = secret

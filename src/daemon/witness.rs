@@ -273,12 +273,12 @@ fn fork(place: &WitnessPlace, size: u64) -> Unwitnessed {
 
 /// The size that a witness names with its 409: a number, and the end of its line.
 fn known_size(answer: &Answer) -> Option<u64> {
-    let text = answer
-        .body
-        .get(..)
-        .filter(|body| body.len() <= SIZE_BYTES_MAX)?;
-    let digits = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
+    if answer.body.len() > SIZE_BYTES_MAX {
+        return None;
+    }
+    let digits = std::str::from_utf8(&answer.body).ok()?.strip_suffix('\n')?;
     let number = digits.parse::<u64>().ok()?;
+    // Larger than any ledger, it is no size.
     (number.to_string() == digits && number < 1 << 48).then_some(number)
 }
 
