@@ -282,7 +282,11 @@ impl Chain {
             true => opened.latest.clone(),
             false => signed(&opened.origin, &opened.key, &head),
         };
-        tx.put_mark(head.at(head.size), &latest.note)?;
+        let at = head.at(head.size);
+        // One that is kept already may carry cosignatures.
+        if tx.mark(at)?.is_none() {
+            tx.put_mark(at, &latest.note)?;
+        }
         Ok(latest)
     }
 

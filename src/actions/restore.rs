@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 
+use super::admin_log::append_admin;
 use super::chain::{Chain, first_generation};
 use super::highwater::{Highwater, signed_by_log};
 use super::open_shop::{Shop, ShopError, unwritten};
 use super::stock;
 use crate::domain::{Entropy, Order, OrderState, Pool, Secret, SlotRef, Slug, Span, seams::random};
 use crate::ledger::Hash;
-use crate::ledger::entry::{Body, Prior, SlotList, Why};
+use crate::ledger::entry::{Body, Prior, SlotList, What, Why};
 use crate::ledger::note::{Checkpoint, Vkey};
 use crate::ledger::sign::{Message, RecoverySecret};
 use crate::store::{
@@ -251,7 +252,7 @@ fn void_span(tx: &mut Tx<'_>, vault: &Vault, chain: &Chain, span: Span) -> Resul
         }
     }
     let count = pairs.len() as u32;
-    let list = SlotList::from_pairs(pairs.into_iter());
+    let list = SlotList::from_pairs(pairs);
     let mut rest = list.ok_or(Fault::Invariant("a span names each slot once"))?;
     while !rest.is_empty() {
         let void = Body::Void {
@@ -429,7 +430,7 @@ impl NextGeneration {
         dry_run: bool,
     ) -> Result<Restored, RestoreError> {
         let (vault, chain) = (vault.clone(), chain.clone());
-        let write = store.write(move |tx| -> Result<Restored, WriteError<Restored>> {
+        let write = store.write(move |tx| -> Result<Restored, WriteError<Box<Restored>>> {
             let expired = expire_all(tx)?;
             let withheld = withhold_all(tx)?;
             let restored = Restored {
@@ -445,13 +446,14 @@ impl NextGeneration {
             };
             if dry_run {
                 // Refused, so the whole write is taken back.
-                return Err(WriteError::Refused(restored));
+                return Err(WriteError::Refused(Box::new(restored)));
             }
             self.open(tx, &vault, &chain, &log)?;
             Ok(restored)
         });
         match write.wait() {
-            Ok(restored) | Err(WriteError::Refused(restored)) => Ok(restored),
+            Ok(restored) => Ok(restored),
+            Err(WriteError::Refused(restored)) => Ok(*restored),
             Err(error) => Err(unwritten(error).into()),
         }
     }
@@ -507,7 +509,12 @@ impl NextGeneration {
             }),
             r: random(vault.entropy()),
         };
-        chain.append(tx, &body).map(drop)
+        chain.append(tx, &body)?;
+        let text = format!(
+            "restored a copy of {} entries of {}; {} were signed",
+            self.size, log.origin, self.signed
+        );
+        append_admin(tx, vault, chain, What::Backup, &text).map(drop)
     }
 }
 

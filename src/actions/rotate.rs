@@ -143,8 +143,10 @@ impl Shop {
             let filled = seq - tx.head().size;
             // What was signed last before the rotation, for exports.
             let before = chain.latest();
-            if before.generation == number && before.size > 0 {
-                tx.put_mark(tx.head().at(before.size), &before.note)?;
+            let at = tx.head().at(before.size);
+            // One that is kept already may carry cosignatures.
+            if before.generation == number && before.size > 0 && tx.mark(at)?.is_none() {
+                tx.put_mark(at, &before.note)?;
             }
             while tx.head().size < seq {
                 let mark = Body::Mark {
