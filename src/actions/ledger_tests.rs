@@ -339,6 +339,32 @@ async fn a_restored_shop_can_be_restored_again() {
 }
 
 #[tokio::test]
+async fn orders_of_a_copy_whose_month_key_is_gone_stand_as_erased_and_the_restore_says_so() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 5);
+    let kept = sell(&shop, "T1").await;
+    let erased = sell(&shop, "T2").await;
+    let shop = shop.reopen();
+    let copy = shop.dir.path().join("copy.redb");
+    std::fs::copy(shop.dir.path().join("shop/shop.redb"), &copy).unwrap();
+    shop.shop.erase_order(erased.id).unwrap();
+    shop.shop.replace_month_keys().unwrap();
+    assert_eq!(
+        shop.shop.view_order(kept.id).unwrap().unwrap().erased_at_ms,
+        None
+    );
+    let (shop, restored) = shop.restored_from(&copy, &[]);
+    assert_eq!(restored.closed, 2);
+    for id in [kept.id, erased.id] {
+        let view = shop.shop.view_order(id).unwrap().unwrap();
+        assert!(view.erased_at_ms.is_some() && view.keys.is_empty());
+    }
+    assert_right(&shop);
+    let first = shop.shop.log_keys().unwrap()[0].1.keys[0].1.clone();
+    assert_proven(&verified(&shop, &first, &[]));
+}
+
+#[tokio::test]
 async fn without_the_file_a_kept_checkpoint_says_how_far_the_ledger_was_signed() {
     let shop = TestShop::new();
     shop.stock("steam", "KEY", 5);

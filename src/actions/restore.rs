@@ -52,6 +52,9 @@ pub struct Restored {
     pub prior_signed: u64,
     /// Unpaid orders that ended.
     pub expired: u32,
+    /// Orders whose private fields do not open any more: the key of their month was replaced after the copy was made, because an
+    /// order of that month was erased.
+    pub closed: u32,
     /// Slots withheld, by product.
     pub withheld: Vec<(Slug, u32)>,
     /// Where the database that stood there lies now.
@@ -432,6 +435,7 @@ impl NextGeneration {
         let (vault, chain) = (vault.clone(), chain.clone());
         let write = store.write(move |tx| -> Result<Restored, WriteError<Box<Restored>>> {
             let expired = expire_all(tx)?;
+            let closed = close_unreadable(tx, &vault)?;
             let withheld = withhold_all(tx)?;
             let restored = Restored {
                 generation: self.number,
@@ -441,6 +445,7 @@ impl NextGeneration {
                 prior_size: self.size,
                 prior_signed: self.signed,
                 expired,
+                closed,
                 withheld,
                 set_aside: None,
             };
@@ -539,6 +544,37 @@ fn expire_all(tx: &mut Tx<'_>) -> Result<u32, Fault> {
             };
             tx.put_order(&order, Some(&before))?;
             expired += 1;
+        }
+    }
+}
+
+/// Orders whose month key is gone stand as erased: their pages say so, and nothing tries to open them.
+fn close_unreadable(tx: &mut Tx<'_>, vault: &Vault) -> Result<u32, Fault> {
+    const AT_A_TIME: usize = 1_000;
+    let (mut closed, mut before) = (0, None);
+    loop {
+        let page = tx.orders_before(before, AT_A_TIME)?;
+        let Some(last) = page.last() else {
+            return Ok(closed);
+        };
+        before = Some(last.id);
+        for order in page {
+            if order.is_erased() || vault.has_month(&order.month) {
+                continue;
+            }
+            let empty = Order {
+                month: String::new(),
+                wrapped_key: Vec::new(),
+                private: Vec::new(),
+                delivery: Vec::new(),
+                ..order.clone()
+            };
+            tx.put_order(&empty, Some(&order))?;
+            tx.put_erased(order.id, tx.now_ms())?;
+            if let Some(delivered_at_ms) = order.delivered_at_ms {
+                tx.put_unread(delivered_at_ms, order.id, None)?;
+            }
+            closed += 1;
         }
     }
 }

@@ -100,6 +100,7 @@ fn value(restored: &Restored, dry_run: bool) -> Value {
         "prior_signed": restored.prior_signed,
         "lost": restored.prior_signed - restored.prior_size,
         "expired": restored.expired,
+        "closed": restored.closed,
         "withheld": withheld.collect::<Vec<_>>(),
         "set_aside": restored.set_aside.as_ref().map(|path| path.display().to_string()),
     })
@@ -125,6 +126,12 @@ fn text(restored: &Restored, dry_run: bool) -> String {
         ),
     };
     text += &format!("ended       {} unpaid orders\n", restored.expired);
+    if restored.closed > 0 {
+        text += &format!(
+            "closed      {} orders: contact and keys do not open, since erase.keys no longer holds the key of their month (an order\n            of it was erased after this copy was made); with a copy of erase.keys from then they would\n",
+            restored.closed
+        );
+    }
     for (product, count) in &restored.withheld {
         text += &format!("withheld    {count} keys of {product}: they may have been sold since\n");
     }

@@ -180,6 +180,11 @@ impl Vault {
         DataKey::from_secret(&month_key.open(&self.wrap_aad("orders", owner), wrapped)?)
     }
 
+    /// Whether the month key of that label is there: orders wrapped by one that is not are closed for good.
+    pub fn has_month(&self, label: &str) -> bool {
+        self.months.key(label).is_some()
+    }
+
     /// Stores the key of `month` ahead of its first order, off the sale's path.
     ///
     /// # Errors
