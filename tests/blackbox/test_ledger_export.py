@@ -227,6 +227,7 @@ class Exports(Story):
                         time.sleep(0.01)
                     self.assertEqual(len(os.listdir(folder)), 1, "it has begun")
                     process.send_signal(what)
+                    time.sleep(0.5)  # a signal is noted by a thread of its own
                 finally:
                     shop.process.send_signal(signal.SIGCONT)
                 _, err = process.communicate(timeout=30)

@@ -32,6 +32,7 @@ ROUTES = {
     "/o/{secret}/pay": {"get": ["/o/SECRET/pay", "/o/DONE/pay", "/o/nothing/pay"]},
     "/o/{secret}/events": {"get": ["/o/nothing/events"]},
     "/o/{secret}/receipt": {"get": ["/o/SECRET/receipt", "/o/DONE/receipt"]},
+    "/o/{secret}/slip": {"get": ["/o/SECRET/slip", "/o/DONE/slip", "/o/nothing/slip"]},
     "/o/{secret}/keys.txt": {"get": ["/o/SECRET/keys.txt", "/o/DONE/keys.txt"]},
     "/find": {"get": ["/find"], "post": ("/find", {"order": "0D3Q5P7XK2M9A", "password": "x"})},
     "NOTIFY": {"get": ["/pay/main/notify", "/pay/none/notify"]},
@@ -41,6 +42,7 @@ ROUTES = {
     "/ledger/{generation}/checkpoint": {"get": ["/ledger/gen-0/checkpoint", "/ledger/none/checkpoint"]},
     "/ledger/{generation}/tile/{*tile}": {"get": ["/ledger/gen-0/tile/0/000.p/1", "/ledger/gen-9/tile/0/000"]},
     "/verify": {"get": ["/verify"]},
+    "SAVED_PATH": {"get": ["/verify/keystall-verify.html"]},
     "/healthz": {"get": ["/healthz"]},
     "/readyz": {"get": ["/readyz"]},
     "/static/{name}": {"get": ["/static/shop.css", "/static/icon.svg", "/static/none"]},
@@ -198,7 +200,7 @@ class HeadersOfEveryAnswer(WebShop):
     SETTINGS = {"LISTEN__HTTP": f"127.0.0.1:{PLAIN}"}
     POLICY = {"default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "img-src": "'self' data:", "connect-src": "'self'",
               "frame-ancestors": "'none'", "base-uri": "'none'"}
-    STORED = ("/static/", "/pic/", "/brand/", "/c/", "/ledger/tile/", "/ledger/gen-0/tile/", "/favicon.ico", "/robots.txt", "/ledger/checkpoint", "/", "/p/card", "/verify", "/terms")
+    STORED = ("/static/", "/pic/", "/brand/", "/c/", "/ledger/tile/", "/ledger/gen-0/tile/", "/favicon.ico", "/robots.txt", "/ledger/checkpoint", "/", "/p/card", "/verify", "/verify/keystall-verify.html", "/terms")
 
     def every_answer(self):
         for path in self.every_get():
@@ -223,15 +225,23 @@ class HeadersOfEveryAnswer(WebShop):
     def test_every_answer_carries_the_policy_and_the_other_headers(self):
         for name, answer in self.every_answer():
             with self.subTest(self.shown(name)):
-                self.assert_headed(answer)
+                self.assert_headed(answer, policy=self.SAVED if name == "/verify/keystall-verify.html" else None)
 
-    def assert_headed(self, answer, secure=True):
+    # A file to keep, stricter than any page: it is never shown from the shop's own origin.
+    SAVED = {"sandbox": "", "default-src": "'none'", "frame-ancestors": "'none'"}
+
+    def assert_headed(self, answer, secure=True, policy=None):
+        wanted = policy
         policy = [part.strip().partition(" ") for part in answer.header("content-security-policy").split(";")]
         self.assertEqual(len(answer.headers.get("content-security-policy", [])), 1)
         directives = {name: value for name, _, value in policy}
-        self.assertLessEqual(self.POLICY.items(), directives.items())
-        self.assertRegex(directives["form-action"], r"^'self'( https?://[^ *;]+)*$")
-        self.assertEqual(set(directives) - set(self.POLICY) - {"form-action"}, set(), "a directive that was not agreed on")
+        if wanted:
+            self.assertEqual(directives, wanted)
+            self.assertTrue(answer.header("content-disposition").startswith("attachment"))
+        else:
+            self.assertLessEqual(self.POLICY.items(), directives.items())
+            self.assertRegex(directives["form-action"], r"^'self'( https?://[^ *;]+)*$")
+            self.assertEqual(set(directives) - set(self.POLICY) - {"form-action"}, set(), "a directive that was not agreed on")
         self.assertEqual(answer.header("x-content-type-options"), "nosniff")
         self.assertEqual(answer.header("referrer-policy"), "no-referrer")
         self.assertEqual(answer.header("x-frame-options"), "DENY")
