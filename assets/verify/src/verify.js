@@ -63,7 +63,7 @@ async function guarded(kind, run) {
   try {
     return { ...empty, ...(await run()) };
   } catch (error) {
-    if (!(error instanceof Refused)) return { ...empty, exit: Exit.INTERNAL, fault: fault(Exit.INTERNAL, "", say("{0}", "{0}", error)) };
+    if (!(error instanceof Refused)) return { ...empty, exit: Exit.INTERNAL, fault: fault(Exit.INTERNAL, "", say("{0}", "{0}", String(error))) };
     if (error.exit === Exit.INCOMPLETE) return { ...empty, exit: error.exit, fault: null, incomplete: [error.what] };
     return { ...empty, exit: error.exit, fault: fault(error.exit, "", error.what) };
   }
