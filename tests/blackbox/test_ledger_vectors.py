@@ -237,7 +237,7 @@ class Vectors(unittest.TestCase):
     def test_an_archive_says_what_its_folder_says(self):
         x = self.named("exports", "entries 9 to 23")
 
-        def packed(change=lambda member: None, twice=False):
+        def packed(change=lambda member: None, twice=False, end=1024):
             archive = io.BytesIO()
             with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
                 for name, data in list(self.files(x).items()) * (1 + twice):
@@ -245,7 +245,9 @@ class Vectors(unittest.TestCase):
                     member.size = len(data)
                     change(member)
                     tar.addfile(member, io.BytesIO(data))
-            return subprocess.run(["zstd", "-qc"], input=archive.getvalue(), capture_output=True, check=True).stdout
+            data = archive.getvalue().rstrip(b"\0")
+            data += bytes(-len(data) % 512 + end)
+            return subprocess.run(["zstd", "-qc"], input=data, capture_output=True, check=True).stdout
 
         def exits(code, data):
             self.run_it("ledger", self.write(os.path.join(self.folder, "export.tar.zst"), data), {**x, "exit": code})
@@ -255,6 +257,9 @@ class Vectors(unittest.TestCase):
         exits(3, good[:-9])
         exits(3, good[:99] + bytes([good[99] ^ 1]) + good[100:])
         exits(3, packed(twice=True))
+        exits(0, packed(end=11264))
+        exits(3, packed(end=11265))
+        exits(3, packed(end=512))
         exits(3, packed(lambda member: setattr(member, "name", "./" + member.name)))
         exits(3, packed(lambda member: setattr(member, "name", "../" + member.name)))
         exits(3, packed(lambda member: setattr(member, "type", tarfile.FIFOTYPE)))

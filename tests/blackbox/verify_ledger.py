@@ -242,6 +242,7 @@ class Ledger:
         self.files, self.o, self.said, self.missing, self.hits, self.nonces = files, o, [], [], 0, {None}
         self.stock, self.batches, self.partial = collections.defaultdict(lambda: [0] * 4), {}, False
         self.used, self.replaced, self.beyond, self.last, self.root, self.newest = set(), set(), [], None, None, None
+        self.origins = set()
         self.known = [note for text in o.known for note in known_notes(text)]
         for number, kind in enumerate(forms(files)):
             self.generation(f"gen-{number}/", kind)
@@ -262,7 +263,7 @@ class Ledger:
             note = Note(mark["note"])
             twin = self.marks.get(note.size, note)
             need(note.pinned(self.o.vkey) is not False, f"checkpoint {note.size}: a wrong signature of a pinned key")
-            both = twin.root != note.root and twin.pinned(self.o.vkey) and note.pinned(self.o.vkey)
+            both = (twin.origin, twin.root == note.root) == (note.origin, False) and twin.pinned(self.o.vkey) and note.pinned(self.o.vkey)
             need(not both, f"two signed roots of size {note.size}", FORK)
             form(note.size == mark["size"] > next(reversed(self.marks), 0), "sizes that do not ascend from 1")
             self.marks[note.size] = self.newest = note
@@ -271,9 +272,11 @@ class Ledger:
         leaves = map(self.entry, data.splitlines(True))
         if kind == "range": self.prefix(self.files[path + "prefix.json"], self.files[path + "carried.ndjson"], not data)
         if kind == "skeleton":
-            form(len(data) % 32 == 0, "a skeleton whose bytes are no hashes")
+            self.origin = next(iter(self.marks.values())).origin if self.marks else ""
+            if self.origin in self.origins: self.wrong = Fault(TAMPERED, "an origin that an earlier generation has")
+            form(self.wrong or len(data) % 32 == 0, "a skeleton whose bytes are no hashes")
             self.lack(self.beyond, "a skeleton cannot tell what a restore lost")
-            self.origin, self.beyond = self.newest.origin if self.marks else "", []
+            self.beyond = []
             leaves = [data[i:i + 32] for i in range(0, len(data), 32)]
             self.hits += len(leaves) * ((self.o.since, self.o.until) == ALWAYS)
         self.reach()
@@ -289,6 +292,8 @@ class Ledger:
         self.start, self.size, self.head, self.partial = p["size"], p["size"], unhex(p["prev"]), True
         self.parts = [unhex(h) for h in p["hashes"]]
         form(len(self.parts) == self.start.bit_count(), "not the hashes of that many entries")
+        last_leaf = self.start % 2 == 0 or self.parts[-1] == sha(b"\0", self.head)
+        need(last_leaf, "prev is not the last of the prefix's hashes")
         form(sizes == [self.start] if empty else all(size > self.start for size in sizes), "marks not of this range")
         for line in split(carried):
             c = record(line, {"line": ANY, "path": [HASH]})
@@ -391,8 +396,10 @@ class Ledger:
         if e["type"] == "rotate":
             m = "keystall 2026-11 rotate v1", self.origin, e["seq"], e["vkey"]
             both = signed("sig_old", self.keys[-1][1], m) and signed("sig_root", self.root[0], m)
+            need(key not in [old[1] for old in self.keys], "a rotation to a log key that was used before")
             need(key[0] == self.origin and both, "a rotation that the old log key or the origin key did not sign")
             return self.keys.append((e["seq"] + 1, key, self.keys[-1][2] or self.root[1]))
+        need(e["origin"] not in self.origins, "an origin that an earlier generation has")
         need(bool(last) == ("prior" in e), "an `open` that continues nothing, or not the generation before")
         self.root, trusted = self.root or (root, root in self.o.vkey), key in self.o.vkey or last and self.root[1]
         if last:
@@ -430,6 +437,7 @@ class Ledger:
             need(stamped, f"{name}: a time stamp over other bytes")
         signed = max((note.size for note in marks if note in valid), default=0)
         self.root = self.root and (self.root[0], self.root[1] or signed > 0)
+        self.origins.add(self.origin)
         self.last = self.origin, size, self.head.hex(), size - signed
         self.said.append(f"{path} {self.kind} of {self.origin}: entries {self.start} to {size - 1}, signed {signed}")
 # --- Exports and flags
@@ -447,6 +455,8 @@ def load(top):
     form(done.returncode == 0, f"zstd: {done.stderr.decode()}")
     with tarfile.open(fileobj=io.BytesIO(done.stdout), mode="r:") as tar:
         members = {m.name: m for m in tar.getmembers()}
+        tail = done.stdout[max((m.offset_data + -(-m.size // 512) * 512 for m in members.values()), default=0):]
+        form(tail == bytes(len(tail)) and 1024 <= len(tail) <= 11264, "not two blocks of zeros and at most 10 KiB more")
         form(len(members) == len(tar.getmembers()) and all(m.isreg() for m in members.values()), "not files, each once")
         return {name: tar.extractfile(m).read() for name, m in members.items()}
 def forms(files):
