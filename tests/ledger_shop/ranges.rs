@@ -312,6 +312,8 @@ fn keys_and_generations() -> Vec<ExportCase> {
     let mut retired = rotated.clone();
     retired.key = log_key();
     retired.beat();
+    let mut back = rotated.clone();
+    back.rotate(log_key());
     let first = shop_of_24();
     let mut second = first.restored("shop.example/89abcdef", 26);
     second.beat();
@@ -358,6 +360,11 @@ fn keys_and_generations() -> Vec<ExportCase> {
             rotated.range(25, 27).files(0),
         )
         .pinned([new]),
+        case(
+            "a range that ends with a rotation back to a key that was used before",
+            1,
+            back.range(26, 28).files(0),
+        ),
         case(
             "a range whose rotation is not carried",
             4,
