@@ -5,7 +5,7 @@
 import json, os, shutil, subprocess, sys, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import verify_ledger as v  # noqa: E402
+import ledger_tools as v  # noqa: E402
 from keystall import HERE, Browser, Buyer, Story, binary, run, verify_ledger  # noqa: E402
 from witness import Key, Witness, WitnessedStory, sha  # noqa: E402
 

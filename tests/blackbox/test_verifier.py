@@ -6,7 +6,7 @@ The writer signs with Ed25519 and follows the format page; nothing of the daemon
 import base64, contextlib, hashlib, io, json, os, random, shutil, subprocess, sys, tempfile, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import verify_ledger as v  # noqa: E402
+import ledger_tools as v  # noqa: E402
 from keystall import binary  # noqa: E402
 
 HOUR = 3600 * 1000
@@ -335,6 +335,19 @@ class Ledgers(Case):
         w = story()
         w.mark(root=b"\1" * 32)
         self.ledger(w, 5)
+
+    def test_a_fork_counts_before_the_faults_that_are_read_before_it(self):
+        w = story(marks=False)
+        w.mark(size=12, root=b"\1" * 32)
+        w.lines[15] = b"no entry"
+        self.ledger(w, 1)
+        w.mark()
+        self.ledger(w, 5)
+        w = story(marks=False)
+        w.sale("0:0", 1)
+        w.mark()
+        self.ledger(w, 1)
+        self.ledger(w, 5, known=[w.note(size=9, root=b"\3" * 32)])
 
     def test_a_known_note_by_a_stranger_is_incomplete(self):
         self.ledger(story(), 4, known=[Writer(origin="other.example/00000000", seed=b"q").note()])

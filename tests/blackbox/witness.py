@@ -6,7 +6,7 @@ each continues the last, and cosigns (cosignature/v1). One that is told to lie, 
 import base64, hashlib, http.server, os, sys, threading, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import verify_ledger as v  # noqa: E402
+import ledger_tools as v  # noqa: E402
 from keystall import Story  # noqa: E402
 
 
