@@ -18,7 +18,9 @@ pub struct CompareArgs {
     a: PathBuf,
     /// What it is held together with.
     b: Option<PathBuf>,
-    /// The key that you trust, name+hash+base64; after a rotation, each log key that signed.
+    /// The first log key of the ledger, as the shop gave it when you first asked; may be repeated. The root key vouches
+    /// for later keys and generations only beside it; a receipt made after a change of the log key needs the key of then
+    /// too.
     #[arg(long, required = true, value_parser = output::vkey)]
     vkey: Vec<Vkey>,
     /// Where a fork proof is written, if there is one to write; never over a file that is there.

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 pub struct LedgerArgs {
     /// Folder of the export, or its .tar.zst.
     export: PathBuf,
-    /// The key that you trust: the first log key or the root key, name+hash+base64.
+    /// The first log key of the ledger, as the shop gave it when you first asked; may be repeated. The root key vouches
+    /// for later keys and generations only beside it; a receipt made after a change of the log key needs the key of then
+    /// too.
     #[arg(long, required = true, value_parser = output::vkey)]
     vkey: Vec<Vkey>,
     /// A checkpoint or a receipt that somebody kept.

@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 pub struct ReceiptArgs {
     /// The receipt.
     file: PathBuf,
-    /// The key that you trust, name+hash+base64; after a rotation, also the key of then.
+    /// The first log key of the ledger, as the shop gave it when you first asked; may be repeated. The root key vouches
+    /// for later keys and generations only beside it; a receipt made after a change of the log key needs the key of then
+    /// too.
     #[arg(long, required = true, value_parser = output::vkey)]
     vkey: Vec<Vkey>,
     /// A checkpoint or a receipt that somebody kept.

@@ -272,11 +272,11 @@ fn stranger(note: &Checkpoint, vkeys: &[Vkey]) -> String {
     match vkeys.first() {
         Some(vkey) if vkeys.iter().all(|vkey| vkey.name() != origin) => {
             format!(
-                "this vkey is of another log: {}; the receipt is of {origin}",
+                "the pinned key is of another log: {}; the receipt is of {origin}",
                 vkey.name()
             )
         }
-        _ => "not signed by the pinned key; after a rotation, pin the newer key too".to_owned(),
+        _ => "not signed by a key that you gave: pin the log key that was in force when it was made (an older or a newer one) too".to_owned(),
     }
 }
 
