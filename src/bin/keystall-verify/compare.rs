@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
-#[command(after_help = HELP)]
+#[command(after_help = output::help(HELP))]
 pub struct CompareArgs {
     /// A checkpoint, a receipt or an export; or, alone, a fork proof.
     a: PathBuf,
@@ -101,5 +101,6 @@ fn written(report: &Comparison, json: bool) -> (Exit, String) {
 
 const HELP: &str = "Examples:
   keystall-verify compare mine.note theirs.note --vkey \"$VKEY\" --out fork.txt
+  keystall-verify compare mine.note ./export --vkey \"$VKEY\"
   keystall-verify compare receipt.txt ./export --vkey \"$VKEY\"
   keystall-verify compare fork.txt --vkey \"$VKEY\"";

@@ -155,7 +155,11 @@ impl SoldSlots {
 fn sold_slots(receipt: &Receipt, entry: &Entry, sale: &Sale) -> Result<SoldSlots, ReceiptFault> {
     let mut sold = SoldSlots::default();
     sale.slots.iter().for_each(|slots| sold.add(slots));
+    let mut lines = BTreeSet::new();
     for line in &receipt.more {
+        if !lines.insert(line) {
+            return Err(fault(Exit::Malformed, "a more line is there twice"));
+        }
         let (of, slots) = match parsed(line)?.body {
             Body::Slots { sale, slots, .. } | Body::Replace { sale, slots, .. } => (sale, slots),
             _ => return Err(fault(Exit::Malformed, "more is neither slots nor replace")),
