@@ -174,7 +174,7 @@ impl Report {
         {
             bought(&mut lines, &mut json, &sale, t_ms);
         }
-        keys(&mut lines, &mut json, receipt, proven);
+        keys(&mut lines, &mut json, receipt);
         lines.push(("entry", format!("{} of {}", proven.seq, newest.origin)));
         lines.push(("hash", hash.to_string()));
         lines.push((
@@ -236,12 +236,7 @@ const fn kind(kind: Kind) -> &'static str {
     }
 }
 
-fn keys(
-    lines: &mut Vec<(&'static str, String)>,
-    json: &mut Value,
-    receipt: &Receipt,
-    proven: &Proven,
-) {
+fn keys(lines: &mut Vec<(&'static str, String)>, json: &mut Value, receipt: &Receipt) {
     let replacements = replacements(receipt);
     let out = |key: &KeyOpening| {
         let of_key = |r: &&Replacement| r.out.contains(key.batch, key.index);
