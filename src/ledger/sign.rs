@@ -45,7 +45,7 @@ pub enum Message {
 pub enum MessageError {
     /// It begins with neither of the two first lines.
     #[error(
-        "this is no message for the origin key: it begins otherwise, and nothing else is ever signed with it"
+        "this is not what `keystall ledger rotate` printed, nor the message of a restore: the origin key (made from the recovery secret) signs nothing else"
     )]
     Kind,
     /// A line is missing, too many, or of another form.
