@@ -482,7 +482,44 @@ fn keys_and_generations() -> Vec<ExportCase> {
             generations(&first, &second)
         }),
         case("the second generation alone", 4, second.files(1)),
+        case(
+            "two generations of one origin",
+            1,
+            generations(&first, &first.restored(ORIGIN, 24)),
+        ),
+        case("a third generation of the first one's origin", 1, {
+            let mut files = generations(&first, &second);
+            files.extend(second.restored(ORIGIN, 2).files(2));
+            files
+        }),
+        case("a rotation back to a key that was used before", 1, {
+            let mut back = rotated.clone();
+            back.rotate(log_key());
+            back.files(0)
+        }),
+        cut_with_a_mark_of_another_log(),
     ]
+}
+
+/// The last note of a cut generation is known, and a mark of the same size of the next generation stands among its marks:
+/// both are genuine and differ, but they are of two logs.
+fn cut_with_a_mark_of_another_log() -> ExportCase {
+    let first = shop_of_24();
+    let mut second = first.restored("shop.example/89abcdef", 24);
+    while second.lines.len() < 24 {
+        second.beat();
+    }
+    let mut marks = first.marked();
+    marks.retain(|size, _| *size <= 20);
+    marks.insert(20, first.notes[&20].clone());
+    marks.insert(24, second.newest_note().to_owned());
+    case(
+        "entries cut, a mark of another generation appended, the cut one's newest note known",
+        1,
+        parts::whole(0, &first.lines[..20], &marks),
+    )
+    .pinned([pinned(), vkey_of(&second.key, &second.origin)])
+    .known(first.newest_note())
 }
 
 pub fn receipts() -> Vec<ReceiptCase> {
@@ -566,6 +603,14 @@ fn forms() -> Vec<ReceiptCase> {
                 &format!("entry {}\n", shop_of_24().lines[6]),
                 1,
             )
+        }),
+        changed("a stock line that is no import", 3, &|text| {
+            let stock = format!("stock {}\n", shop_of_24().lines[6]);
+            text.replacen(&line("stock "), &stock, 1)
+        }),
+        changed("a more line that belongs to no sale", 3, &|text| {
+            let more = format!("more {}\n", shop_of_24().lines[6]);
+            text.replacen(&line("more "), &more, 1)
         }),
         changed("a salt in upper case", 3, &|text| {
             let open = line("open buyer");

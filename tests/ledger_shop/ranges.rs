@@ -330,6 +330,11 @@ fn keys_and_generations() -> Vec<ExportCase> {
     other_first.beat();
     let mut two_marks = first.empty_range();
     two_marks.marks.insert(23, first.notes[&23].clone());
+    let mut odd = first.clone();
+    odd.beat();
+    let mut invented = odd.empty_range();
+    invented.prev = Hash([9; 32]);
+    odd.head = invented.prev;
     vec![
         case(
             "a range with a rotation in it",
@@ -403,6 +408,22 @@ fn keys_and_generations() -> Vec<ExportCase> {
             "an empty range with two marks",
             3,
             join(&[two_marks.files(0), second.files(1)]),
+        ),
+        case(
+            "an empty range with an invented prev, which the next open repeats",
+            1,
+            join(&[
+                invented.files(0),
+                odd.restored("shop.example/89abcdef", 25).files(1),
+            ]),
+        ),
+        case(
+            "an empty range, then a whole generation of its origin",
+            1,
+            join(&[
+                first.empty_range().files(0),
+                first.restored(ORIGIN, 24).files(1),
+            ]),
         ),
     ]
 }

@@ -99,6 +99,7 @@ fn keys_and_generations() -> Vec<ExportCase> {
     let first = shop_of_24();
     let second = first.restored("shop.example/89abcdef", 26);
     let key = vkey_of(&second.key, &second.origin);
+    let same = first.restored(ORIGIN, 24);
     let join = |parts: &[Files]| {
         parts
             .iter()
@@ -121,6 +122,12 @@ fn keys_and_generations() -> Vec<ExportCase> {
         ),
         case("two skeletons, both keys pinned", 0, both()).pinned([pinned(), key]),
         case("two skeletons, only the first key pinned", 4, both()),
+        case(
+            "two skeletons of one origin",
+            1,
+            join(&[first.skeleton(0), same.skeleton(1)]),
+        )
+        .pinned([pinned(), vkey_of(&same.key, ORIGIN)]),
         case(
             "a skeleton, then a whole generation",
             3,

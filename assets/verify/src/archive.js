@@ -8,6 +8,8 @@ import { Pace } from "./lines.js";
 import { incomplete, malformed, Refused } from "./words.js";
 
 const BLOCK = 512;
+/** Two blocks of zeros end an archive, and 10 KiB more may fill its last record. */
+const ZEROS_MAX = 2 + (10 * 1024) / BLOCK;
 const PIECE_BYTES = 1 << 18;
 const HELD_BYTES = 8 << 20;
 /** Most that is unpacked: a browser keeps it in memory or in its own temporary files. */
@@ -68,6 +70,7 @@ class Tar {
     const block = data.subarray(0, BLOCK);
     if (block.every((byte) => byte === 0)) {
       this.zeros += 1;
+      if (this.zeros > ZEROS_MAX) throw malformed("more than 10 KiB of zeros after the archive's end", "压缩包结尾之后的零超过 10 KiB");
       return BLOCK;
     }
     if (this.zeros > 0) throw malformed("something follows the archive's end", "压缩包结尾之后还有内容");

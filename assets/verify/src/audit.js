@@ -43,6 +43,8 @@ export class Audit {
     this.beyond = [];
     /** The origin key, as generation 0 names it. */
     this.root = null;
+    /** Origins of the generations so far: an origin names one history, and is never used again. */
+    this.origins = new Set();
     /** The generation before. */
     this.last = null;
     this.generations = [];
@@ -96,6 +98,13 @@ export class Audit {
 
   isPinned(vkey) {
     return this.request.vkeys.some((pinned) => pinned.text === vkey.text);
+  }
+
+  /** Notes a generation's origin; whether an earlier one has it. */
+  isSeen(origin) {
+    const seen = this.origins.has(origin);
+    this.origins.add(origin);
+    return seen;
   }
 
   hasAfter(number) {
@@ -203,6 +212,9 @@ export class Audit {
     const all = [say("complete up to size {0}; nothing here proves that {0} is the latest", "完整到第 {0} 条为止；这里不能证明 {0} 就是最新", signed)];
     if (this.form === "skeleton") all.push(say("what the entries say: chain, rules, slots, heartbeat and key changes are not in a skeleton", "记录的内容：骨架不含链、规则、卡位、心跳和公钥更换"));
     if (this.form === "range") {
+      for (const { number, first, entries } of this.generations) {
+        if (entries === 0 && first % 2 === 0) all.push(say("the last hash of generation {0}, where no entry follows", "第 {0} 代最后一个哈希：其后没有记录", number));
+      }
       const { first } = this.generations.at(-1) ?? { first: 0 };
       all.push(say("slots handed out before entry {0}, and whether every import and key change before it is carried along", "记录 {0} 之前发放的卡位，以及之前的入库和换钥是否全部附带", first));
       if (this.rules.unjudged > 0) all.push(say("{0} entries that refer to sales before the range", "有 {0} 条记录涉及此范围之前的销售", this.rules.unjudged));

@@ -9,7 +9,7 @@ import { readAnchors } from "./anchors.js";
 import { readCarried, readMarks, readPrefix } from "./marks.js";
 import { Points } from "./points.js";
 import { mayNameASale, Sales } from "./rules.js";
-import { keyChange } from "./succession.js";
+import { keyChange, SEEN } from "./succession.js";
 import { Exit, fault, rfc3339, say, tampered } from "./words.js";
 
 /** Longest silence between heartbeats: 26 hours. */
@@ -102,6 +102,7 @@ export class Generation {
   async readSkeleton() {
     const blob = this.files["skeleton.bin"];
     this.origin = this.points.list[0]?.note.origin ?? "";
+    if (this.origin !== "" && this.audit.isSeen(this.origin)) this.audit.add(fault(Exit.TAMPERED, this.marksFile, SEEN().what));
     this.points.claimKnown();
     if (blob.size % 32 !== 0) return this.fault(Exit.MALFORMED, say("is not a list of 32-byte hashes", "不是 32 字节哈希的列表"));
     for (let from = 0; from < blob.size; from += SKELETON_PIECE) {

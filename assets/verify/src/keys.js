@@ -16,6 +16,10 @@ export class LogKeys {
     return this.keys.at(-1) ?? null;
   }
 
+  has(vkey) {
+    return this.keys.some((key) => key.vkey.text === vkey.text);
+  }
+
   rotated() {
     return this.keys.length > 1;
   }

@@ -16,7 +16,8 @@ const CARRIED_BYTES_MAX = 2 * 1024 + 63 * 68 + 64;
 
 /**
  * The checkpoints of a generation up to the first fault, which is given along. A point is
- * `{note, known, file, valid, matches}`: `matches` stays null as long as the entries do not reach its size.
+ * `{note, known, file, valid, matches}`: `matches` stays null as long as the entries do not reach its size, and
+ * `valid` false until the log key of its size is known.
  */
 export async function readMarks(blob, file, pinned) {
   const points = [];
@@ -34,7 +35,7 @@ export async function readMarks(blob, file, pinned) {
       const signed = pinnedVerdict(note, pinned);
       if (signed === "forged") forged ??= fault(Exit.TAMPERED, file, say("a wrong signature under the pinned key's name", "以所给公钥之名的签名不正确"), { seq: note.size, ...place });
       const ascends = note.size > (points.at(-1)?.note.size ?? 0);
-      points.push({ note, known: false, file, valid: signed === "yes", matches: null });
+      points.push({ note, known: false, file, valid: false, matches: null });
       if (!ascends) {
         const what = say("the sizes of marks do not ascend from 1", "检查点的数量没有从 1 起递增");
         return { points, fault: forged ?? fault(Exit.MALFORMED, file, what, { seq: note.size, ...place }) };
@@ -56,6 +57,8 @@ export async function readPrefix(blob) {
   }
   const frontier = Frontier.from(prefix.size, hashes);
   if (!frontier) throw malformed("a prefix of {0} entries with {1} hashes", "{0} 条记录的前缀却有 {1} 个哈希", prefix.size, hashes.length);
+  // The last leaf of an odd size is a subtree by itself, so `prev` can be held against it.
+  if (prefix.size % 2 === 1 && !same(hashes.at(-1), leafHash(prev))) throw tampered("the prefix's prev is not the last of its hashes", "前缀的 prev 与其最后一个哈希不符");
   return { size: prefix.size, prev, frontier };
 }
 

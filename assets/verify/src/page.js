@@ -9,7 +9,7 @@ import { chosen, dropped, exportFiles, isFolder } from "./intake.js";
 import { filled, spelling, TEXTS, textsFor } from "./texts.js";
 import { reportView } from "./view.js";
 import { Exit, isFork, isReceipt, parseVkey, verifyArchive, verifyExport, verifyFork, verifyNote, verifyReceipt } from "./verify.js";
-import { fault, say } from "./words.js";
+import { fault, say, shown } from "./words.js";
 
 /** Larger than any receipt. */
 const SMALL_BYTES_MAX = 32 * 1024 * 1024;
@@ -155,7 +155,7 @@ class Page {
     const bytes = items.reduce((sum, { blob }) => sum + blob.size, 0);
     const name = isFolder(items) ? `${items[0].path.split("/")[0]}/` : items[0]?.path;
     const said = items.length === 0 ? "" : items.length === 1 ? `${name} (${size(bytes)})` : `${name} (${filled(t.files, items.length, size(bytes))})`;
-    this.fields.chosen.replaceChildren(...(said ? [t.chosen, " ", el("bdi", null, said)] : []));
+    this.fields.chosen.replaceChildren(...(said ? [t.chosen, " ", el("bdi", null, shown(said))] : []));
   }
 
   async run() {
@@ -235,8 +235,8 @@ class Page {
   show(report) {
     this.report = report;
     const taken = this.keyTaken ? [say(TEXTS.en.keyTaken, TEXTS["zh-CN"].keyTaken)] : [];
-    const shown = { ...report, notProven: [...taken, ...report.notProven] };
-    this.result.replaceChildren(reportView(shown, this.language, 2));
+    const whole = { ...report, notProven: [...taken, ...report.notProven] };
+    this.result.replaceChildren(reportView(whole, this.language, 2));
   }
 
   busy(on) {

@@ -79,16 +79,19 @@ export class Points {
 
   /** Only pinned keys are known of a skeleton; of entries the log key of each size. */
   verdict(note) {
-    const { form, keys, audit } = this.generation;
+    const { form, keys, audit, origin } = this.generation;
     if (form !== "skeleton") return keys.judge(note);
+    if (note.origin !== origin) return "unsigned";
     return { yes: "valid", no: "unsigned", forged: "forged" }[pinnedVerdict(note, audit.request.vkeys)];
   }
 
   /** Marks above the entries, and marks that a later key signed. */
   judgeUnreached() {
     const { audit, keys, file, size, base } = this.generation;
-    for (const { note, matches } of this.list.filter((point) => !point.known)) {
+    for (const point of this.list.filter((one) => !one.known)) {
+      const { note, matches } = point;
       if (matches === null) {
+        point.valid = this.verdict(note) === "valid";
         audit.tally.add("roots", false);
         audit.tally.add("signatures", false);
         if (note.size < base) continue; // within the prefix, which was noted

@@ -49,6 +49,22 @@ export function checkUnsigned(receipt) {
   checkInclusions(receipt);
 }
 
+/**
+ * What the slots say: of each `key` line the slot, unless it is among the `out` of a `replace` line here, and those ranges,
+ * each as it is spelled, of the first hundred. Call it after the checks.
+ */
+export function slotsOf({ keys, more }) {
+  const out = more.flatMap(({ parsed }) => parsed.out ?? []);
+  const isOut = ({ batch, index }) => out.some((range) => range.batch === batch && range.first <= index && index <= range.last);
+  return {
+    slots: listed(keys, (some) => some.filter((key) => !isOut(key)).map(({ batch, index }) => `${batch}:${index}`)),
+    replaced: listed(out, (some) => some.map(({ batch, first, last }) => (first === last ? `${batch}:${first}` : `${batch}:${first}-${last}`))),
+  };
+}
+
+const LISTED_MAX = 100;
+const listed = (all, spelled) => [...spelled(all.slice(0, LISTED_MAX)), ...(all.length > LISTED_MAX ? [`… (${all.length})`] : [])];
+
 function checkKey(key, stocks, sold, named) {
   const slot = `${key.batch}:${key.index}`;
   const stock = stocks.get(key.batch);

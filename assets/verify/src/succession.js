@@ -26,16 +26,16 @@ function open({ audit, keys }, entry) {
   const last = audit.last;
   audit.last = null;
   let trusted = audit.isPinned(logKey);
-  let refusal = null;
+  let refusal = audit.isSeen(entry.origin) ? SEEN() : null;
   if (!last && !("prior" in entry)) {
     const root = parseVkey(entry.root_vkey);
     audit.root = { vkey: root, trusted: audit.isPinned(root) };
   } else if (!last) {
-    refusal = tampered("continues a generation that is not in this export", "所延续的一代不在此导出中");
+    refusal ??= tampered("continues a generation that is not in this export", "所延续的一代不在此导出中");
   } else if (!("prior" in entry)) {
-    refusal = tampered("does not say which generation it continues", "没有说明延续的是哪一代");
+    refusal ??= tampered("does not say which generation it continues", "没有说明延续的是哪一代");
   } else {
-    refusal = discontinuity(audit.root, last, entry);
+    refusal ??= discontinuity(audit.root, last, entry);
     trusted ||= !refusal && Boolean(audit.root?.trusted);
     settleLost(audit, last, entry, trusted && !refusal);
   }
@@ -43,10 +43,14 @@ function open({ audit, keys }, entry) {
   if (refusal) throw refusal;
 }
 
+/** Two histories under one name would be a fork that no comparison of sizes shows. */
+export const SEEN = () => tampered("an origin that an earlier generation has", "与先前一代的来源相同");
+
 function rotate(generation, entry) {
   const { audit, keys, origin, size } = generation;
   const vkey = parseVkey(entry.vkey);
   if (vkey.name !== origin) throw tampered("the new vkey's name is not the origin", "新公钥的名称不是本账本");
+  if (keys.has(vkey)) throw tampered("a rotation to a log key that was used before", "更换为先前用过的账本公钥");
   const message = utf8(`keystall 2026-11 rotate v1\n${origin}\n${size}\n${entry.vkey}`);
   const old = keys.newest();
   if (!old || !audit.root) throw tampered("a rotation before any key", "尚无公钥便更换公钥");

@@ -7,7 +7,7 @@ import { Audit } from "./audit.js";
 import { unpack } from "./archive.js";
 import { isFork, proveFork } from "./fork.js";
 import { cosigned, parseNote, parseVkey, parseWitness, pinnedVerdict } from "./note.js";
-import { checkUnsigned, isReceipt, parseReceipt } from "./receipt.js";
+import { checkUnsigned, isReceipt, parseReceipt, slotsOf } from "./receipt.js";
 import { Exit, fault, incomplete, Refused, say, tampered } from "./words.js";
 
 export { Exit, isFork, isReceipt, parseVkey, parseWitness };
@@ -63,7 +63,7 @@ async function guarded(kind, run) {
   try {
     return { ...empty, ...(await run()) };
   } catch (error) {
-    if (!(error instanceof Refused)) return { ...empty, exit: Exit.INTERNAL, fault: fault(Exit.INTERNAL, "", say("{0}", "{0}", error)) };
+    if (!(error instanceof Refused)) return { ...empty, exit: Exit.INTERNAL, fault: fault(Exit.INTERNAL, "", say("{0}", "{0}", String(error))) };
     if (error.exit === Exit.INCOMPLETE) return { ...empty, exit: error.exit, fault: null, incomplete: [error.what] };
     return { ...empty, exit: error.exit, fault: fault(error.exit, "", error.what) };
   }
@@ -96,9 +96,11 @@ function receiptReport(bytes, asked) {
     fault: null,
     sale: parsed,
     opens: receipt.opens.map((open) => ({ field: open.field, value: text(open.value) })),
+    ...slotsOf(receipt),
     checks: [count("inclusions", notes.length), count("signatures", notes.length), count("keys", receipt.keys.length), count("fields", receipt.opens.length), count("known", known.length)].filter((check) => check.total > 0),
     signed: notes.map(({ origin, size }) => ({ origin, size })),
     notProven: [
+      say("that a key was not replaced or refunded since", "此后没有卡密被更换或退款"),
       say("that the same key was not sold in another slot too: two buyers comparing receipts find that", "同一卡密没有同时卖在别的卡位：两位买家对照凭证才能发现"),
       say("that everybody is shown the same ledger: compare checkpoints, or verify the ledger with this receipt as known", "所有人看到的是同一本账本：请对照检查点，或把此凭证作为已知文件核验账本"),
     ],

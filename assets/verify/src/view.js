@@ -2,7 +2,7 @@
 
 import { el, part, terms } from "./dom.js";
 import { filled, spelling, textsFor, tone } from "./texts.js";
-import { rfc3339 } from "./words.js";
+import { rfc3339, shown } from "./words.js";
 
 /** The whole report as one element. `level` is the number of its heading. */
 export function reportView(report, language, level) {
@@ -37,7 +37,7 @@ function faultView({ fault, lastGood }, t, said, heading) {
     t.fault,
     el("p", null, said(fault.what)),
     terms([
-      [keys.file, fault.file || null],
+      [keys.file, fault.file ? shown(fault.file) : null],
       [keys.seq, text(fault.seq)],
       [keys.byte, text(fault.byte)],
       [keys.expected, fault.expected ? code(fault.expected) : null],
@@ -47,7 +47,7 @@ function faultView({ fault, lastGood }, t, said, heading) {
   );
 }
 
-function saleView({ sale, opens }, t, heading) {
+function saleView({ sale, opens, slots, replaced }, t, heading) {
   const keys = t.saleKeys;
   const opened = (field) => opens.find((open) => open.field === field)?.value ?? null;
   return part(
@@ -60,15 +60,17 @@ function saleView({ sale, opens }, t, heading) {
       [keys.amount, `${sale.amt} ${sale.cur}`],
       [keys.time, rfc3339(sale.t)],
       [keys.seq, text(sale.seq)],
-      [keys.buyer, opened("buyer")],
-      [keys.pay, opened("pay")?.replaceAll("\n", " · ") ?? null],
+      [keys.buyer, opened("buyer") === null ? null : shown(opened("buyer"))],
+      [keys.pay, opened("pay")?.split("\n").map(shown).join(" · ") ?? null],
+      [keys.slots, slots.length > 0 ? slots.join(", ") : null],
+      [keys.replaced, replaced.length > 0 ? replaced.join(", ") : null],
     ]),
   );
 }
 
 function signedView({ signed }, t) {
   const [first] = signed ?? [];
-  return first ? terms([[t.signed, filled(t.sizeOf, first.size, first.origin)]]) : null;
+  return first ? terms([[t.signed, filled(t.sizeOf, first.size, shown(first.origin))]]) : null;
 }
 
 function generationView({ number, origin, first, entries, signed, claims }, t, heading) {
@@ -106,4 +108,4 @@ function moneyView({ money }, t, heading) {
 }
 
 const text = (value) => (value === null || value === undefined ? null : String(value));
-const code = (value) => el("code", { translate: "no" }, value);
+const code = (value) => el("code", { translate: "no" }, shown(value));

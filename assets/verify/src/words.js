@@ -3,12 +3,20 @@
 /** Exit numbers of section 9. */
 export const Exit = Object.freeze({ PROVEN: 0, TAMPERED: 1, USAGE: 2, MALFORMED: 3, INCOMPLETE: 4, FORK: 5, INTERNAL: 70 });
 
-/** A sentence in both languages: `{0}`, `{1}` … stand for the arguments, which may be sentences themselves. */
+const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u200b\ufeff]/gu;
+
+/**
+ * A text of a file as it may be shown: what would break a line, turn its direction or not be seen at all is spelled, so
+ * that a name cannot pass for a verdict.
+ */
+export const shown = (text) => String(text).replace(UNSEEN, (one) => `\\u{${one.codePointAt(0).toString(16)}}`);
+
+/** A sentence in both languages: `{0}`, `{1}` … stand for the arguments, which are shown with care or are sentences themselves. */
 export function say(en, zh, ...args) {
   const filled = (template, language) =>
     template.replace(/\{(\d)\}/g, (_, number) => {
       const value = args[Number(number)];
-      return typeof value === "object" && value !== null ? value[language] : String(value);
+      return typeof value === "object" && value !== null ? value[language] : shown(value);
     });
   return { en: filled(en, "en"), zh: filled(zh, "zh") };
 }

@@ -74,5 +74,8 @@ test("an archive that is cut off, or followed by something, is malformed", async
   for (let at = 0; at < whole.length; at += 97) assert.equal((await exitOf(whole.slice(0, at)))[0], Exit.MALFORMED, `cut at ${at}`);
   assert.equal((await exitOf(join(whole, utf8("more"))))[0], Exit.MALFORMED);
   assert.equal((await exitOf(zstd(tar(FILES, new Uint8Array(512)))))[0], Exit.MALFORMED, "one block of zeros at the end");
+  const ends = async (zeros) => (await exitOf(zstd(tar(FILES, new Uint8Array(zeros)))))[0];
+  assert.equal(await ends(1024 + 10 * 1024), Exit.PROVEN, "10 KiB of zeros after the end");
+  assert.equal(await ends(1024 + 10 * 1024 + 512), Exit.MALFORMED, "more zeros after the end");
   assert.equal((await exitOf(zstd(join(tar(FILES), header("late", 0)))))[0], Exit.MALFORMED, "a member after the end");
 });
