@@ -133,7 +133,7 @@ fn each_form_says_what_it_does_not_prove() {
         "slots handed out before 9 not checked",
         "leaves out no stock or rotate line",
         "void in this range",
-        "(minor units) in this range",
+        "CNY refunded in this range",
         "entries     15, seq 9 to 23",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");

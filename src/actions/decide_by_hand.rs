@@ -98,6 +98,9 @@ impl Shop {
                     "only an unpaid, paid or expired order can be delivered",
                 ));
             }
+            if order.is_erased() {
+                return Err(WriteError::Refused(HandError::Erased));
+            }
             if !counter.has_stock(tx, order)? {
                 return Err(WriteError::Refused(HandError::Stock));
             }

@@ -278,7 +278,14 @@ impl Shop {
                 return Ok(delivered);
             };
             for id in waiting {
-                delivered += u32::from(self.deliver_if_stocked(id).await?);
+                match self.deliver_if_stocked(id).await {
+                    Ok(done) => delivered += u32::from(done),
+                    // One order that does not add up never keeps the others from their goods.
+                    Err(error @ (Fault::Invariant(_) | Fault::Record { .. })) => {
+                        tracing::error!(order = %id, %error, "a paid order cannot be delivered: look at it with `keystall doctor`");
+                    }
+                    Err(fault) => return Err(fault),
+                }
             }
             after = Some(last);
         }
@@ -296,8 +303,9 @@ impl Shop {
                 let Some(before) = tx.order(id)? else {
                     return Ok(false);
                 };
-                let waits =
-                    before.state == OrderState::Paid && before.reason == Some(Reason::NoStock);
+                let waits = before.state == OrderState::Paid
+                    && before.reason == Some(Reason::NoStock)
+                    && !before.is_erased();
                 if !waits || !counter.has_stock(tx, &before)? {
                     return Ok(false);
                 }

@@ -90,7 +90,7 @@ impl Shop {
     /// # Errors
     /// [`EraseError`].
     pub fn replay_erasures(&self, list: &str) -> Result<usize, EraseError> {
-        let mut erased = 0;
+        let (mut erased, mut failed) = (0, None);
         for line in list.lines() {
             let number = line.split(' ').next().unwrap_or_default();
             let Ok(id) = OrderId::parse(number) else {
@@ -99,10 +99,11 @@ impl Shop {
             match self.erase(id, true) {
                 Ok(done) => erased += usize::from(!done.already),
                 Err(EraseError::Unknown(_)) => {}
-                Err(error) => return Err(error),
+                // One that resists never keeps the others from being erased.
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(erased)
+        failed.map_or(Ok(erased), Err)
     }
 
     /// Makes list and store agree: what the list names is erased, and what was erased is listed, also where a crash or a restored
@@ -137,7 +138,7 @@ impl Shop {
         let order = snapshot.order(id).map_err(stored)?;
         let order = order.ok_or(EraseError::Unknown(id))?;
         if order.is_erased()
-            && let Some(at_ms) = snapshot.erased(id).map_err(stored)?
+            && let Some((at_ms, true)) = snapshot.erased(id).map_err(stored)?
         {
             self.list_erased(id, at_ms)?;
             return Ok(Erased {
@@ -267,7 +268,7 @@ impl Eraser {
         }
         self.traces.remove(tx, id)?;
         without_order(tx, &self.vault, id)?;
-        let first = tx.erased(id)?.is_none();
+        let first = !matches!(tx.erased(id)?, Some((_, true)));
         let entry = match before.sale.filter(|_| first) {
             Some(at) => self.tell(tx, &before, at)?,
             None => None,

@@ -365,6 +365,56 @@ async fn orders_of_a_copy_whose_month_key_is_gone_stand_as_erased_and_the_restor
 }
 
 #[tokio::test]
+async fn the_same_copy_restored_twice_still_says_what_was_lost() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 5);
+    let shop = shop.reopen();
+    let copy = shop.dir.path().join("copy.redb");
+    std::fs::copy(shop.dir.path().join("shop/shop.redb"), &copy).unwrap();
+    sell(&shop, "T1").await;
+    let lost = shop.shop.chain().latest().note;
+    let (shop, first) = shop.restored_from(&copy, &[]);
+    let (shop, second) = shop.restored_from(&copy, &[]);
+    assert_eq!(first.prior_signed, second.prior_signed);
+    assert_eq!(second.prior_signed, second.prior_size + 1);
+    let vkey = shop.shop.log_keys().unwrap()[0].1.keys[0].1.clone();
+    assert_proven(&verified(&shop, &vkey, &[lost]));
+}
+
+#[tokio::test]
+async fn a_paid_order_that_was_erased_keeps_nobody_from_their_goods() {
+    let shop = TestShop::new();
+    shop.stock("steam", "OLD", 2);
+    let (one, two) = (shop.order("steam").await, shop.order("steam").await);
+    shop.clock.advance_ms(HOUR_MS);
+    shop.shop.expire_due().await.unwrap();
+    let slots = [0, 1].map(|index| crate::domain::SlotRef { batch: 0, index });
+    shop.shop.void_keys(&slots, "leaked").unwrap();
+    for (order, transaction) in [(&one, "T1"), (&two, "T2")] {
+        let claim = shop.claim(order, transaction);
+        shop.shop.settle(claim).await.unwrap();
+    }
+    let (first, second) = (one.id, two.id);
+    let shop = shop.reopen();
+    let copy = shop.dir.path().join("copy.redb");
+    std::fs::copy(shop.dir.path().join("shop/shop.redb"), &copy).unwrap();
+    shop.stock("steam", "KEY", 2);
+    assert_eq!(shop.shop.deliver_waiting().await.unwrap(), 2);
+    shop.shop.erase_order(first).unwrap();
+    let (shop, _) = shop.restored_from(&copy, &[]);
+    shop.shop.reconcile_erasures().unwrap();
+    shop.stock("steam", "NEW", 2);
+    assert_eq!(shop.shop.deliver_waiting().await.unwrap(), 1);
+    let state = |id| shop.shop.order(id).unwrap().unwrap().state;
+    assert_eq!(
+        (state(first), state(second)),
+        (OrderState::Paid, OrderState::Delivered)
+    );
+    assert!(shop.shop.deliver_by_hand(first, "asked").is_err());
+    assert_right(&shop);
+}
+
+#[tokio::test]
 async fn without_the_file_a_kept_checkpoint_says_how_far_the_ledger_was_signed() {
     let shop = TestShop::new();
     shop.stock("steam", "KEY", 5);
@@ -395,6 +445,7 @@ async fn a_restore_looks_first_and_changes_nothing_when_it_is_refused() {
             copy: &copy,
             recovery,
             known,
+            signed_unknown: false,
             dry_run,
         };
         let entropy = Arc::new(SeededEntropy::new(9));

@@ -21,7 +21,7 @@ use crate::ledger::sign::{Message, RecoverySecret};
 use crate::store::{
     Ended, Fault, Generation, Head, Held, OpenError, Options, Rows, SCHEMA, Store, Tx, WriteError,
 };
-use crate::vault::{RootKey, Vault};
+use crate::vault::{RootKey, Vault, replace_file};
 
 /// What a shop is restored from.
 pub struct RestoreRequest<'a> {
@@ -31,6 +31,8 @@ pub struct RestoreRequest<'a> {
     pub recovery: &'a Secret,
     /// Checkpoints that others kept: they tell how far the ledger was signed.
     pub known: &'a [String],
+    /// Go on although nothing tells how far the ledger was signed after the copy was made.
+    pub signed_unknown: bool,
     /// Look and say what would be done; nothing is changed.
     pub dry_run: bool,
 }
@@ -95,6 +97,11 @@ pub enum RestoreError {
     /// A note that says nothing about this ledger.
     #[error("a known checkpoint is not one of this ledger: {0}")]
     Known(String),
+    /// No file and no note.
+    #[error(
+        "nothing here says how far this ledger was signed after the copy was made: give the newest checkpoint that was mailed or that somebody kept with --known, or say --signed-unknown"
+    )]
+    SignedUnknown,
     /// Too many restores.
     #[error("a ledger has at most 65535 generations")]
     Generations,
@@ -128,7 +135,11 @@ impl Shop {
         let root = RootKey::open(dir).map_err(ShopError::from)?;
         let scratch = dir.join(BEING_RESTORED);
         step(format!("copying {}", request.copy.display()));
-        copy(request.copy, &scratch)?;
+        if let Err(error) = copy(request.copy, &scratch) {
+            // Half a copy is of no use; what cannot be removed, the next restore overwrites.
+            let _ = fs::remove_file(&scratch);
+            return Err(error);
+        }
         let restored = renew(
             dir, &scratch, root, &recovery, request, &options, entropy, step,
         );
@@ -140,6 +151,8 @@ impl Shop {
                 return outcome.map(|(restored, _)| restored);
             }
         };
+        let (prior, signed) = (&restored.0.prior, restored.0.prior_signed);
+        remember_end(dir, prior, signed)?;
         restored.0.set_aside = put_in_place(dir, &scratch, &database)?;
         step("the restored database is in place".to_owned());
         Highwater::write_first(dir, &restored.1).map_err(ShopError::from)?;
@@ -359,13 +372,17 @@ fn look(
     if recovery.root_vkey(root_name.name()) != root_name {
         return Err(RestoreError::Stranger);
     }
-    let mut signed = head.size;
-    // The high-water file may be of a later generation, or gone with the disk: then only others know.
+    // The high-water file may be of a later generation, which an earlier restore opened, or gone with the disk.
     let kept = fs::read_to_string(dir.join("ledger.highwater")).ok();
     let kept = kept.and_then(|note| Checkpoint::parse(&note).ok());
-    if let Some(kept) = kept.filter(|kept| signed_by_log(kept, log)) {
-        signed = signed.max(kept.size);
+    let kept = kept.filter(|kept| signed_by_log(kept, log));
+    let kept = kept
+        .map(|kept| kept.size)
+        .max(ended_before(dir, &log.origin));
+    if kept.is_none() && request.known.is_empty() && !request.signed_unknown {
+        return Err(RestoreError::SignedUnknown);
     }
+    let mut signed = head.size.max(kept.unwrap_or(0));
     for note in request.known {
         let known = Checkpoint::parse(note).map_err(|e| RestoreError::Known(e.to_string()))?;
         if !signed_by_log(&known, log) {
@@ -570,7 +587,7 @@ fn close_unreadable(tx: &mut Tx<'_>, vault: &Vault) -> Result<u32, Fault> {
                 ..order.clone()
             };
             tx.put_order(&empty, Some(&order))?;
-            tx.put_erased(order.id, tx.now_ms())?;
+            tx.put_closed(order.id, tx.now_ms())?;
             if let Some(delivered_at_ms) = order.delivered_at_ms {
                 tx.put_unread(delivered_at_ms, order.id, None)?;
             }
@@ -614,6 +631,27 @@ fn withhold(tx: &mut Tx<'_>, pool: &mut Pool) -> Result<(), Fault> {
 fn recovery(secret: &Secret) -> Result<RecoverySecret, RestoreError> {
     let text = secret.expose_str().ok_or(RestoreError::Recovery)?;
     RecoverySecret::parse(text).map_err(|_| RestoreError::Recovery)
+}
+
+/// Beside the database: generations that a restore has ended, a line `ORIGIN SIZE` for each, the highest size that was signed. The
+/// same copy may be restored again, when the high-water file is of a later generation already.
+const ENDED: &str = "ledger.ended";
+
+/// Highest size of this log that a restore in this folder knew of.
+fn ended_before(dir: &Path, origin: &str) -> Option<u64> {
+    let text = fs::read_to_string(dir.join(ENDED)).ok()?;
+    let sizes = text.lines().filter_map(|line| line.split_once(' '));
+    sizes
+        .filter(|(log, _)| *log == origin)
+        .filter_map(|(_, size)| size.parse().ok())
+        .max()
+}
+
+fn remember_end(dir: &Path, origin: &str, signed: u64) -> Result<(), RestoreError> {
+    let path = dir.join(ENDED);
+    let mut text = fs::read_to_string(&path).unwrap_or_default();
+    text += &format!("{origin} {signed}\n");
+    replace_file(&path, &text).map_err(|source| RestoreError::File { path, source })
 }
 
 /// Holds the database that stands there, if any, as long as the file lives: nobody else may have it open.

@@ -89,7 +89,7 @@ impl Shop {
             language: private.language.clone(),
             keys,
             replaced,
-            erased_at_ms: snapshot.erased(id)?,
+            erased_at_ms: snapshot.erased(id)?.map(|(at_ms, _)| at_ms),
             keys_until_ms,
             receipt,
             queue_place,

@@ -33,6 +33,9 @@ pub(super) struct Restore {
     /// A checkpoint that was mailed or that somebody kept: it tells how far the ledger was signed
     #[arg(long, value_name = "NOTE")]
     known: Vec<PathBuf>,
+    /// Go on although nothing tells how far the ledger was signed after the copy: who kept a later checkpoint will see a gap
+    #[arg(long)]
+    signed_unknown: bool,
     /// Look, and say what would be done
     #[arg(long)]
     dry_run: bool,
@@ -60,6 +63,7 @@ impl Restore {
             copy: &self.copy,
             recovery: &recovery,
             known: &known,
+            signed_unknown: self.signed_unknown,
             dry_run: self.dry_run,
         };
         let mut step = |what: String| {
@@ -112,10 +116,17 @@ fn text(restored: &Restored, dry_run: bool) -> String {
         true => "nothing was changed; a restore would do this:\n".to_owned(),
         false => String::new(),
     };
-    text += &format!(
-        "ledger      generation {}, {}\n",
-        restored.generation, restored.origin
-    );
+    text += &match dry_run {
+        // Its name is drawn when it is made.
+        true => format!(
+            "ledger      generation {}, under a new name\n",
+            restored.generation
+        ),
+        false => format!(
+            "ledger      generation {}, {}\n",
+            restored.generation, restored.origin
+        ),
+    };
     text += &match lost {
         0 => "lost        no entry that is known of\n".to_owned(),
         1 => format!("lost        entry {}\n", restored.prior_size),
@@ -139,7 +150,7 @@ fn text(restored: &Restored, dry_run: bool) -> String {
         text += &format!("set aside   {}\n", path.display());
     }
     if !dry_run {
-        text += "next        keystall serve; then ask each provider for payments since the copy, and release or void what\n            is withheld: keystall key release --product SLUG, keystall key void --withheld --product SLUG\n";
+        text += "next        keystall serve; then ask each provider for payments since the copy, and release or void what\n            is withheld: keystall key release --product SLUG, keystall key void --withheld --product SLUG;\n            tell witnesses the ledger's new name and key (keystall ledger vkey --all): auditors need no new key\n";
     }
     text
 }
@@ -151,7 +162,7 @@ impl From<RestoreError> for Failure {
             RestoreError::Copy { .. } | RestoreError::File { .. } => "file",
             RestoreError::InUse => "in_use",
             RestoreError::Recovery | RestoreError::Stranger => "recovery",
-            RestoreError::Known(_) => "known",
+            RestoreError::Known(_) | RestoreError::SignedUnknown => "known",
             RestoreError::Generations => "limit",
         };
         Self::new(code, error)

@@ -17,9 +17,15 @@ pub(super) enum Ledger {
     /// Fix the newest checkpoint outside now, in every way that [ledger] sets up
     #[command(after_help = "Example:\n  keystall ledger anchor")]
     Anchor,
-    /// Print the public key that auditors pin, and only it
-    #[command(after_help = "Example:\n  keystall ledger vkey")]
-    Vkey,
+    /// Print the public key that auditors pin, and only it: the first log key, which vouches for all later ones
+    #[command(
+        after_help = "A receipt made after the log key was changed is checked with the key of then: --all lists them.\n\nExamples:\n  keystall ledger vkey\n  keystall ledger vkey --all"
+    )]
+    Vkey {
+        /// Every log key there was, and above which size of which generation it signs
+        #[arg(long)]
+        all: bool,
+    },
     /// Change the log key: prints what the recovery secret signs on another machine, then takes its signature
     #[command(
         after_help = "Examples:\n  keystall ledger rotate > message.txt\n  keystall-verify sign message.txt                         on the machine that has the recovery secret\n  keystall ledger rotate --signature 5f0c…"
@@ -68,7 +74,14 @@ impl Ledger {
         match self {
             Self::Export(export) => export.run(session),
             Self::Anchor => anchor(session),
-            Self::Vkey => {
+            Self::Vkey { all: true } => {
+                let value = session.ask(Command::LedgerVkey)?;
+                let rows = print::rows(&value, "keys", &["generation", "signs_above", "vkey"]);
+                let headings = ["GENERATION", "SIGNS ABOVE", "KEY"];
+                let text = print::table(&headings, &rows, "no log key");
+                Ok(Done::new(value, text))
+            }
+            Self::Vkey { all: false } => {
                 let value = session.ask(Command::LedgerVkey)?;
                 let text = format!("{}\n", print::text(&value, "vkey"));
                 Ok(Done::new(value, text))
@@ -79,7 +92,7 @@ impl Ledger {
             } => {
                 let value = session.ask(Command::LedgerRotate { signature })?;
                 let text = format!(
-                    "entry {} puts the new log key in force; auditors who pinned the first key or the root key need nothing:\n{}\n",
+                    "entry {} puts the new log key in force; auditors who pinned the first key need nothing, witnesses and buyers with receipts from now on need this one:\n{}\n",
                     print::text(&value, "seq"),
                     print::text(&value, "vkey")
                 );

@@ -45,7 +45,7 @@ pub enum Message {
 pub enum MessageError {
     /// It begins with neither of the two first lines.
     #[error(
-        "this is no message for the origin key: it begins otherwise, and nothing else is ever signed with it"
+        "this is not what `keystall ledger rotate` printed, nor the message of a restore: the origin key (made from the recovery secret) signs nothing else"
     )]
     Kind,
     /// A line is missing, too many, or of another form.
@@ -169,7 +169,10 @@ impl RecoverySecret {
     /// Reads 64 hex digits; spaces and line ends around and between them, and upper case, are how people copy.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let digits = text.chars().filter(|c| !c.is_ascii_whitespace());
-        let digits = Zeroizing::new(digits.collect::<String>());
+        let mut digits = Zeroizing::new(digits.collect::<String>());
+        if digits.len() != 64 {
+            digits = of_sheet(text).ok_or(SecretError)?;
+        }
         let mut bytes = Zeroizing::new([0; 32]);
         hex::decode_to_slice(digits.as_bytes(), bytes.as_mut()).map_err(|_| SecretError)?;
         Ok(Self(bytes))
@@ -196,6 +199,16 @@ impl fmt::Debug for RecoverySecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RecoverySecret")
     }
+}
+
+/// The secret on a recovery sheet that was saved whole: eight groups of eight digits, one after another.
+fn of_sheet(text: &str) -> Option<Zeroizing<String>> {
+    let is_group = |word: &&str| word.len() == 8 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let groups = words
+        .windows(8)
+        .find(|words| words.iter().all(|word| is_group(&word)))?;
+    Some(Zeroizing::new(groups.concat()))
 }
 
 fn valid_origin(text: &str) -> Result<String, MessageError> {
@@ -288,6 +301,18 @@ mod tests {
         assert_eq!(Message::parse(&elsewhere), Err(MessageError::Name));
         let same = Body::open_message(ORIGIN, 20, &Hash([9; 32]), 24, &vkey(ORIGIN));
         assert_eq!(Message::parse(&same), Err(MessageError::Name));
+    }
+
+    #[test]
+    fn a_secret_is_read_from_a_sheet_that_was_saved_whole() {
+        let hex = secret().expose_hex();
+        let groups: Vec<&str> = (0..8).map(|at| &hex[8 * at..8 * at + 8]).collect();
+        let (first, second) = (groups[..4].join(" "), groups[4..].join(" "));
+        let sheet =
+            format!("RECOVERY SHEET of x: write.\n\n    {first}\n    {second}\n\nRoot key: a+b\n");
+        let read = RecoverySecret::parse(&sheet).unwrap();
+        assert_eq!(*read.expose_hex(), *hex);
+        assert!(RecoverySecret::parse("RECOVERY SHEET without it").is_err());
     }
 
     #[test]

@@ -117,9 +117,9 @@ pub trait Rows {
         after: Option<EntryAt>,
         max: usize,
     ) -> Result<Vec<(EntryAt, Vec<u8>)>, Fault>;
-    /// When the private fields of an order were destroyed, Unix milliseconds.
-    fn erased(&self, order: OrderId) -> Result<Option<i64>, Fault>;
-    /// Orders whose private fields were destroyed, after `after`, with the time.
+    /// When the private fields of an order were destroyed, Unix milliseconds; whether by an erasure that somebody asked for.
+    fn erased(&self, order: OrderId) -> Result<Option<(i64, bool)>, Fault>;
+    /// Orders that were erased because somebody asked for it, after `after`, with the time.
     fn erased_orders(
         &self,
         after: Option<OrderId>,
@@ -486,9 +486,10 @@ macro_rules! rows {
                 .collect()
             }
 
-            fn erased(&self, order: OrderId) -> Result<Option<i64>, Fault> {
+            fn erased(&self, order: OrderId) -> Result<Option<(i64, bool)>, Fault> {
                 let table = $table!(self, erased, ERASED);
-                Ok(table.get(order.0)?.map(|row| row.value()))
+                let row = table.get(order.0)?.map(|row| row.value());
+                Ok(row.map(|at_ms| (at_ms.abs(), at_ms >= 0)))
             }
 
             fn erased_orders(
@@ -499,12 +500,13 @@ macro_rules! rows {
                 let table = $table!(self, erased, ERASED);
                 let from = after.map_or(0, |id| id.0.saturating_add(1));
                 let rows = table.range(from..)?;
-                rows.take(max)
-                    .map(|row| {
-                        row.map(|(id, at_ms)| (OrderId(id.value()), at_ms.value()))
-                            .map_err(Fault::from)
-                    })
-                    .collect()
+                rows.map(|row| {
+                    row.map(|(id, at_ms)| (OrderId(id.value()), at_ms.value()))
+                        .map_err(Fault::from)
+                })
+                .filter(|row| !matches!(row, Ok((_, at_ms)) if *at_ms < 0))
+                .take(max)
+                .collect()
             }
 
             fn effect(&self, id: u64) -> Result<Option<Effect>, Fault> {

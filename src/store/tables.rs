@@ -46,7 +46,8 @@ pub const GENERATIONS: Table<u16> = Table::new("ledger_generations");
 pub const ANCHORS: Table<(u64, u8)> = Table::new("ledger_anchors");
 /// Generation and sequence number (`EntryAt`) → what opens the entry's commitment, sealed. Of entries without an order.
 pub const OPENINGS: Table<u64> = Table::new("ledger_openings");
-/// Order id → when its private fields were destroyed, Unix milliseconds.
+/// Order id → when its private fields were destroyed, Unix milliseconds; negative where nobody asked for it: a restored copy whose
+/// month key was gone.
 pub const ERASED: TableDefinition<'static, u64, i64> = TableDefinition::new("erased_orders");
 /// Number → promised effect.
 pub const OUTBOX: Table<u64> = Table::new("outbox");

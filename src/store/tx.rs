@@ -380,6 +380,12 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
+    /// Writes that the private fields of an order turned out to be closed for good, at that time, Unix milliseconds: the key of
+    /// their month is gone.
+    pub fn put_closed(&mut self, order: OrderId, at_ms: i64) -> Result<(), Fault> {
+        self.put_erased(order, -at_ms)
+    }
+
     /// Writes that the private fields of an order were destroyed at that time, Unix milliseconds.
     pub fn put_erased(&mut self, order: OrderId, at_ms: i64) -> Result<(), Fault> {
         self.wrote = true;

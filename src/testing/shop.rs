@@ -127,6 +127,7 @@ impl TestShop {
             copy,
             recovery: &recovery,
             known,
+            signed_unknown: false,
             dry_run: false,
         };
         let entropy = Arc::new(SeededEntropy::new(seed + 2_000));

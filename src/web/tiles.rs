@@ -14,9 +14,9 @@ use super::{
 };
 use crate::ledger::tiles::Tile;
 
-/// A full tile never changes.
+/// A full tile of a numbered generation never changes.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// A partial one neither, but soon nobody asks for it.
+/// A partial one neither, but soon nobody asks for it. Without a number, the same path is another tree after a restore.
 const SHORTLY: HeaderValue = HeaderValue::from_static("public, max-age=60");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
@@ -42,7 +42,10 @@ pub(super) async fn tile(State(web): State<WebState>, uri: Uri) -> Answer {
     let mut answer = text(StatusCode::OK, Bytes::from(bytes.ok_or(Problem::NotFound)?));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, BYTES);
-    let cache = if tile.is_full() { FOR_EVER } else { SHORTLY };
+    let cache = match tile.is_full() && generation.is_some() {
+        true => FOR_EVER,
+        false => SHORTLY,
+    };
     headers.insert(header::CACHE_CONTROL, cache);
     Ok(answer)
 }

@@ -88,8 +88,11 @@ class GoFollowsTheLedger(WitnessedStory):
         counts = json.loads(done.stdout)
         self.assertGreater(counts["size"], 270)
         self.assertGreaterEqual(counts["tiles"], 5, "two tiles of leaves, one above them, two bundles")
-        full = Browser(shop).get("/ledger/tile/0/000")
+        full = Browser(shop).get("/ledger/gen-0/tile/0/000")
         self.assertIn("immutable", full.header("cache-control"))
+        newest = Browser(shop).get("/ledger/tile/0/000")
+        self.assertEqual(newest.body, full.body)
+        self.assertEqual(newest.header("cache-control"), "public, max-age=60", "after a restore it is another tree")
 
 
 if __name__ == "__main__":

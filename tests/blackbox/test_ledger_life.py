@@ -39,8 +39,11 @@ class LedgerLife(Story):
         self.assertEqual(wrong.code, 1, wrong.said)
         self.assertIn("origin key", wrong.err)
         shop.must("ledger", "rotate", "--signature", signature)
-        new = shop.vkey()
-        self.assertNotEqual(new, first)
+        self.assertEqual(shop.vkey(), first, "what auditors pin stays")
+        keys = shop.must("ledger", "vkey", "--json").json
+        new = keys["signs_now"]
+        self.assertEqual([key["vkey"] for key in keys["keys"]], [first, new])
+        self.assertIn(new, shop.must("ledger", "vkey", "--all").out)
         kept = shop.checkpoint()
         self.sell(shop, gateway)
         self.assert_verified("ledger", shop.export(), first, known=[kept])
@@ -52,7 +55,7 @@ class LedgerLife(Story):
         # After a kill nothing of it is lost.
         shop.kill()
         shop.start()
-        self.assertEqual(shop.vkey(), new)
+        self.assertEqual(shop.must("ledger", "vkey", "--json").json["signs_now"], new)
         self.assert_verified("ledger", shop.export(), first, known=[kept])
 
     def test_an_old_copy_is_refused_and_a_restore_opens_the_next_generation(self):
@@ -84,6 +87,9 @@ class LedgerLife(Story):
         self.assertEqual((done["generation"], done["lost"]), (1, 1))
         self.assertEqual(done["withheld"], [{"product": "card", "keys": 5}])
         self.assertTrue(os.path.exists(done["set_aside"]))
+        # The same copy once more: what was known to be lost is not forgotten.
+        again = shop.must("backup", "restore", copy, "--recovery", shop.sheet, "--json").json
+        self.assertEqual((again["generation"], again["lost"]), (1, 1))
         self.restored(shop, gateway, first, lost, old_order, open_order)
 
     def restored(self, shop, gateway, first, lost, old_order, open_order):

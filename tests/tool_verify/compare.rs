@@ -212,7 +212,7 @@ fn nothing_that_can_be_held_together_is_never_0() {
     let said = desk.says(&["compare", &nine, &export, "--vkey", &other]);
     assert_eq!(said.exit, 4);
     assert!(
-        said.out.contains("of another log, other.example/89abcdef"),
+        said.out.contains("of another log: other.example/89abcdef"),
         "{}",
         said.out
     );

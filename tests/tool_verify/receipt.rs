@@ -36,7 +36,7 @@ fn a_pin_of_another_log_is_named() {
     assert_eq!(said.exit, 4);
     assert!(
         said.out
-            .contains("this vkey is of another log: other.example/89abcdef"),
+            .contains("the pinned key is of another log: other.example/89abcdef"),
         "{}",
         said.out
     );
@@ -106,7 +106,11 @@ fn after_a_rotation_the_buyer_pins_the_key_of_then() {
     let receipt = desk.put("receipt.txt", shop.receipt(3, &[(0, 0)], &[]).to_string());
     let said = desk.pinned(&["receipt", &receipt]);
     assert_eq!(said.exit, 4);
-    assert!(said.out.contains("after a rotation"), "{}", said.out);
+    assert!(
+        said.out.contains("in force when it was made"),
+        "{}",
+        said.out
+    );
     let newer = vkey_of(&new, ORIGIN).to_string();
     assert_eq!(
         desk.pinned(&["receipt", &receipt, "--vkey", &newer]).exit,

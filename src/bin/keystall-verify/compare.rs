@@ -12,13 +12,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
-#[command(after_help = HELP)]
+#[command(after_help = output::help(HELP))]
 pub struct CompareArgs {
     /// A checkpoint, a receipt or an export; or, alone, a fork proof.
     a: PathBuf,
     /// What it is held together with.
     b: Option<PathBuf>,
-    /// The key that you trust, name+hash+base64; after a rotation, each log key that signed.
+    /// The first log key of the ledger, as the shop gave it when you first asked; may be repeated. The root key vouches
+    /// for later keys and generations only beside it; a receipt made after a change of the log key needs the key of then
+    /// too.
     #[arg(long, required = true, value_parser = output::vkey)]
     vkey: Vec<Vkey>,
     /// Where a fork proof is written, if there is one to write; never over a file that is there.
@@ -99,5 +101,6 @@ fn written(report: &Comparison, json: bool) -> (Exit, String) {
 
 const HELP: &str = "Examples:
   keystall-verify compare mine.note theirs.note --vkey \"$VKEY\" --out fork.txt
+  keystall-verify compare mine.note ./export --vkey \"$VKEY\"
   keystall-verify compare receipt.txt ./export --vkey \"$VKEY\"
   keystall-verify compare fork.txt --vkey \"$VKEY\"";

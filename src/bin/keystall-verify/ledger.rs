@@ -10,10 +10,13 @@ use keystall::ledger::{Exit, verify::Report};
 use std::path::PathBuf;
 
 #[derive(Args)]
+#[command(after_help = output::help(HELP))]
 pub struct LedgerArgs {
     /// Folder of the export, or its .tar.zst.
     export: PathBuf,
-    /// The key that you trust: the first log key or the root key, name+hash+base64.
+    /// The first log key of the ledger, as the shop gave it when you first asked; may be repeated. The root key vouches
+    /// for later keys and generations only beside it; a receipt made after a change of the log key needs the key of then
+    /// too.
     #[arg(long, required = true, value_parser = output::vkey)]
     vkey: Vec<Vkey>,
     /// A checkpoint or a receipt that somebody kept.
@@ -75,10 +78,19 @@ fn report(args: &LedgerArgs) -> Result<Report, Failure> {
 
 fn written(report: &Report, json: bool) -> (Exit, String) {
     let exit = report.exit;
+    let stranger = report.nobody_signed() && exit == Exit::Incomplete;
     if !json {
-        return (exit, output::text("ledger", exit, report.to_string()));
+        let text = report.to_string();
+        return match stranger {
+            true => (exit, output::text_with(OF_STRANGERS, text)),
+            false => (exit, output::text("ledger", exit, text)),
+        };
     }
     match serde_json::to_value(report) {
+        Ok(mut value) if stranger => {
+            value["next"] = OF_STRANGERS.into();
+            (exit, output::envelope("ledger", exit, value))
+        }
         Ok(value) => (exit, output::envelope("ledger", exit, value)),
         Err(error) => {
             let what = format!("the report could not be written: {error}");
@@ -86,3 +98,8 @@ fn written(report: &Report, json: bool) -> (Exit, String) {
         }
     }
 }
+
+const HELP: &str = "Examples:
+  keystall-verify ledger ./export --vkey \"$VKEY\" --known kept-last-month.note
+  keystall-verify ledger export.tar.zst --vkey \"$VKEY\" --explain 12";
+const OF_STRANGERS: &str = "give the first log key of this log, as the shop gave it when you first asked: do not rely on this export without it";

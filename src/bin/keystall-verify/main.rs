@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 
 /// Checks a shop's receipt ledger, one receipt, or two views of it, offline, against a key that you got by another way.
 #[derive(Parser)]
-#[command(name = "keystall-verify", version, after_help = EXAMPLES)]
+#[command(name = "keystall-verify", version, after_help = output::help(EXAMPLES))]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -61,6 +61,7 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Sign a message of the shop with the recovery secret, on a machine that is not the shop's.
     Sign(sign::SignArgs),
+    #[command(after_help = output::help("Example:\n  keystall-verify schema > report.schema.json"))]
     /// Print the JSON Schema of the reports that --json gives.
     Schema,
 }
@@ -69,7 +70,5 @@ const EXAMPLES: &str = "Examples:
   keystall-verify ledger ./export --vkey 'shop.example/0123abcd+1f2e3d4c+AQ…' --known kept-last-month.note
   keystall-verify receipt order-A1B2C3.txt --vkey 'shop.example/0123abcd+1f2e3d4c+AQ…'
   keystall-verify compare kept.note ./export --vkey 'shop.example/0123abcd+1f2e3d4c+AQ…' --out fork.txt
-  keystall-verify sign rotate.txt
-
-Exit codes: 0 every required check passed, 1 tampering, 2 usage, 3 malformed, 4 incomplete,
-5 fork proven, 70 internal error.";
+  keystall-verify compare mine.note ./export --vkey 'shop.example/0123abcd+1f2e3d4c+AQ…'
+  keystall-verify sign rotate.txt";

@@ -41,9 +41,32 @@ impl Failure {
     }
 }
 
+/// The end of a command's help.
+pub fn help(examples: &str) -> String {
+    format!("{examples}\n\n{EXIT_CODES}")
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 every required check passed, 1 tampering, 2 usage, 3 malformed, 4 incomplete,
+5 fork proven, 70 internal error.";
+
+/// Without what a terminal takes for a command, or shows in another order than it stands; lines stay lines.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match c != '\n' && (c.is_control() || turns) {
+            true => shown.extend(c.escape_unicode()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// One line on stderr, where it can be written.
 pub fn eprintln(what: &str) {
     use io::Write;
+    let what = printable(&what.replace('\n', "\\n"));
     let _ = writeln!(io::stderr(), "keystall-verify: {what}");
 }
 
@@ -68,11 +91,17 @@ pub fn envelope(command: &'static str, exit: Exit, report: Value) -> String {
 }
 
 /// The report's text with what to do next.
-pub fn text(command: &'static str, exit: Exit, mut report: String) -> String {
+pub fn text(command: &'static str, exit: Exit, report: String) -> String {
+    text_with(next(command, exit), report)
+}
+
+/// The report's text with this to do next.
+pub fn text_with(next: &str, report: String) -> String {
+    let mut report = printable(&report);
     if !report.ends_with('\n') {
         report.push('\n');
     }
-    report.push_str(&format!("next        {}\n", next(command, exit)));
+    report.push_str(&format!("next        {next}\n"));
     report
 }
 

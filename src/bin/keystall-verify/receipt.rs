@@ -4,19 +4,24 @@ use crate::output::{self, Failure};
 use clap::Args;
 use keystall::domain::money::{Currency, Money};
 use keystall::ledger::Exit;
+use keystall::ledger::compare::is_fork_proof;
 use keystall::ledger::cosignature::WitnessKey;
+use keystall::ledger::entry::SlotList;
 use keystall::ledger::entry::{Body, Entry, Kind, Sale, hash_line};
 use keystall::ledger::note::{Checkpoint, Vkey};
-use keystall::ledger::receipt::{Proven, Receipt, ReceiptFault};
+use keystall::ledger::receipt::{KeyOpening, Proven, Receipt, ReceiptFault};
 use keystall::ledger::verify::witnesses;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
+#[command(after_help = output::help(HELP))]
 pub struct ReceiptArgs {
     /// The receipt.
     file: PathBuf,
-    /// The key that you trust, name+hash+base64; after a rotation, also the key of then.
+    /// The first log key of the ledger, as the shop gave it when you first asked; may be repeated. The root key vouches
+    /// for later keys and generations only beside it; a receipt made after a change of the log key needs the key of then
+    /// too.
     #[arg(long, required = true, value_parser = output::vkey)]
     vkey: Vec<Vkey>,
     /// A checkpoint or a receipt that somebody kept.
@@ -33,7 +38,12 @@ pub struct ReceiptArgs {
 pub fn run(args: &ReceiptArgs) -> (Exit, String) {
     let read = output::read(&args.file).and_then(|file| Ok((file, known(&args.known)?)));
     let (file, known) = match read {
+        Ok((file, _)) if other_kind(&file).is_some() => {
+            let what = other_kind(&file).unwrap_or_default();
+            return not_a_receipt(&args.file, what, args.json);
+        }
         Ok(read) => read,
+        Err(_) if args.file.is_dir() => return not_a_receipt(&args.file, EXPORT, args.json),
         Err(failure) if failure.exit == Exit::Usage => {
             return failure.report("receipt", args.json);
         }
@@ -47,6 +57,31 @@ pub fn run(args: &ReceiptArgs) -> (Exit, String) {
         Err(fault) => written(args, fault.exit, Report::of(&fault, &args.file)),
     }
 }
+
+/// What a file that is no receipt is instead, and which command is for it.
+fn other_kind(file: &[u8]) -> Option<&'static str> {
+    if file.starts_with(ZSTD_MAGIC) {
+        return Some(EXPORT);
+    }
+    if is_fork_proof(file) {
+        return Some(
+            "is a fork proof, not a receipt: verify it with keystall-verify compare FORKPROOF",
+        );
+    }
+    let note = Checkpoint::parse(std::str::from_utf8(file).ok()?);
+    note.is_ok().then_some(
+        "is a checkpoint note, not a receipt: hold it against an export with keystall-verify compare NOTE EXPORT, \
+         or against a receipt with --known",
+    )
+}
+
+fn not_a_receipt(file: &Path, what: &str, json: bool) -> (Exit, String) {
+    Failure::usage(format!("{} {what}", file.display())).report("receipt", json)
+}
+
+const EXPORT: &str =
+    "is an export of the ledger, not a receipt: verify it with keystall-verify ledger EXPORT";
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// The checkpoints of the files given with `--known`; a receipt that does not hold is no witness of anything.
 fn known(paths: &[PathBuf]) -> Result<Vec<Checkpoint>, Failure> {
@@ -139,7 +174,7 @@ impl Report {
         {
             bought(&mut lines, &mut json, &sale, t_ms);
         }
-        keys(&mut lines, &mut json, receipt, proven);
+        keys(&mut lines, &mut json, receipt);
         lines.push(("entry", format!("{} of {}", proven.seq, newest.origin)));
         lines.push(("hash", hash.to_string()));
         lines.push((
@@ -201,23 +236,39 @@ const fn kind(kind: Kind) -> &'static str {
     }
 }
 
-fn keys(
-    lines: &mut Vec<(&'static str, String)>,
-    json: &mut Value,
-    receipt: &Receipt,
-    proven: &Proven,
-) {
-    let slots: Vec<_> = receipt
-        .keys
-        .iter()
-        .map(|key| format!("{}:{}", key.batch, key.index))
-        .collect();
-    if !slots.is_empty() {
-        let what = match proven.keys {
+fn keys(lines: &mut Vec<(&'static str, String)>, json: &mut Value, receipt: &Receipt) {
+    let replacements = replacements(receipt);
+    let out = |key: &KeyOpening| {
+        let of_key = |r: &&Replacement| r.out.contains(key.batch, key.index);
+        replacements.iter().find(of_key)
+    };
+    let slot = |key: &KeyOpening| format!("{}:{}", key.batch, key.index);
+    let slots: Vec<_> = receipt.keys.iter().map(slot).collect();
+    let (replaced, valid): (Vec<_>, Vec<_>) =
+        receipt.keys.iter().partition(|key| out(key).is_some());
+    if !valid.is_empty() {
+        let what = match valid.len() {
             1 => "the key in this file is the one".to_owned(),
             many => format!("the {many} keys in this file are those"),
         };
-        lines.push(("delivered", format!("{what} of slot {}", slots.join(", "))));
+        let instead = |key: &&KeyOpening| {
+            let by = replacements
+                .iter()
+                .find(|r| r.slots.contains(key.batch, key.index));
+            match by {
+                Some(by) => format!("{} instead of {} ({})", slot(key), by.out, by.why),
+                None => slot(key),
+            }
+        };
+        let valid: Vec<_> = valid.iter().map(instead).collect();
+        lines.push(("delivered", format!("{what} of slot {}", valid.join(", "))));
+    }
+    for key in &replaced {
+        if let Some(by) = out(key) {
+            let (seq, why) = (by.seq, by.why);
+            let what = format!("the key of slot {}, by entry {seq} ({why})", slot(key));
+            lines.push(("replaced", what));
+        }
     }
     let shown = receipt.opens.iter().map(|open| match open.field.name() {
         "buyer" => "the buyer's contact",
@@ -231,10 +282,36 @@ fn keys(
     json["slots"] = json!(slots);
 }
 
+/// What a `replace` line of the receipt says.
+struct Replacement {
+    seq: u64,
+    out: SlotList,
+    slots: SlotList,
+    why: &'static str,
+}
+
+fn replacements(receipt: &Receipt) -> Vec<Replacement> {
+    let entries = receipt.more.iter().filter_map(|line| {
+        let entry = Entry::parse(line.as_bytes()).ok()?;
+        match entry.body {
+            Body::Replace {
+                out, slots, why, ..
+            } => Some(Replacement {
+                seq: entry.seq,
+                out,
+                slots,
+                why: why.word(),
+            }),
+            _ => None,
+        }
+    });
+    entries.collect()
+}
+
 fn written(args: &ReceiptArgs, exit: Exit, report: Report) -> (Exit, String) {
     let pinned: Vec<_> = args.vkey.iter().map(Vkey::to_string).collect();
     let not_proven = match exit {
-        Exit::Proven => vec![SAME_LEDGER, DELIVERED],
+        Exit::Proven => vec![SAME_LEDGER, DELIVERED, SINCE],
         _ => vec![SAME_LEDGER],
     };
     if args.json {
@@ -254,6 +331,10 @@ fn written(args: &ReceiptArgs, exit: Exit, report: Report) -> (Exit, String) {
     (exit, output::text("receipt", exit, text))
 }
 
+const HELP: &str = "Examples:
+  keystall-verify receipt order-A1B2C3.txt --vkey \"$VKEY\"
+  keystall-verify receipt order-A1B2C3.txt --vkey \"$VKEY\" --known kept-last-month.note";
 const SAME_LEDGER: &str =
     "that the ledger which holds it is the one that others see: compare checkpoints";
+const SINCE: &str = "that no key was replaced and nothing refunded since this receipt was made";
 const DELIVERED: &str = "that what was delivered works, or that the shop's clock is right";

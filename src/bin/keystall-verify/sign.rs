@@ -1,6 +1,6 @@
 //! `keystall-verify sign`.
 
-use crate::output::{Failure, read, vkey};
+use crate::output::{Failure, help, read, vkey};
 use crate::terminal;
 use clap::Args;
 use keystall::ledger::Exit;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 #[derive(Args)]
-#[command(after_help = HELP)]
+#[command(after_help = help(HELP))]
 pub struct SignArgs {
     /// The message that the shop printed, as a file; - reads it from the input.
     message: PathBuf,

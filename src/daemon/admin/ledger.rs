@@ -11,9 +11,21 @@ use crate::ledger::export::{Form, Part};
 /// Bytes of a file in one frame.
 const PIECE_BYTES: usize = 48 * 1024;
 
-pub(super) fn vkey(context: &Context) -> Value {
-    let chain = context.shop.chain();
-    json!({"vkey": chain.vkey(), "origin": chain.origin()})
+/// What auditors pin, and all log keys. The first log key of the first generation vouches for all that came after it.
+pub(super) fn vkey(context: &Context) -> Result<Value, CommandError> {
+    let generations = context.shop.log_keys()?;
+    let first = generations.first().and_then(|(_, log)| log.keys.first());
+    let all = generations.iter().flat_map(|(generation, log)| {
+        let key = move |(above, vkey): &(u64, String)| json!({"generation": generation, "signs_above": above, "vkey": vkey});
+        log.keys.iter().map(key)
+    });
+    Ok(json!({
+        "vkey": first.map(|(_, vkey)| vkey),
+        "signs_now": context.shop.chain().vkey(),
+        "root_vkey": generations.first().map(|(_, log)| &log.root_vkey),
+        "origin": context.shop.chain().origin(),
+        "keys": all.collect::<Vec<_>>(),
+    }))
 }
 
 /// With what witnesses added to it.

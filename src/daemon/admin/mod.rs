@@ -121,7 +121,7 @@ pub fn execute(
         LedgerAudit { nonce } => entries::audit(context, &nonce),
         LedgerAdmin { max } => entries::admin(context, max),
         LedgerAnchor => anchors::now(context),
-        LedgerVkey => Ok(ledger::vkey(context)),
+        LedgerVkey => ledger::vkey(context),
         LedgerCheckpoint => ledger::checkpoint(context),
         LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),
         LedgerRotate { signature } => rotation::rotate(context, &signature),

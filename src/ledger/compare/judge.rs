@@ -8,7 +8,7 @@ use super::words::{entries, unsigned};
 use crate::ledger::note::Checkpoint;
 use crate::ledger::verify::source::unreadable;
 use crate::ledger::{Exit, Vkey};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 pub(super) fn run(
@@ -112,9 +112,11 @@ impl Judge<'_> {
         }
         let newest = |log: &Log| log.notes.keys().next_back().copied();
         if let (Some(a), Some(b)) = (newest(a), newest(b)) {
+            let [first, second] = &self.sides;
             let what = format!(
-                "sizes {a} and {b} of {origin} cannot be held together without the entries between them: compare \
-                 each with an export"
+                "sizes {a} and {b} of {origin} cannot be held together without the entries between them; with an \
+                 export this decides: keystall-verify compare {} EXPORT, and keystall-verify compare {} EXPORT",
+                first.name, second.name
             );
             self.apart.push(what);
         }
@@ -338,11 +340,12 @@ impl Judge<'_> {
     fn openings(&mut self, origin: &str) {
         let [a, b] = [0, 1].map(|side| &self.of(side, origin).openings);
         let (mut forks, mut held, mut agreed) = (Vec::new(), 0, Vec::new());
+        let mut of_b = BTreeMap::<_, Vec<_>>::new();
+        for other in b {
+            of_b.entry(other.proof.index).or_default().push(other);
+        }
         for one in a {
-            for other in b
-                .iter()
-                .filter(|other| other.proof.index == one.proof.index)
-            {
+            for &other in of_b.get(&one.proof.index).into_iter().flatten() {
                 held += 1;
                 match one.hash == other.hash {
                     true => agreed.push(one.proof.index.to_string()),

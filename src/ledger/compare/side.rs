@@ -8,7 +8,7 @@ use crate::ledger::note::{Checkpoint, SignedBy};
 use crate::ledger::receipt::{Proof, RECEIPT_BYTES_MAX, Receipt};
 use crate::ledger::verify::Fault;
 use crate::ledger::{Exit, Hash, Vkey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -111,12 +111,15 @@ impl Side {
             Err(malformed) => return self.fail(Exit::Malformed, &name, malformed.to_string()),
         };
         let outcome = receipt.verify_unsigned();
+        // A hostile file shows one entry many times.
+        let mut seen = BTreeSet::new();
         for (hash, proof) in receipt.entries() {
             let Ok(checkpoint) = Checkpoint::parse(&proof.note) else {
                 continue; // malformed, which `verify_unsigned` tells
             };
             if self.note(checkpoint.clone(), vkeys, &name)
                 && proof.includes(&hash, &checkpoint)
+                && seen.insert((checkpoint.origin.clone(), proof.index, hash.to_string()))
                 && let Some(log) = self.logs.get_mut(&checkpoint.origin)
             {
                 log.openings.push(Opening {

@@ -7,7 +7,7 @@ pub(super) fn unsigned(name: &str, origin: &str, vkeys: &[Vkey]) -> String {
     match vkeys.iter().find(|vkey| vkey.name() != origin) {
         Some(vkey) if vkeys.iter().all(|vkey| vkey.name() != origin) => {
             format!(
-                "{name}: the pinned key is of another log, {}; this is {origin}",
+                "{name}: the pinned key is of another log: {}; this is {origin}",
                 vkey.name()
             )
         }

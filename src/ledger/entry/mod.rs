@@ -1,11 +1,13 @@
 //! Entries (section 1) and their chain (section 2): what a line may hold, its one spelling, its hash.
 
+mod chain;
 mod read;
 mod sale;
 mod scan;
 mod slots;
 mod write;
 
+pub(crate) use chain::LineHasher;
 pub(crate) use read::is_origin;
 pub(crate) use scan::{INT_LIMIT, natural};
 pub use slots::{SlotList, SlotRange};
@@ -25,23 +27,6 @@ pub const BATCH_SLOTS_MAX: u64 = 1 << 24;
 /// `h_i`: the chain hash of a line, over its bytes as they stand.
 pub fn hash_line(line: &[u8]) -> Hash {
     Hash(blake3::derive_key(LINE_CONTEXT, line))
-}
-
-/// [`hash_line`] for many lines: the context is hashed once.
-pub(crate) struct LineHasher(blake3::Hasher);
-
-impl LineHasher {
-    pub(crate) fn new() -> Self {
-        Self(blake3::Hasher::new_derive_key(LINE_CONTEXT))
-    }
-
-    /// The chain hash of a line.
-    pub(crate) fn hash(&mut self, line: &[u8]) -> Hash {
-        self.0.update(line);
-        let hash = Hash(*self.0.finalize().as_bytes());
-        self.0.reset();
-        hash
-    }
 }
 
 /// Whether it is the origin of a log: lower-case host, `/`, 8 hex digits.

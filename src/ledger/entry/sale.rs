@@ -3,7 +3,7 @@
 //! Never says why a line is refused: what does not fit is left to the general reader, which must agree with this one on
 //! every line that this one accepts.
 
-use super::scan::natural;
+use super::scan::INT_LIMIT;
 use super::{Body, Entry, Kind, Sale, SlotList};
 use crate::ledger::{Hash, lower_hex};
 
@@ -33,10 +33,8 @@ pub(super) fn pooled(line: &[u8]) -> Option<Entry<'_>> {
     let in_slug = |b: u8| b.is_ascii_digit() || b.is_ascii_lowercase() || b == b'-';
     let sku = rest.text(1..=64, in_slug)?;
     rest.skip("\",\"slots\":\"")?;
-    let (slots, after) = rest.0.split_once('"')?;
-    rest.0 = after;
-    let slots = Some(SlotList::parse(slots)?);
-    rest.skip(",\"t\":")?;
+    let slots = Some(rest.slots()?);
+    rest.skip("\",\"t\":")?;
     let t_ms = rest.number()?;
     if rest.0 != ",\"type\":\"sale\",\"v\":1}" {
         return None;
@@ -66,6 +64,8 @@ pub(super) fn pooled(line: &[u8]) -> Option<Entry<'_>> {
 struct Rest<'a>(&'a str);
 
 impl<'a> Rest<'a> {
+    /// Inlined, so that a text of known length is compared as a few words.
+    #[inline(always)]
     fn skip(&mut self, expected: &str) -> Option<()> {
         self.0 = self.0.strip_prefix(expected)?;
         Some(())
@@ -81,11 +81,40 @@ impl<'a> Rest<'a> {
         lower_hex(self.take(64)?).map(Hash)
     }
 
+    /// What [`super::natural`] makes of the digits here.
+    #[inline]
     fn number(&mut self) -> Option<u64> {
-        let digits = self.0.bytes().take_while(u8::is_ascii_digit).count();
-        natural(self.take(digits)?)
+        let (mut number, mut digits) = (0_u64, 0);
+        for digit in self.0.bytes().map(|byte| byte.wrapping_sub(b'0')) {
+            if digit > 9 {
+                break;
+            }
+            digits += 1;
+            if digits > DIGITS_MAX {
+                return None;
+            }
+            number = number * 10 + u64::from(digit);
+        }
+        let zero_ahead = digits > 1 && self.0.starts_with('0');
+        self.take(digits)?;
+        (digits > 0 && !zero_ahead && number < INT_LIMIT).then_some(number)
     }
 
+    /// A list of slots, up to its closing quote. Most hold a single one.
+    fn slots(&mut self) -> Option<SlotList> {
+        let whole = self.0;
+        let batch = self.number()?;
+        self.skip(":")?;
+        let index = self.number()?;
+        if self.0.starts_with('"') {
+            return Some(SlotList::one(batch, index));
+        }
+        let (slots, _) = whole.split_once('"')?;
+        self.0 = &whole[slots.len()..];
+        SlotList::parse(slots)
+    }
+
+    #[inline]
     fn text(
         &mut self,
         length: std::ops::RangeInclusive<usize>,
@@ -95,3 +124,6 @@ impl<'a> Rest<'a> {
         length.contains(&fitting).then(|| self.take(fitting))?
     }
 }
+
+/// No integer of the profile has more.
+const DIGITS_MAX: usize = 16;

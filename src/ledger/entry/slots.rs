@@ -60,6 +60,13 @@ impl SlotList {
         Some(list)
     }
 
+    /// The set of one slot; both numbers below 2^53.
+    pub(super) fn one(batch: u64, index: u64) -> Self {
+        let (first, last) = (index, index);
+        let ranges = vec![SlotRange { batch, first, last }];
+        Self { ranges }
+    }
+
     /// Reads the one spelling of a set that is not empty; `None` for everything else.
     pub fn parse(text: &str) -> Option<Self> {
         let mut ranges = Vec::<SlotRange>::new();

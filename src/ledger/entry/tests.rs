@@ -279,7 +279,19 @@ fn an_origin_is_a_lower_case_host_and_a_run() {
 
 #[test]
 fn the_quick_reading_of_a_sale_agrees_with_the_general_one() {
-    let whole = Body::Sale(sale())
+    agrees_around(sale());
+    let slots = SlotList::parse("10:305");
+    agrees_around(Sale { slots, ..sale() });
+    let (amt, slots) = ((1 << 53) - 1, SlotList::parse("0:9007199254740991"));
+    agrees_around(Sale {
+        amt,
+        slots,
+        ..sale()
+    });
+}
+
+fn agrees_around(sale: Sale<'_>) {
+    let whole = Body::Sale(sale)
         .line(7, 1_700_000_000_000, &Hash([9; 32]))
         .unwrap();
     let quick = |line: &[u8]| super::sale::pooled(line).map(|entry| format!("{entry:?}"));

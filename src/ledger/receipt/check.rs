@@ -155,7 +155,11 @@ impl SoldSlots {
 fn sold_slots(receipt: &Receipt, entry: &Entry, sale: &Sale) -> Result<SoldSlots, ReceiptFault> {
     let mut sold = SoldSlots::default();
     sale.slots.iter().for_each(|slots| sold.add(slots));
+    let mut lines = BTreeSet::new();
     for line in &receipt.more {
+        if !lines.insert(line) {
+            return Err(fault(Exit::Malformed, "a more line is there twice"));
+        }
         let (of, slots) = match parsed(line)?.body {
             Body::Slots { sale, slots, .. } | Body::Replace { sale, slots, .. } => (sale, slots),
             _ => return Err(fault(Exit::Malformed, "more is neither slots nor replace")),
@@ -272,11 +276,11 @@ fn stranger(note: &Checkpoint, vkeys: &[Vkey]) -> String {
     match vkeys.first() {
         Some(vkey) if vkeys.iter().all(|vkey| vkey.name() != origin) => {
             format!(
-                "this vkey is of another log: {}; the receipt is of {origin}",
+                "the pinned key is of another log: {}; the receipt is of {origin}",
                 vkey.name()
             )
         }
-        _ => "not signed by the pinned key; after a rotation, pin the newer key too".to_owned(),
+        _ => "not signed by a key that you gave: pin the log key that was in force when it was made (an older or a newer one) too".to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::contents;
 use super::explain::Explained;
 use super::point::Point;
-use super::report::{Anchor, Check, Fault, Form, GenerationReport, Report};
+use super::report::{Anchor, Check, Fault, Form, GenerationReport, Report, one_line};
 use super::rules::Rules;
 use super::source::Source;
 use super::{KnownFile, Request, generation, in_order};
@@ -137,13 +137,13 @@ impl Findings {
 
     pub(super) fn missing(&mut self, what: impl Into<String>) {
         if self.incomplete.len() < LISTED_MAX {
-            self.incomplete.push(what.into());
+            self.incomplete.push(one_line(what.into()));
         }
     }
 
     pub(super) fn note(&mut self, what: impl Into<String>) {
         if self.notes.len() < LISTED_MAX {
-            self.notes.push(what.into());
+            self.notes.push(one_line(what.into()));
         }
     }
 }
@@ -310,8 +310,13 @@ impl<'a> Audit<'a> {
         }
         for point in std::mem::take(&mut self.beyond) {
             self.tally.known.add(false);
-            let what = "the file ends below the size of a known note";
+            let end = self.last.as_ref().map_or(0, |last| last.size);
             let name = point.known.as_deref().unwrap_or_default();
+            let what = format!(
+                "this export ends at size {end}; {name} was signed at size {}. If the export was made before that note, \
+                 ask for a newer one; if after, entries were taken away.",
+                point.size
+            );
             let fault = Fault::new(Exit::Tampered, name, what);
             self.findings.add(fault.at(point.size, None));
         }
@@ -335,6 +340,7 @@ impl<'a> Audit<'a> {
         }
         self.judge_witnesses();
         self.settle_anchors();
+        self.settle_strangers();
         if self.request.nonce.is_some() && !self.nonce_found {
             self.findings.missing("the nonce was not found");
         }
@@ -355,12 +361,46 @@ impl<'a> Audit<'a> {
         }
     }
 
+    /// Where no signature counts, that is said before all else.
+    fn settle_strangers(&mut self) {
+        let Some(newest) = self.generations.last() else {
+            return; // it could not be opened, which was noted
+        };
+        // After a fault no checkpoint may have been reached, which says nothing of who signed.
+        let faulty = [
+            &self.findings.internal,
+            &self.findings.fork,
+            &self.findings.fault,
+        ];
+        if self.tally.signatures.passed > 0 || faulty.iter().any(|fault| fault.is_some()) {
+            return;
+        }
+        let mut what =
+            "no checkpoint here is signed by a key that you gave: this proves nothing".to_owned();
+        let of_here = |vkey: &Vkey| self.generations.iter().any(|g| g.origin == vkey.name());
+        let pinned = &self.request.vkeys;
+        if let Some(vkey) = pinned.first().filter(|_| !pinned.iter().any(of_here))
+            && !newest.origin.is_empty()
+        {
+            let (name, origin) = (vkey.name(), &newest.origin);
+            what += &format!("; the pinned key is of another log: {name}; this is {origin}");
+        }
+        self.findings.incomplete.insert(0, what);
+    }
+
     fn not_proven(&self) -> Vec<String> {
-        let signed = self.generations.last().map_or(0, |last| last.signed);
-        let mut all = vec![
-            format!(
+        let Some(newest) = self.generations.last() else {
+            return vec!["anything: nothing of an export was read".to_owned()];
+        };
+        let signed = newest.signed;
+        let complete = match self.tally.signatures.passed {
+            0 => "anything: no checkpoint here counts".to_owned(),
+            _ => format!(
                 "complete up to size {signed}; nothing here proves that {signed} is the latest"
             ),
+        };
+        let mut all = vec![
+            complete,
             "that what was written is true, or that everything was written".to_owned(),
         ];
         for generation in &self.generations {

@@ -45,6 +45,7 @@ pub(in crate::ledger) fn read(
     seen: &dyn Fn(u64),
 ) -> Result<Contents, Box<Fault>> {
     let parts = source.list(seen)?;
+    let mut strange = None::<&str>;
     let mut found = BTreeMap::<usize, Vec<(&str, &Part)>>::new();
     for part in &parts {
         let (folder, file) = match part.name.split_once('/') {
@@ -59,12 +60,19 @@ pub(in crate::ledger) fn read(
             (None, None) if folder == README_FILE && !part.is_folder => {
                 small(part, README_BYTES_MAX)?;
             }
-            _ => return Err(unknown(&part.name)),
+            _ => strange = strange.or(Some(&part.name)),
         }
     }
     if found.is_empty() {
-        let what = "no gen-0 folder: this is no export, or an empty one";
-        return Err(fault(Exit::Incomplete, at, what));
+        let what = format!(
+            "there is no gen-0 folder in it, so it is no export: expected is the folder that holds \
+             gen-0/{ENTRIES_FILE} and gen-0/{MARKS_FILE}, or its .tar.zst archive"
+        );
+        let exit = strange.map_or(Exit::Incomplete, |_| Exit::Malformed);
+        return Err(fault(exit, at, what));
+    }
+    if let Some(name) = strange {
+        return Err(unknown(name));
     }
     if found.keys().copied().ne(0..found.len()) {
         let what = "the folders of the generations are not gen-0, gen-1 … without a gap";

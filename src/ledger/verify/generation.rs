@@ -6,8 +6,8 @@ use super::explain::{Shown, Tracker};
 use super::in_order::{Turn, in_order};
 use super::keys::LogKeys;
 use super::lines::{Block, Blocks, End};
-use super::marks;
-use super::ownership::Ownership;
+use super::marks::{self, Marks};
+use super::ownership::{self, Ownership};
 use super::point::Point;
 use super::report::{Fault, Form, GenerationReport, rfc3339};
 use super::source::unreadable;
@@ -18,10 +18,12 @@ use crate::ledger::note::Checkpoint;
 use crate::ledger::tree::{Frontier, Subtrees, leaf_hash};
 use crate::ledger::{Exit, Hash};
 use std::io;
+use std::panic::resume_unwind;
+use std::thread;
 
 pub(super) fn verify(audit: &mut Audit<'_>, run: &Run<'_>, files: &GenerationFiles) {
     let marks_file = files.path(MARKS_FILE);
-    let marks = marks::read(run, &marks_file);
+    let (marks, referenced) = marks_and_referenced(run, files, &marks_file);
     if let Some(fault) = marks.fault {
         audit.findings.add(*fault);
     }
@@ -35,9 +37,9 @@ pub(super) fn verify(audit: &mut Audit<'_>, run: &Run<'_>, files: &GenerationFil
     let explain = explain.filter(|place| place.generation == files.number);
     generation.tracker = explain.map(|place| Tracker::new(place.seq));
     let read = match files.form {
-        Form::Whole => generation.read(audit, run),
+        Form::Whole => generation.read(audit, run, referenced),
         Form::Range => match range::begin(&mut generation, audit, run, files) {
-            true => generation.read(audit, run),
+            true => generation.read(audit, run, referenced),
             false => Ok(()),
         },
         Form::Skeleton => skeleton::read(&mut generation, audit, run, files),
@@ -47,6 +49,28 @@ pub(super) fn verify(audit: &mut Audit<'_>, run: &Run<'_>, files: &GenerationFil
     }
     audit.newest_mark = generation.newest_mark.clone();
     generation.finish(audit, run, files.anchors.is_some());
+}
+
+/// Reads the marks, and the entries ahead; side by side if there are threads for it, because the first is arithmetic and
+/// the second is the passing of bytes.
+fn marks_and_referenced(
+    run: &Run<'_>,
+    files: &GenerationFiles,
+    marks_file: &str,
+) -> (Marks, io::Result<Vec<u64>>) {
+    let ahead = || match files.form {
+        Form::Skeleton => Ok(Vec::new()),
+        Form::Whole | Form::Range => ownership::referenced(run, &files.path(ENTRIES_FILE)),
+    };
+    if run.threads <= 1 {
+        return (marks::read(run, marks_file), ahead());
+    }
+    thread::scope(|scope| {
+        let ahead = scope.spawn(ahead);
+        let marks = marks::read(run, marks_file);
+        let referenced = ahead.join().unwrap_or_else(|panic| resume_unwind(panic));
+        (marks, referenced)
+    })
 }
 
 /// What is known of a generation so far. `succession` and `checkpoints` hold the rest of its steps.
@@ -126,8 +150,13 @@ impl Generation {
         }
     }
 
-    fn read(&mut self, audit: &mut Audit<'_>, run: &Run<'_>) -> io::Result<()> {
-        self.sales = Ownership::scan(run, &self.file, self.base)?;
+    fn read(
+        &mut self,
+        audit: &mut Audit<'_>,
+        run: &Run<'_>,
+        referenced: io::Result<Vec<u64>>,
+    ) -> io::Result<()> {
+        self.sales = Ownership::of(referenced?, self.base);
         let mut blocks = Blocks::new(run.source.open(&self.file)?, LINE_BYTES_MAX);
         let base = self.base;
         let (mut at, mut told, mut failed) = (base, 0, None);
@@ -151,14 +180,14 @@ impl Generation {
             &mut state,
             next,
             |block: &Block, turn: Turn<'_, '_, State<'_, '_>>| {
-                let mut hasher = LineHasher::new();
-                let read = |(at, line)| LineRead {
+                let hashes = LineHasher::new().hash(&block.texts());
+                let read = |((at, line), hash)| LineRead {
                     at,
                     line,
-                    hash: hasher.hash(line),
+                    hash,
                     entry: Entry::parse(line),
                 };
-                let read: Vec<_> = block.lines().map(read).collect();
+                let read: Vec<_> = block.lines().zip(hashes).map(read).collect();
                 let leaves = read.iter().map(|line| leaf_hash(line.hash.as_ref()));
                 let tree = Subtrees::new(base + block.first, leaves.collect());
                 turn.take(|(generation, audit)| generation.block(audit, block, &read, &tree))

@@ -96,10 +96,10 @@ impl Trust {
         match self {
             Self::Pinned => "it was given with --vkey".to_owned(),
             Self::OriginKey => {
-                "the origin key signed the entry that opens this generation".to_owned()
+                "the origin key (made from the recovery secret) signed the entry that opens this generation".to_owned()
             }
             Self::Rotation(seq) => format!(
-                "entry {seq} rotates to it, signed by the log key before it and by the origin key"
+                "entry {seq} rotates to it, signed by the log key before it and by the origin key (made from the recovery secret)"
             ),
             Self::No => "nothing that you pinned vouches for it".to_owned(),
         }

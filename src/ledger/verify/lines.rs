@@ -52,6 +52,11 @@ impl Block {
         ranges.map(|(start, end)| (self.offset + start as u64, &self.bytes[start..*end]))
     }
 
+    /// Each line without its `\n`.
+    pub(super) fn texts(&self) -> Vec<&[u8]> {
+        self.lines().map(|(_, line)| line).collect()
+    }
+
     /// Where in the file the line after the last one begins.
     pub(super) fn after(&self) -> u64 {
         self.offset + self.ends.last().map_or(0, |end| end + 1) as u64
@@ -109,8 +114,10 @@ impl<R: Read> Blocks<R> {
                 block.end = End::Long;
                 break;
             }
-            let more = (&mut self.input).take(READ_BYTES);
-            if { more }.read_to_end(&mut block.bytes)? == 0 {
+            block.bytes.resize(searched + READ_BYTES, 0);
+            let got = read(&mut self.input, &mut block.bytes[searched..])?;
+            block.bytes.truncate(searched + got);
+            if got == 0 {
                 block.end = match start == searched {
                     true => End::File,
                     false => End::Cut,
@@ -127,7 +134,50 @@ impl<R: Read> Blocks<R> {
     }
 }
 
-const READ_BYTES: u64 = 64 * 1024;
+/// Gives `take` each whole line without its `\n`, up to the first that is longer than `bytes_max`, and tells `seen` how
+/// many bytes were read. What ends otherwise than with `\n` is left out.
+pub(super) fn each_line(
+    mut input: impl Read,
+    bytes_max: usize,
+    seen: impl Fn(u64),
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<()> {
+    // Invariant: what is kept of a line that goes on is at most `bytes_max` long, so there is always room to read.
+    let mut bytes = vec![0; bytes_max + SCAN_BYTES];
+    let mut kept = 0;
+    loop {
+        let got = read(&mut input, &mut bytes[kept..])?;
+        let (mut start, end) = (0, kept + got);
+        for at in memchr::memchr_iter(b'\n', &bytes[kept..end]) {
+            let line = &bytes[start..kept + at];
+            if line.len() > bytes_max {
+                return Ok(());
+            }
+            take(line);
+            start = kept + at + 1;
+        }
+        if got == 0 || end - start > bytes_max {
+            return Ok(());
+        }
+        bytes.copy_within(start..end, 0);
+        kept = end - start;
+        seen(got as u64);
+    }
+}
+
+fn read(input: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match input.read(into) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+/// Little is read beyond a block, because that is copied.
+const READ_BYTES: usize = 16 * 1024;
+/// Stays within a core's cache.
+const SCAN_BYTES: usize = 128 * 1024;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -164,6 +214,24 @@ mod tests {
         assert_eq!(all[0].1, End::More);
         assert_eq!(all[1], (vec![(5, b"ccc".to_vec())], End::File));
         assert_eq!(all.len(), 2);
+    }
+
+    #[test]
+    fn lines_are_given_up_to_one_that_is_too_long() {
+        let long = vec![b'x'; SCAN_BYTES];
+        let text = [b"a\n\n".as_slice(), &long, b"\nbb\n", &long, b"x\nc\n"].concat();
+        let mut given = Vec::new();
+        each_line(
+            text.as_slice(),
+            SCAN_BYTES,
+            |_| {},
+            |line| given.push(line.len()),
+        )
+        .unwrap();
+        assert_eq!(given, [1, 0, SCAN_BYTES, 2]);
+        given.clear();
+        each_line(&b"ab\ncd"[..], 2, |_| {}, |line| given.push(line.len())).unwrap();
+        assert_eq!(given, [2]);
     }
 
     #[test]

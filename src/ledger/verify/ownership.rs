@@ -1,7 +1,7 @@
 //! What must be remembered of sales: of most a bit, of those that a later entry names what that entry needs.
 
 use super::audit::Run;
-use super::lines::{Block, Blocks};
+use super::lines::each_line;
 use crate::ledger::entry::{Body, Entry, LINE_BYTES_MAX, SlotList, SlotRange};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -44,31 +44,14 @@ impl Referenced {
 }
 
 impl Ownership {
-    /// Reads the entries once ahead to learn which sales are named by a refund or a replacement, so that only those
-    /// are remembered. Lines that do not parse are left to the reading that judges.
-    pub(super) fn scan(run: &Run<'_>, file: &str, base: u64) -> io::Result<Self> {
-        let mut blocks = Blocks::new(run.source.open(file)?, LINE_BYTES_MAX);
-        let (mut block, mut referenced) = (Block::default(), HashSet::new());
-        let mut told = 0;
-        while blocks.fill(&mut block, LINES_AT_ONCE)? {
-            for (_, line) in block.lines().filter(|(_, line)| may_name_a_sale(line)) {
-                if let Ok(entry) = Entry::parse(line)
-                    && let Body::Refund { sale, .. } | Body::Replace { sale, .. } = entry.body
-                    && sale >= base
-                {
-                    referenced.insert(sale);
-                }
-            }
-            run.progress.add(block.after() - told);
-            told = block.after();
-        }
-        let mut referenced: Vec<_> = referenced.into_iter().collect();
-        referenced.sort_unstable();
-        Ok(Self {
+    /// With the answer of [`referenced`]; entries before `base` are not here.
+    pub(super) fn of(mut referenced: Vec<u64>, base: u64) -> Self {
+        referenced.retain(|sale| *sale >= base);
+        Self {
             base,
             referenced,
             ..Self::default()
-        })
+        }
     }
 
     /// A sale, in the order of seqs. True if a later entry names it: then it is to be remembered.
@@ -126,6 +109,25 @@ impl Ownership {
     }
 }
 
+/// Reads the entries once ahead to learn which sales are named by a refund or a replacement, so that only those are
+/// remembered: ascending. Lines that do not parse are left to the reading that judges.
+pub(super) fn referenced(run: &Run<'_>, file: &str) -> io::Result<Vec<u64>> {
+    let mut referenced = HashSet::new();
+    let take = |line: &[u8]| {
+        if may_name_a_sale(line)
+            && let Ok(entry) = Entry::parse(line)
+            && let Body::Refund { sale, .. } | Body::Replace { sale, .. } = entry.body
+        {
+            referenced.insert(sale);
+        }
+    };
+    let input = run.source.open(file)?;
+    each_line(input, LINE_BYTES_MAX, |bytes| run.progress.add(bytes), take)?;
+    let mut referenced: Vec<_> = referenced.into_iter().collect();
+    referenced.sort_unstable();
+    Ok(referenced)
+}
+
 /// Sorted keys make refunds begin with `amt`, `cur` and replacements with `out`; nothing else does.
 fn may_name_a_sale(line: &[u8]) -> bool {
     if let Some(rest) = line.strip_prefix(b"{\"amt\":") {
@@ -134,5 +136,3 @@ fn may_name_a_sale(line: &[u8]) -> bool {
     }
     line.starts_with(b"{\"out\":")
 }
-
-const LINES_AT_ONCE: usize = 1024;

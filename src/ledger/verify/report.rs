@@ -1,6 +1,7 @@
 //! What a run found, for people and as JSON.
 
 use super::explain::Explained;
+use crate::domain::money::{self, Currency};
 use crate::ledger::Exit;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -167,8 +168,8 @@ impl Fault {
     ) -> Self {
         Self {
             exit,
-            what: what.into(),
-            file: file.into(),
+            what: one_line(what.into()),
+            file: one_line(file.into()),
             seq: None,
             byte: None,
             expected: None,
@@ -189,6 +190,14 @@ impl Fault {
     }
 }
 
+/// A hostile name or key must not make a line of its own in the report.
+pub(super) fn one_line(text: String) -> String {
+    match text.contains(['\n', '\r']) {
+        true => text.replace('\n', "\\n").replace('\r', "\\r"),
+        false => text,
+    }
+}
+
 /// RFC 3339 in UTC, or the number itself where no calendar reaches.
 pub(super) fn rfc3339(t_ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(t_ms) {
@@ -197,17 +206,46 @@ pub(super) fn rfc3339(t_ms: i64) -> String {
     }
 }
 
+/// An amount of minor units in major ones, with its currency; as it stands where the currency is none.
+fn decimal(minor: i64, cur: &str) -> String {
+    match Currency::parse(cur) {
+        Ok(currency) => format!("{} {cur}", money::Money::new(minor, currency).decimal()),
+        Err(_) => format!("{minor} minor units of {cur}"),
+    }
+}
+
+impl Report {
+    /// Whether entries were read, and no signature of theirs is by a pinned key or one that it vouches for.
+    pub fn nobody_signed(&self) -> bool {
+        let signatures = self.checks.iter().find(|check| check.name == "signatures");
+        !self.generations.is_empty() && signatures.is_none_or(|check| check.passed == 0)
+    }
+
+    /// Why nothing was read, and nothing else.
+    fn unopened(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.fault {
+            Some(fault) => fmt::Display::fmt(fault, f),
+            None => self
+                .incomplete
+                .iter()
+                .try_for_each(|what| writeln!(f, "incomplete  {what}")),
+        }
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.exit)?;
+        if self.generations.is_empty() {
+            return self.unopened(f);
+        }
         for vkey in &self.pinned {
             writeln!(f, "pinned      {vkey}")?;
         }
         for generation in &self.generations {
             fmt::Display::fmt(generation, f)?;
         }
-        let there = |check: &&Check| check.total > 0 || !IF_THERE.contains(&check.name);
-        for check in self.checks.iter().filter(there) {
+        for check in self.checks.iter().filter(|check| check.total > 0) {
             writeln!(f, "{:<11} {}/{}", check.name, check.passed, check.total)?;
         }
         for anchor in &self.anchors {
@@ -225,9 +263,12 @@ impl fmt::Display for Report {
             )?;
         }
         for (cur, money) in &self.money {
-            let (received, refunded) = (money.received, money.refunded);
-            let money = format!("{received} received, {refunded} refunded");
-            writeln!(f, "money       {cur}: {money} (minor units){scope}")?;
+            let [received, refunded] =
+                [money.received, money.refunded].map(|minor| decimal(minor, cur));
+            writeln!(
+                f,
+                "money       {received} received, {refunded} refunded{scope}"
+            )?;
         }
         for note in &self.notes {
             writeln!(f, "note        {note}")?;
@@ -305,9 +346,6 @@ impl fmt::Display for Fault {
         Ok(())
     }
 }
-
-/// Checks of what an export or a call may lack; people are not told that nothing was there to check.
-const IF_THERE: [&str; 5] = ["carried", "rotations", "known", "receipts", "witnesses"];
 
 fn code<S: Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u8(exit.code())

@@ -28,7 +28,10 @@ impl Source {
     pub(in crate::ledger) fn find(export: &Path) -> Result<Self, Box<Fault>> {
         let at = export.display().to_string();
         let metadata = fs::metadata(export).map_err(|error| {
-            let what = format!("cannot be read: {error}");
+            let what = match error.kind() {
+                io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+                _ => format!("cannot be read: {error}"),
+            };
             Box::new(Fault::new(Exit::Usage, &at, what))
         })?;
         let named = export.file_name().map(|name| name.to_string_lossy());
@@ -128,7 +131,11 @@ fn folder(export: &Path) -> io::Result<Vec<Part>> {
 fn walk(folder: &Path, above: &str, depth: u8, parts: &mut Vec<Part>) -> io::Result<()> {
     for item in fs::read_dir(folder)? {
         let item = item?;
-        let name = format!("{above}{}", item.file_name().to_string_lossy());
+        let name = item.file_name().into_string().map_err(|name| {
+            let name = name.to_string_lossy();
+            archive::damaged(format!("{above}{name} is not a part of an export"))
+        })?;
+        let name = format!("{above}{name}");
         let metadata = item.metadata()?;
         if parts.len() >= archive::MEMBERS_MAX {
             return Err(archive::damaged("it holds too many files"));

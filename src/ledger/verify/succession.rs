@@ -113,7 +113,10 @@ impl Generation {
             return Err("the old log key did not sign this rotation".to_owned());
         }
         if !root.vkey.verifies(&message, sig_root) {
-            return Err("the origin key did not sign this rotation".to_owned());
+            return Err(
+                "the origin key (made from the recovery secret) did not sign this rotation"
+                    .to_owned(),
+            );
         }
         let trust = match old_trusted || root.trusted {
             true => Trust::Rotation(seq),
@@ -151,7 +154,9 @@ fn continues(
     };
     let message = Body::open_message(prior.origin, prior.size, &prior.head, prior.signed, vkey);
     if !root.vkey.verifies(&message, &prior.sig_root) {
-        return Err("the origin key did not sign this open".to_owned());
+        return Err(
+            "the origin key (made from the recovery secret) did not sign this open".to_owned(),
+        );
     }
     if (prior.origin, prior.size, prior.head) != (last.origin.as_str(), last.size, last.head) {
         return Err(format!(
