@@ -128,7 +128,7 @@ impl From<HandError> for CommandError {
             HandError::AllRefunded => "nothing_owed",
             HandError::Slot(_) => "unknown",
             HandError::Amount(_) | HandError::Why(_) | HandError::Slots => "invalid",
-            HandError::NothingOwed => "nothing_owed",
+            HandError::NothingOwed | HandError::Waits(_) => "nothing_owed",
             HandError::Note => "invalid",
             HandError::Store(_) => "store",
         };
