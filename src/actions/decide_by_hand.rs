@@ -28,6 +28,9 @@ pub enum HandError {
     /// Nothing to return.
     #[error("nothing waits to be returned for this order")]
     NothingOwed,
+    /// Named as money that waits, which no entry tells of.
+    #[error("that money is recorded by `keystall order refund {0} --note …` without --why")]
+    Waits(OrderId),
     /// Never sold.
     #[error("the order was not sold: nothing of a sale can be returned or replaced")]
     NotSold,

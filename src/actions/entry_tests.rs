@@ -103,6 +103,10 @@ async fn a_surplus_waits_on_while_money_of_its_sale_goes_back() {
     let mut claim = shop.claim(&order, "T1");
     claim.amount += 10;
     shop.shop.settle(claim).await.unwrap();
+    for why in ["surplus", "late", "short"] {
+        let refused = shop.shop.refund_sale(order.id, None, why, "x");
+        assert!(matches!(refused, Err(HandError::Waits(id)) if id == order.id));
+    }
     let refunded = shop.shop.refund_sale(order.id, None, "bad", "x").unwrap();
     assert_eq!((refunded.amount, refunded.order.owed()), (1_990, 10));
     assert_right(&shop);

@@ -19,7 +19,7 @@ use crate::vault::replace_file;
 pub enum HighwaterError {
     /// No file.
     #[error(
-        "{0} is missing: it says how far the ledger was signed; put it back, or restore the shop from a backup"
+        "{0} is missing: it says how far the ledger was signed; put it back, or stop, keep shop.redb, and run `keystall backup restore COPY` with the recovery sheet"
     )]
     Missing(PathBuf),
     /// Not this ledger's checkpoint.
@@ -29,7 +29,7 @@ pub enum HighwaterError {
     Foreign(PathBuf),
     /// The database is older than what was signed.
     #[error(
-        "shop.redb holds {held} ledger entries, but {signed} were signed: it is an older copy; restore the shop from a backup instead of starting it"
+        "shop.redb holds {held} ledger entries, but {signed} were signed: it is an older copy; stop, keep this file, and run `keystall backup restore COPY` with the recovery sheet"
     )]
     Behind {
         /// Entries in the database.
@@ -39,7 +39,7 @@ pub enum HighwaterError {
     },
     /// The database holds another history.
     #[error(
-        "shop.redb holds another history than the one signed at {size} entries: restore the shop from a backup"
+        "shop.redb holds another history than the one signed at {size} entries: stop, keep this file, and run `keystall backup restore COPY` with the recovery sheet"
     )]
     Fork {
         /// Entries at the signed state.

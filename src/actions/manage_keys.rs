@@ -18,7 +18,7 @@ pub struct ListedKey {
     pub product: Slug,
     /// Its text masked; none once it was handed out.
     pub masked: Option<String>,
-    /// `available`, `reserved`, `sold` or `void`.
+    /// `available`, `withheld`, `reserved`, `sold` or `void`.
     pub state: &'static str,
     /// The order that holds it.
     pub order: Option<OrderId>,
@@ -174,11 +174,11 @@ impl Shop {
 
     fn listed(&self, rows: &impl Rows, product: &Slug, slot: SlotRef) -> Result<ListedKey, Fault> {
         let held = rows.held(slot)?;
+        let pool = rows
+            .pool(product)?
+            .ok_or(Fault::Invariant("a product has its pool"))?;
         let masked = match rows.slot(slot)? {
             Some(row) => {
-                let pool = rows
-                    .pool(product)?
-                    .ok_or(Fault::Invariant("a product has its pool"))?;
                 let slug = product.as_str().as_bytes();
                 let key = self
                     .vault
@@ -195,7 +195,10 @@ impl Shop {
             slot,
             product: product.clone(),
             masked,
-            state: state(held),
+            state: match held {
+                None if pool.is_withheld(slot) => "withheld",
+                held => state(held),
+            },
             order: held.and_then(Held::order),
         })
     }

@@ -51,7 +51,11 @@ impl Shop {
             .filter(|why| WHYS.contains(why))
             .ok_or(HandError::Why(WORDS))?;
         let (vault, chain) = (self.vault.clone(), self.chain.clone());
+        let unsold = matches!(why, Why::Surplus | Why::Late | Why::Short);
         let order = self.decide(id, note, move |tx, order| {
+            if unsold && order.owed() > 0 {
+                return Err(WriteError::Refused(HandError::Waits(order.id)));
+            }
             let at = order.sale.ok_or(WriteError::Refused(HandError::NotSold))?;
             let left = sale_amount(tx, at)? - order.refunded();
             let amount = amount.unwrap_or(left);

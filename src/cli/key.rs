@@ -111,7 +111,10 @@ impl Key {
             Self::Release { product } => {
                 let value = session.ask(Command::KeyRelease { product })?;
                 let count = print::text(&value, "released");
-                let mut text = format!("{count} keys are on sale again\n");
+                let mut text = match count.as_str() {
+                    "0" => "no key of this product is withheld: nothing was changed\n".to_owned(),
+                    count => format!("{count} keys are on sale again\n"),
+                };
                 if value["delivered_waiting"] != 0 {
                     let waiting = print::text(&value, "delivered_waiting");
                     text += &format!("{waiting} orders that waited for goods were delivered\n");

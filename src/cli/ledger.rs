@@ -153,6 +153,12 @@ fn anchor(session: &Session) -> Result<Done, Failure> {
         format!("{kind:<11} {outcome}\n")
     };
     let text: String = ways.iter().map(line).collect();
+    if ways.iter().all(|way| way["outcome"] == "off") {
+        return Err(Failure::new(
+            "anchor",
+            "no anchor is set up: set [ledger] tsa, auditor or anchor_git",
+        ));
+    }
     match ways.iter().any(|way| way["outcome"] == "failed") {
         true => Err(Failure::new("anchor", text.trim_end())),
         false => Ok(Done::new(value, text)),

@@ -225,7 +225,7 @@ copy = Copy
 copied = Copied
 copy-by-hand = Selected: please copy
 receipt-heading = Receipt
-receipt-proves = It proves that this sale is in the shop's ledger, which nobody can change or shorten unnoticed.
+receipt-proves = It proves that this sale is in the shop's ledger, and whoever kept a receipt or a checkpoint notices if the ledger is changed or shortened. The file contains your keys and your contact: show it to nobody before the keys are used.
 receipt-position = Position in the ledger
 receipt-hash = Hash
 receipt-download = Download the receipt
@@ -241,7 +241,7 @@ slip-lead = This sheet names a sale in the shop's signed ledger. The file behind
 slip-delivered = Handed out
 slip-vkey = Ledger key of the shop
 slip-file = The receipt's file
-slip-private = Whoever has this link can open the receipt: keep the sheet to yourself.
+slip-private = Whoever has this link can open the receipt: keep the sheet to yourself. The file contains your keys and your contact: show it to nobody before the keys are used.
 slip-how = To verify: open the file at { $address }, or with the tool keystall-verify, and compare the key with another source than this shop.
 slip-back = Back to the order
 details-heading = Details
@@ -334,7 +334,7 @@ problem-ask-link = Ask for a new link
 
 # Verifying
 verify-heading = Verify a receipt or the ledger
-verify-lead = Every sale is written into a ledger that cannot be changed unnoticed. Check your receipt, or the whole ledger, here in your browser: nothing is sent, and this shop need not be trusted for it.
+verify-lead = Every sale is written into a ledger whose changes are noticed by anyone who kept a receipt or a checkpoint. Check your receipt, or the whole ledger, here in your browser: nothing is sent, and this shop need not be trusted for it.
 verify-no-script = The check in this page needs JavaScript. Without it, use the tool keystall-verify, described below: it comes with Keystall and uses no network.
 verify-save-heading = Keep the verifier
 verify-save-hint = This page comes from the shop that you check. Save the verifier as a file instead: it works without a network, the same for every shop that uses Keystall, and you can pass it on.

@@ -183,7 +183,7 @@ copy = 复制
 copied = 已复制
 copy-by-hand = 已选中，请手动复制
 receipt-heading = 购买凭证
-receipt-proves = 凭证证明：这笔销售已写入本店的账本，之后无法悄悄修改或删除。
+receipt-proves = 凭证证明：这笔销售已写入本店的账本；账本若被修改或删减，保存过凭证或检查点的人都能发现改动。凭证文件内含卡密和联系方式，使用前请勿给他人。
 receipt-position = 账本序号
 receipt-hash = 凭证哈希
 receipt-download = 下载凭证
@@ -199,7 +199,7 @@ slip-lead = 此页对应商店已签名账本中的一笔销售，二维码中�
 slip-delivered = 交付时间
 slip-vkey = 商店的账本公钥
 slip-file = 凭证文件
-slip-private = 持有此链接的人都能打开凭证，请妥善保管此页。
+slip-private = 持有此链接的人都能打开凭证，请妥善保管此页。凭证文件内含卡密和联系方式，使用前请勿给他人。
 slip-how = 核验方法：在 { $address } 打开该文件，或使用 keystall-verify 工具，并从本店以外的渠道核对公钥。
 slip-back = 返回订单
 details-heading = 订单详情
@@ -292,7 +292,7 @@ problem-ask-link = 重新获取链接
 
 # 核验
 verify-heading = 核验凭证或账本
-verify-lead = 每笔销售都写入一本无法悄悄改动的账本。您可以在浏览器里核验凭证或整本账本：不发送任何内容，也不必相信本店。
+verify-lead = 每笔销售都写入账本；保存过凭证或检查点的人都能发现改动。您可以在浏览器里核验凭证或整本账本：不发送任何内容，也不必相信本店。
 verify-no-script = 在此页核验需要 JavaScript。没有时请使用下面介绍的 keystall-verify 工具，它随 Keystall 一同发布，核验时不联网。
 verify-save-heading = 留存核验器
 verify-save-hint = 此页面来自被核验的商店。您可以把核验器存成文件：无需网络即可使用，适用于每一家使用 Keystall 的商店，也可以转给他人。

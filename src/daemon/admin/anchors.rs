@@ -54,7 +54,7 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
         }
     }
     if ages.is_empty() {
-        let message = "none: [ledger] tsa, auditor or anchor_git fixes the ledger outside the shop";
+        let message = "none: nobody outside notices if the whole machine is rolled back; set [ledger] tsa, auditor or anchor_git";
         return Ok(Finding::new("anchors", Level::Ok, message));
     }
     let now_ms = context.shop.now_ms();

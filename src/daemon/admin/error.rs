@@ -127,7 +127,9 @@ impl From<HandError> for CommandError {
             HandError::NotSold | HandError::Ended | HandError::Erased => "state",
             HandError::AllRefunded => "nothing_owed",
             HandError::Slot(_) => "unknown",
-            HandError::Amount(_) | HandError::Why(_) | HandError::Slots => "invalid",
+            HandError::Amount(_) | HandError::Why(_) | HandError::Slots | HandError::Waits(_) => {
+                "invalid"
+            }
             HandError::NothingOwed => "nothing_owed",
             HandError::Note => "invalid",
             HandError::Store(_) => "store",

@@ -19,6 +19,9 @@ pub(in crate::web) async fn show(
     Segment(secret): Segment,
 ) -> Answer {
     let view = view(&web, &secret)?;
+    if view.erased_at_ms.is_some() {
+        return Err(Problem::Erased);
+    }
     let order = view.order;
     let receipt = receipt_line(&web, order.id, view.receipt).ok_or(Problem::NotFound)?;
     let shown = SlipPage {

@@ -198,9 +198,11 @@ impl OrderPage {
                 .map(time),
             instructions: &self.instructions,
             receipt: self.receipt.as_ref(),
+            is_erased: self.erased_at_ms.is_some(),
             receipt_qr: self
                 .receipt
                 .as_ref()
+                .filter(|_| self.erased_at_ms.is_none())
                 .and_then(|_| qr::svg(&format!("{link}/receipt"))),
             pay_qr: waits && self.can_pay && self.pay_qr,
             scope: self.scope.as_deref().map(plain),
@@ -306,6 +308,7 @@ struct Shown<'a> {
     keys_until: Option<Time>,
     instructions: &'a SafeHtml,
     receipt: Option<&'a ReceiptLine>,
+    is_erased: bool,
     receipt_qr: Option<String>,
     pay_qr: bool,
     scope: Option<String>,
