@@ -76,7 +76,11 @@ fn other_kind(file: &[u8]) -> Option<&'static str> {
 }
 
 fn not_a_receipt(file: &Path, what: &str, json: bool) -> (Exit, String) {
-    Failure::usage(format!("{} {what}", file.display())).report("receipt", json)
+    let failure = Failure {
+        exit: Exit::Malformed,
+        what: format!("{} {what}", file.display()),
+    };
+    failure.report("receipt", json)
 }
 
 const EXPORT: &str =

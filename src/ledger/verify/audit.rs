@@ -233,6 +233,13 @@ impl<'a> Audit<'a> {
         Ok(())
     }
 
+    /// Whether a generation before has this origin.
+    pub(super) fn had_origin(&self, origin: &str) -> bool {
+        self.generations
+            .iter()
+            .any(|before| before.origin == origin)
+    }
+
     pub(super) fn is_pinned(&self, vkey: &Vkey) -> bool {
         self.request.vkeys.contains(vkey)
     }

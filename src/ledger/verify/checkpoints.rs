@@ -75,16 +75,23 @@ impl Generation {
     }
 
     /// Marks above the entries, and marks that a later key signed.
-    pub(super) fn judge_unreached(&self, audit: &mut Audit<'_>) {
-        for point in self.points.iter().filter(|point| point.known.is_none()) {
+    pub(super) fn judge_unreached(&mut self, audit: &mut Audit<'_>) {
+        for number in 0..self.points.len() {
+            if self.points[number].known.is_some() {
+                continue;
+            }
+            let verdict = self.judge(audit, &self.points[number]);
+            let point = &mut self.points[number];
             let size = point.size;
             if point.matches.is_none() {
+                // A fork may lie above the entries; a checkpoint of another log is none of this one's.
+                point.valid = verdict == Verdict::Valid;
                 audit.tally.roots.add(false);
                 audit.tally.signatures.add(false);
                 let what = format!("the entries end at {}, below a signed size", self.size);
                 let fault = Fault::new(Exit::Tampered, &self.file, what);
                 audit.findings.add(fault.at(size, None));
-            } else if self.keys.rotated() && self.judge(audit, point) == Verdict::OutOfRange {
+            } else if self.keys.rotated() && verdict == Verdict::OutOfRange {
                 audit.findings.add(self.mark_fault(size, OUT_OF_RANGE));
             }
         }

@@ -59,6 +59,11 @@ impl LogKeys {
         self.0.push(LogKey { vkey, above, trust });
     }
 
+    /// Whether a key signed in this generation already.
+    pub(super) fn had(&self, vkey: &Vkey) -> bool {
+        self.0.iter().any(|key| key.vkey == *vkey)
+    }
+
     pub(super) fn rotated(&self) -> bool {
         self.0.len() > 1
     }

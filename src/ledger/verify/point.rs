@@ -33,7 +33,8 @@ impl Point {
             pinned,
             note,
             known: None,
-            valid: pinned.is_some(),
+            // Judged when the keys of its generation are known; until then it counts for nothing.
+            valid: false,
             matches: None,
         }
     }

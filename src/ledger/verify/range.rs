@@ -32,6 +32,12 @@ pub(super) fn begin(
         }
     };
     audit.rules.begin_range();
+    let last = frontier.subtrees().last().copied();
+    if frontier.size() % 2 == 1 && last != Some(leaf_hash(head.as_ref())) {
+        let what = "the last of the prefix's hashes is not the leaf of its prev";
+        let fault = Fault::new(Exit::Tampered, files.path(PREFIX_FILE), what);
+        audit.findings.add(fault.at(frontier.size() - 1, None));
+    }
     generation.begin_at(frontier, head);
     if let Some(fault) = generation.misplaced_mark(files.bytes == 0) {
         audit.findings.add(fault);

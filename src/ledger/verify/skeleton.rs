@@ -26,6 +26,9 @@ pub(super) fn read(
     if let Some(mark) = &generation.newest_mark {
         generation.origin = mark.origin.clone();
     }
+    if let Err(what) = generation.is_new(audit) {
+        generation.fault(audit, Exit::Tampered, what);
+    }
     for point in std::mem::take(&mut audit.beyond) {
         // Whether a restore lost it, only the `open` of this generation could say.
         let name = point.known.as_deref().unwrap_or_default();

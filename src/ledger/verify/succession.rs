@@ -80,7 +80,9 @@ impl Generation {
             (Some(_), None) => Err("does not say which generation it continues".to_owned()),
             (Some(last), Some(prior)) => {
                 let root = audit.root.as_ref();
-                let outcome = continues(root, &last, prior, vkey, root_vkey);
+                let outcome = self
+                    .is_new(audit)
+                    .and_then(|()| continues(root, &last, prior, vkey, root_vkey));
                 let vouches = root.is_some_and(|root| root.trusted);
                 if outcome.is_ok() && vouches && trust == Trust::No {
                     trust = Trust::OriginKey;
@@ -92,6 +94,17 @@ impl Generation {
         };
         self.keys = LogKeys::first(log_key, trust);
         outcome
+    }
+
+    /// Two generations under one name are two histories of one log, whatever sizes they sign.
+    pub(super) fn is_new(&self, audit: &Audit<'_>) -> Result<(), String> {
+        match audit.had_origin(&self.origin) {
+            true => Err(format!(
+                "a generation before has its origin {} already",
+                self.origin
+            )),
+            false => Ok(()),
+        }
     }
 
     fn rotate(
@@ -109,6 +122,9 @@ impl Generation {
         let (Some((old, old_trusted)), Some(root)) = (self.keys.newest(), &audit.root) else {
             return Err("a rotation before any key".to_owned());
         };
+        if self.keys.had(&new) {
+            return Err("the new log key was used before in this generation".to_owned());
+        }
         if !old.verifies(&message, sig_old) {
             return Err("the old log key did not sign this rotation".to_owned());
         }
