@@ -200,6 +200,7 @@ class Receipt:
         form(re.fullmatch(types, " ".join(e["type"] for e in self.entries)), "an entry of another type")
         form({slot[0] for slot, *_ in self.keys} == self.stock.keys(), "not one stock line for each batch")
         form(len(self.stock) == n - 1 and len(self.blocks) == len(self.lines), "a stock line twice, or a proof too few")
+        form(len({e["seq"] for e in self.more}) == len(self.more), "a `more` line twice")
         form(len({name for name, *_ in self.opens}) == len(self.opens), "a field opened twice")
     def check(self):
         sale, held = self.entries[0], {slot for e in self.entries if "slots" in e for slot in expand(e["slots"])}

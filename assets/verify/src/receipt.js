@@ -26,6 +26,7 @@ export function parseReceipt(file) {
   for (let rest; (rest = lines.part("key ")) !== null; ) receipt.keys.push(readKey(lines, rest));
   for (let rest; (rest = lines.part("stock ")) !== null; ) receipt.stocks.push(lineOf(lines, rest, ["stock"]));
   for (let rest; (rest = lines.part("more ")) !== null; ) receipt.more.push(lineOf(lines, rest, ["slots", "replace"]));
+  if (new Set(receipt.more.map(({ parsed }) => parsed.seq)).size < receipt.more.length) throw lines.wrong("a more line is there twice", "同一附加记录出现两次");
   const count = 1 + receipt.stocks.length + receipt.more.length;
   for (let number = 0; number < count; number += 1) receipt.proofs.push(readProof(lines));
   if (lines.peek() !== null) throw lines.wrong("bytes after the last proof", "最后一个证明之后还有内容");
