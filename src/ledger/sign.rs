@@ -205,9 +205,7 @@ impl fmt::Debug for RecoverySecret {
 fn of_sheet(text: &str) -> Option<Zeroizing<String>> {
     let is_group = |word: &&str| word.len() == 8 && word.bytes().all(|b| b.is_ascii_hexdigit());
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let groups = words
-        .windows(8)
-        .find(|words| words.iter().all(|word| is_group(&word)))?;
+    let groups = words.windows(8).find(|words| words.iter().all(is_group))?;
     Some(Zeroizing::new(groups.concat()))
 }
 
