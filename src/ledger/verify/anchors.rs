@@ -232,7 +232,8 @@ fn stamped(stamp: &Stamp, nobody_trusted: bool) -> Found {
     }
 }
 
-/// The part `checkpoint.txt` of the mail holds the mark's note: the same signed lines. Their signature was checked in the mark.
+/// The part `checkpoint.txt` of the mail states what the mark states: origin, size and root. The signature lines in the mail are
+/// not looked at: those of the mark were, and witnesses may have added to them since.
 fn mail(body: &str, bytes: &[u8]) -> Result<Found, (Exit, String)> {
     let malformed = |what: &str| (Exit::Malformed, what.to_owned());
     let message = MessageParser::default()
@@ -267,7 +268,7 @@ fn mail(body: &str, bytes: &[u8]) -> Result<Found, (Exit, String)> {
     Ok(Found {
         time_ms,
         passed: true,
-        proves: "the mail holds this checkpoint".to_owned(),
+        proves: "the mail states this checkpoint's size and root".to_owned(),
         not_proven: "that it was sent, or when: compare it with what its recipients kept"
             .to_owned(),
         missing: None,

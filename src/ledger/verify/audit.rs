@@ -119,6 +119,28 @@ pub(super) struct Findings {
     pub(super) fault: Option<Fault>,
     pub(super) incomplete: Vec<String>,
     pub(super) notes: Vec<String>,
+    pub(super) outages: Outages,
+}
+
+/// Outages that the ledger admits. However many small ones there are, none hides a large one.
+#[derive(Default)]
+pub(super) struct Outages {
+    count: u64,
+    sum_ms: i64,
+    longest_ms: i64,
+    longest: String,
+}
+
+impl Outages {
+    /// `what` says which entry admits it.
+    pub(super) fn add(&mut self, down_ms: i64, what: &str) {
+        self.count += 1;
+        self.sum_ms = self.sum_ms.saturating_add(down_ms);
+        if down_ms > self.longest_ms {
+            self.longest_ms = down_ms;
+            what.clone_into(&mut self.longest);
+        }
+    }
 }
 
 impl Findings {
@@ -141,9 +163,15 @@ impl Findings {
         }
     }
 
+    /// What must be said: there is one of it for each generation, or for each file that the user gave.
     pub(super) fn note(&mut self, what: impl Into<String>) {
-        if self.notes.len() < LISTED_MAX {
-            self.notes.push(one_line(what.into()));
+        self.notes.push(one_line(what.into()));
+    }
+
+    /// What a ledger may hold any number of.
+    pub(super) fn note_outage(&mut self, what: String) {
+        if self.outages.count <= OUTAGES_LISTED_MAX {
+            self.note(what);
         }
     }
 }
@@ -345,6 +373,13 @@ impl<'a> Audit<'a> {
             self.findings
                 .missing(format!("slots of batch {batch} are handed out: {what}"));
         }
+        let outages = std::mem::take(&mut self.findings.outages);
+        if outages.count > 1 {
+            let (count, sum_ms, longest) = (outages.count, outages.sum_ms, outages.longest);
+            let what =
+                format!("{count} outages are admitted, {sum_ms} ms in all; the longest: {longest}");
+            self.findings.notes.push(what);
+        }
         self.judge_witnesses();
         self.settle_anchors();
         self.settle_strangers();
@@ -535,5 +570,32 @@ fn unproven_of_form(generation: &GenerationReport, all: &mut Vec<String>) {
     }
 }
 
+/// Outages that are listed one by one; all are counted, and the longest is named.
+const OUTAGES_LISTED_MAX: u64 = 50;
 /// Longest list of like findings.
 const LISTED_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_short_outages_never_hide_a_long_one() {
+        let mut findings = Findings::default();
+        for number in 0..100 {
+            let (ms, what) = match number {
+                90 => (7_776_000_000, "entry 90 admits 90 days".to_owned()),
+                _ => (1, format!("entry {number} admits a moment")),
+            };
+            findings.outages.add(ms, &what);
+            findings.note_outage(what);
+        }
+        assert_eq!(findings.notes.len(), OUTAGES_LISTED_MAX as usize);
+        let outages = &findings.outages;
+        assert_eq!((outages.count, outages.sum_ms), (100, 7_776_000_099));
+        assert_eq!(outages.longest, "entry 90 admits 90 days");
+        // What a restore lost is told after any number of outages.
+        findings.note("a restore lost entries 3 to 5");
+        assert!(findings.notes.iter().any(|note| note.contains("restore")));
+    }
+}

@@ -78,6 +78,11 @@ pub(in crate::ledger) fn read(
         let what = "the folders of the generations are not gen-0, gen-1 … without a gap";
         return Err(fault(Exit::Incomplete, at, what));
     }
+    if found.len() > GENERATIONS_MAX {
+        let what =
+            format!("more than {GENERATIONS_MAX} generations: no shop was restored so often");
+        return Err(fault(Exit::Malformed, at, what));
+    }
     let generations = found
         .into_iter()
         .map(|(number, files)| generation(number, &files));
@@ -171,3 +176,6 @@ const README_BYTES_MAX: u64 = 1 << 20;
 pub(in crate::ledger) const PREFIX_BYTES_MAX: u64 = 8 * 1024;
 /// A mail with a checkpoint in it is some KiB, a time stamp with its certificates less than 64.
 const ANCHOR_BYTES_MAX: u64 = 1 << 20;
+
+/// Generations of one export at most: each is read by itself, and a shop has a handful.
+const GENERATIONS_MAX: usize = 200;

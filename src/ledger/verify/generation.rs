@@ -290,10 +290,11 @@ impl Generation {
         if let Body::Audit { nonce, .. } = entry.body
             && audit.request.nonce.as_deref() == Some(nonce)
         {
-            audit.nonce_found = true;
-            let (seq, t) = (entry.seq, rfc3339(entry.t_ms));
-            let what = format!("the nonce is in entry {seq}, which claims {t}");
-            audit.findings.note(what);
+            if !std::mem::replace(&mut audit.nonce_found, true) {
+                let (seq, t) = (entry.seq, rfc3339(entry.t_ms));
+                let what = format!("the nonce is in entry {seq}, which claims {t}");
+                audit.findings.note(what);
+            }
         }
         audit.count(self.number, entry);
     }
@@ -307,7 +308,8 @@ impl Generation {
                 if down_ms > 0 {
                     let (seq, t) = (entry.seq, rfc3339(entry.t_ms));
                     let what = format!("entry {seq} admits an outage of {down_ms} ms before {t}");
-                    audit.findings.note(what);
+                    audit.findings.outages.add(down_ms, &what);
+                    audit.findings.note_outage(what);
                 }
                 self.last_beat = entry.t_ms;
             }

@@ -24,6 +24,7 @@ fn mark() -> Point {
     let checkpoint = Checkpoint::parse(&note(24, 3)).unwrap();
     let mut mark = Point::mark(&checkpoint, Some(0), true);
     mark.matches = Some(true);
+    mark.valid = true;
     mark
 }
 
