@@ -3,7 +3,7 @@
 use super::audit::Run;
 use super::lines::each_line;
 use crate::ledger::entry::{Body, Entry, LINE_BYTES_MAX, SlotList, SlotRange};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 /// The sales of one generation.
@@ -27,19 +27,22 @@ pub(super) struct Referenced {
     pub(super) cur: usize,
     /// Number of its sku.
     pub(super) sku: usize,
-    /// Slots that it handed out, in any order.
-    owned: Vec<SlotRange>,
+    /// Slots that it handed out: by batch and first, the last. They do not overlap: none is handed out twice.
+    owned: BTreeMap<(u64, u64), u64>,
 }
 
 impl Referenced {
     /// The first slot of the range that this sale did not hand out.
     pub(super) fn missing(&self, range: &SlotRange) -> Option<u64> {
-        (range.first..=range.last).find(|index| {
-            let holds = |owned: &SlotRange| {
-                owned.batch == range.batch && (owned.first..=owned.last).contains(index)
-            };
-            !self.owned.iter().any(holds)
-        })
+        let mut index = range.first;
+        while index <= range.last {
+            let mut before = self.owned.range((range.batch, 0)..=(range.batch, index));
+            match before.next_back() {
+                Some((_, last)) if *last >= index => index = last + 1,
+                _ => return Some(index),
+            }
+        }
+        None
     }
 }
 
@@ -80,7 +83,7 @@ impl Ownership {
             refunded: 0,
             cur,
             sku,
-            owned: Vec::new(),
+            owned: BTreeMap::new(),
         };
         self.sales.insert(seq, sale);
     }
@@ -88,7 +91,9 @@ impl Ownership {
     /// Slots of a sale that is remembered.
     pub(super) fn owns(&mut self, seq: u64, slots: &SlotList) {
         if let Some(sale) = self.sales.get_mut(&seq) {
-            sale.owned.extend(slots.ranges());
+            let ranges = slots.ranges().iter();
+            sale.owned
+                .extend(ranges.map(|range| ((range.batch, range.first), range.last)));
         }
     }
 

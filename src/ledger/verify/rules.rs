@@ -17,6 +17,7 @@ pub(super) struct Rules {
     sku_numbers: HashMap<String, usize>,
     balances: Vec<Balance>,
     money: Vec<(String, Money)>,
+    cur_numbers: HashMap<String, usize>,
     handed_out: SlotSet,
     replaced: SlotSet,
     unfinished: Option<Unfinished>,
@@ -169,11 +170,15 @@ impl Rules {
 
     /// Number of the currency.
     fn money_in(&mut self, cur: &str) -> usize {
-        let at = self.money.iter().position(|(known, _)| known == cur);
-        at.unwrap_or_else(|| {
-            self.money.push((cur.to_owned(), Money::default()));
-            self.money.len() - 1
-        })
+        match self.cur_numbers.get(cur) {
+            Some(number) => *number,
+            None => {
+                let number = self.money.len();
+                self.money.push((cur.to_owned(), Money::default()));
+                self.cur_numbers.insert(cur.to_owned(), number);
+                number
+            }
+        }
     }
 
     fn sale(&mut self, sales: &mut Ownership, seq: u64, sale: &Sale) -> Result<(), String> {
@@ -246,6 +251,7 @@ impl Rules {
         }
         let referenced = sales.sale(sale)?;
         for range in out.ranges() {
+            self.within(range)?;
             if let Some(index) = referenced.missing(range) {
                 let slot = format!("{}:{index}", range.batch);
                 return Err(format!("slot {slot} was not handed out by sale {sale}"));
