@@ -289,12 +289,11 @@ impl Generation {
         self.last_t = entry.t_ms;
         if let Body::Audit { nonce, .. } = entry.body
             && audit.request.nonce.as_deref() == Some(nonce)
+            && !std::mem::replace(&mut audit.nonce_found, true)
         {
-            if !std::mem::replace(&mut audit.nonce_found, true) {
-                let (seq, t) = (entry.seq, rfc3339(entry.t_ms));
-                let what = format!("the nonce is in entry {seq}, which claims {t}");
-                audit.findings.note(what);
-            }
+            let (seq, t) = (entry.seq, rfc3339(entry.t_ms));
+            let what = format!("the nonce is in entry {seq}, which claims {t}");
+            audit.findings.note(what);
         }
         audit.count(self.number, entry);
     }
