@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use crate::ledger::note::Checkpoint;
 
 /// Git's copy, within the shop's folder.
 pub(super) const FOLDER: &str = "anchor.git";
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Our copy and its remote.
 pub(super) struct Repository {
@@ -25,6 +28,8 @@ pub(super) struct Repository {
 impl Repository {
     /// Pushes the checkpoint as `ORIGIN/SIZE.txt` and `ORIGIN/checkpoint.txt`; gives the commit's name in hex. Blocks.
     pub(super) fn push(&self, checkpoint: &KeptCheckpoint, now_ms: i64) -> Result<String, String> {
+        // A round and the command may meet; git's index is one.
+        let _one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let origin = Checkpoint::parse(&checkpoint.note)
             .map_err(|error| error.to_string())?
             .origin;
@@ -32,6 +37,8 @@ impl Repository {
             fs::create_dir_all(&self.folder).map_err(|error| error.to_string())?;
             self.git(&["init", "--quiet", "--bare"], &[])?;
         }
+        // Nobody else works in this folder: what lies locked was left by a git that was killed.
+        remove_locks(&self.folder).map_err(|error| error.to_string())?;
         let parent = self.fetch()?;
         match &parent {
             Some(commit) => self.git(&["read-tree", commit], &[])?,
@@ -120,14 +127,30 @@ impl Repository {
         };
         if !status.success() {
             let said = err.join().unwrap_or_default();
-            let last = said.lines().rev().find(|line| !line.trim().is_empty());
+            let why = said
+                .lines()
+                .find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
+            let last = || said.lines().rev().find(|line| !line.trim().is_empty());
             return Err(format!(
                 "git {verb}: {}",
-                last.unwrap_or("failed without a word")
+                why.or_else(last).unwrap_or("failed without a word")
             ));
         }
         Ok(out.join().unwrap_or_default().trim_end().to_owned())
     }
+}
+
+/// Takes away the `*.lock` files of a bare repository, its refs' too.
+fn remove_locks(folder: &Path) -> std::io::Result<()> {
+    for item in fs::read_dir(folder)? {
+        let (path, kind) = item.and_then(|item| Ok((item.path(), item.file_type()?)))?;
+        if kind.is_dir() && !path.ends_with("objects") {
+            remove_locks(&path)?;
+        } else if kind.is_file() && path.extension().is_some_and(|ending| ending == "lock") {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Git without a terminal, prompts, hooks, or protocols other than these.

@@ -27,6 +27,10 @@ class GoFollowsTheLedger(WitnessedStory):
         env = {**os.environ, "GO111MODULE": "off", "GOPATH": LIBRARIES, "GOFLAGS": "", "GOCACHE": os.path.join(folder, "cache")}
         subprocess.run(["go", "build", "-o", cls.program, "main.go"], cwd=os.path.join(HERE, "..", "interop"), env=env, check=True, timeout=300)
 
+    def signs_now(self, shop):
+        """The present log key; `ledger vkey` prints the first."""
+        return shop.must("ledger", "vkey", "--json").json["signs_now"]
+
     def follow(self, shop, *files, prefix="/ledger", vkey=None):
         url = f"https://{HOST}:{shop.port}{prefix}"
         flags = ["-prefix", url, "-vkey", vkey or shop.vkey(), "-dial", f"127.0.0.1:{shop.port}"]
@@ -81,9 +85,9 @@ class GoFollowsTheLedger(WitnessedStory):
         Buyer(shop).buy(gateway)
         self.restart(shop)
         self.assertEqual(witness.answers[2:], [403], "its operator must be told the new key")
-        witness.know(shop.vkey())
+        witness.know(self.signs_now(shop))
         self.restart(shop)
-        done = self.follow(shop, *[shop.file(body, "submission") for body in witness.bodies[-1:]])
+        done = self.follow(shop, *[shop.file(body, "submission") for body in witness.bodies[-1:]], vkey=self.signs_now(shop))
         self.assertEqual(done.returncode, 0, done.stderr)
         counts = json.loads(done.stdout)
         self.assertGreater(counts["size"], 270)

@@ -46,6 +46,19 @@ fn repositories() -> (tempfile::TempDir, PathBuf, Repository) {
 }
 
 #[test]
+fn a_lock_that_a_killed_git_left_ends_nothing() {
+    let (_folder, remote, ours) = repositories();
+    ours.push(&checkpoint(5), 1_795_233_600_000).unwrap();
+    for lock in ["index.lock", "shallow.lock", "refs/keystall/remote.lock"] {
+        let lock = ours.folder.join(lock);
+        fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        fs::write(lock, "").unwrap();
+    }
+    let commit = ours.push(&checkpoint(9), 1_795_320_000_000).unwrap();
+    assert_eq!(git(&remote, &["rev-parse", "main"]).trim(), commit);
+}
+
+#[test]
 fn each_checkpoint_is_a_commit_on_top_of_the_one_before() {
     let (_folder, remote, ours) = repositories();
     let first = ours.push(&checkpoint(5), 1_795_233_600_000).unwrap();
