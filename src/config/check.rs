@@ -10,7 +10,7 @@ use super::{
     settings::Settings,
     values::{MailTls, Period, TlsMode},
 };
-use crate::{limits, words::Language};
+use crate::{domain::GitRemote, limits, words::Language};
 
 /// Standard Webhooks wants 24 to 64 bytes of key.
 const WEBHOOK_KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
@@ -240,52 +240,15 @@ fn anchors(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
             );
         }
     }
-    if let Some(remote) = &ledger.anchor_git {
-        if !is_remote(remote) {
-            let reason = "a remote like https://host/path, ssh://user@host/path, user@host:path or file:///path is needed";
-            wrong("[ledger] anchor_git", reason);
-        } else if has_password(remote) {
-            let reason =
-                "a password does not belong into it: use an SSH key or git's credential helper";
-            wrong("[ledger] anchor_git", reason);
-        }
+    if let Some(remote) = &ledger.anchor_git
+        && let Err(error) = GitRemote::parse(remote)
+    {
+        wrong("[ledger] anchor_git", &error.to_string());
     }
     if ledger.anchor_every < Period::minutes(1) {
         wrong("[ledger] anchor_every", "at least \"1m\"");
     }
 }
-
-/// Forms of a remote that git reaches without running a helper that the remote names.
-fn is_remote(text: &str) -> bool {
-    let plain = text.len() <= REMOTE_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
-    let known = ["https://", "ssh://", "file:///"];
-    let rest = known.iter().find_map(|scheme| text.strip_prefix(scheme));
-    let is_url = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('-'));
-    // user@host:path, which ssh reads; `::` would name a helper.
-    let is_short = text.split_once(':').is_some_and(|(host, path)| {
-        let place = host.split_once('@').is_some_and(|(user, host)| {
-            !user.is_empty() && !host.is_empty() && !host.starts_with('-')
-        });
-        place
-            && !text.starts_with('-')
-            && !path.is_empty()
-            && !text.contains("::")
-            && !path.starts_with("//")
-    });
-    plain && (is_url || is_short)
-}
-
-/// In `https://`, what stands before an `@`; a user alone is no secret to ssh.
-fn has_password(remote: &str) -> bool {
-    let (scheme, rest) = remote.split_once("://").unwrap_or(("ssh", remote));
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority.rsplit_once('@') {
-        Some((user, _)) => scheme == "https" || user.contains(':'),
-        None => false,
-    }
-}
-
-const REMOTE_BYTES_MAX: usize = 512;
 
 fn mail(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
     let mail = &settings.mail;

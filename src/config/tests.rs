@@ -199,6 +199,14 @@ fn values_that_cannot_be_used_are_refused_with_their_key() {
         ),
         ("[mail]\nport = 0", "[mail] port"),
         ("[mail]\ntimeout = \"11m\"", "[mail] timeout"),
+        (
+            "[ledger]\nanchor_git = \"ssh://u@-oProxyCommand=x/y\"",
+            "[ledger] anchor_git",
+        ),
+        (
+            "[ledger]\nanchor_git = \"https://me:word@git.example/x\"",
+            "a password",
+        ),
         ("shop = 1", "[shop] on a line of its own"),
         ("[shop\n", "line 1"),
     ];
