@@ -348,4 +348,10 @@ verify-exit = Exit code 0: every check passed. 1: something was changed. 3: the 
 verify-vkey = The ledger key of this shop
 verify-vkey-hint = Note it when you buy, or compare it with another source than this shop: it should not change.
 verify-checkpoint = Latest signed checkpoint
+verify-later = Keys that came after it
+verify-later-hint = Within the ledger the key above vouches for these. A receipt does not hold that proof: to check one, give the key above and the one that signed when you got it.
+verify-since = { $generation ->
+    [0] From entry { $entry } on
+   *[other] From entry { $entry } on, in generation { $generation }
+}
 verify-checkpoint-hint = With a checkpoint the shop signs its whole ledger. Keep one, and you can later prove that nothing was rewritten.

@@ -306,4 +306,10 @@ verify-exit = 退出码 0 表示全部检查通过；1 表示内容被改动；3
 verify-vkey = 本店的账本公钥
 verify-vkey-hint = 请在购买时记下它，或从本店以外的渠道核对：它不应改变。
 verify-checkpoint = 最新签名检查点
+verify-later = 之后更换的公钥
+verify-later-hint = 在账本中，上面的公钥可以证明这些公钥。凭证不含这项证明：核验凭证时，请同时给出上面的公钥和取得凭证时所用的公钥。
+verify-since = { $generation ->
+    [0] 自第 { $entry } 条起
+   *[other] 自第 { $generation } 代第 { $entry } 条起
+}
 verify-checkpoint-hint = 检查点是本店对整本账本的签名。留存一份，日后即可证明账本没有被改写。

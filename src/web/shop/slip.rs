@@ -7,6 +7,7 @@ use super::order::{receipt_line, title, view};
 use crate::domain::Secret;
 use crate::web::{
     answer::{Answer, NO_STORE, page},
+    ledger::log_keys,
     state::WebState,
     view::{Problem, SlipPage},
     visit::{Segment, Visit},
@@ -33,7 +34,7 @@ pub(in crate::web) async fn show(
         total: order.total,
         delivered_at_ms: order.delivered_at_ms.ok_or(Problem::NotFound)?,
         receipt,
-        vkey: web.shop.chain().vkey(),
+        keys: log_keys(&web)?,
     };
     page(StatusCode::OK, NO_STORE, shown.render())
 }

@@ -274,7 +274,20 @@ pub(super) fn slip(language: Language, text: &str) -> SlipPage {
             verified: true,
         },
         vkey: text.to_owned(),
+        keys: log_keys(text),
     }
+}
+
+/// A ledger whose key was replaced, and that was restored.
+fn log_keys(text: &str) -> LogKeys {
+    let later = [(41, 0), (0, 1)].map(|(since, generation)| LaterKey {
+    }
+        since,
+        generation,
+    });
+    LogKeys {
+        first: text.to_owned(),
+        later: later.into(),
 }
 
 /// Every page in every state, by a name that says which.
@@ -300,7 +313,7 @@ pub(super) fn pages(language: Language, text: &str) -> Vec<(String, String)> {
     }
     let verify = VerifyPage {
         frame: frame(language, text),
-        vkey: text.to_owned(),
+        keys: log_keys(text),
         saved: SavedVerifier {
             sha256: "cd".repeat(32),
             bytes: 110_000,

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    Frame, ReceiptLine, RenderError,
+    Frame, LogKeys, ReceiptLine, RenderError,
     format::{self, Time, plain},
     frame::Chrome,
     language::Language,
@@ -30,8 +30,8 @@ pub struct SlipPage {
     pub delivered_at_ms: i64,
     /// What the receipt proves.
     pub receipt: ReceiptLine,
-    /// The log's verifier key.
-    pub vkey: String,
+    /// The log's verifier keys.
+    pub keys: LogKeys,
 }
 
 impl SlipPage {
@@ -52,7 +52,7 @@ impl SlipPage {
             total: format::money(self.total, self.frame.language),
             delivered: format::time(self.delivered_at_ms, &self.frame.zone),
             receipt: &self.receipt,
-            vkey: plain(&self.vkey),
+            keys: self.keys.plain(),
             verify: self.frame.link("/verify"),
             qr: qr::svg(&link),
             path,
@@ -74,7 +74,7 @@ struct Shown<'a> {
     total: String,
     delivered: Time,
     receipt: &'a ReceiptLine,
-    vkey: String,
+    keys: LogKeys,
     verify: String,
     qr: Option<String>,
     path: String,
