@@ -40,8 +40,10 @@ pub enum Reason {
     ProviderDisagrees,
     /// A second payment arrived.
     Surplus,
-    /// Decided by the merchant by hand.
+    /// Decided by the merchant by hand; where that handed it out unpaid, the price came in outside the channels.
     ByHand,
+    /// Handed out by the merchant as a gift: what no payment brought was not paid.
+    Given,
 }
 
 /// What a payment came to.
@@ -208,7 +210,7 @@ impl OrderState {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Late,
         Self::Short,
         Self::Over,
@@ -218,6 +220,7 @@ impl Reason {
         Self::Surplus,
         Self::ByHand,
     ];
+        Self::Given,
 
     /// Its word in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -231,6 +234,7 @@ impl Reason {
             Self::Surplus => "surplus",
             Self::ByHand => "by_hand",
         }
+            Self::Given => "given",
     }
 }
 
@@ -263,7 +267,7 @@ impl Order {
             .sum()
     }
 
-    /// Minor units that count as paid for the goods: all of the price, unless a person accepted less.
+    /// Minor units that count as paid for the goods: all of the price, unless a person accepted less or gave them.
     pub fn accepted(&self) -> Amount {
         let part = |payment: &Payment| match payment.outcome {
             PaymentOutcome::Settled { surplus } | PaymentOutcome::Queued { surplus } => {
@@ -280,6 +284,8 @@ impl Order {
         if self.payments.iter().any(|payment| paying(&payment)) {
             self.payments.iter().map(part).sum()
         } else {
+        } else if self.reason == Some(Reason::Given) {
+            0
             self.total.amount
         }
     }

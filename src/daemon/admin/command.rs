@@ -295,8 +295,10 @@ pub struct LedgerExport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// Hand the goods out.
+    /// Hand the goods out: what no payment on record brought was not paid.
     Deliver,
+    /// Hand the goods out: the money was seen by a person.
+    DeliverPaid,
     /// The money was, or will be, given back at the provider.
     Refund,
     /// Nothing is sold.

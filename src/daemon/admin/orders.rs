@@ -91,7 +91,8 @@ pub(super) fn decide(
     let id = order_id(number)?;
     let shop = &context.shop;
     let order = match decision {
-        Decision::Deliver => shop.deliver_by_hand(id, reason)?,
+        Decision::Deliver => shop.give_by_hand(id, reason)?,
+        Decision::DeliverPaid => shop.deliver_by_hand(id, reason)?,
         Decision::Refund => shop.returned_by_hand(id, reason)?,
         Decision::Cancel => shop.cancel_by_hand(id, reason)?,
     };

@@ -291,7 +291,7 @@ fn reason(reason: Reason, kind: MailKind, language: Language) -> String {
         Reason::Over => [id("mail-buyer-over"), id("mail-merchant-over")],
         Reason::Surplus => [id("mail-buyer-surplus"), id("mail-merchant-surplus")],
         Reason::ProviderDisagrees => [id("mail-buyer-disagrees"), id("mail-merchant-disagrees")],
-        Reason::ByHand => [id("mail-buyer-by-hand"), id("mail-merchant-by-hand")],
+        Reason::ByHand | Reason::Given => [id("mail-buyer-by-hand"), id("mail-merchant-by-hand")],
     };
     language.text(if kind.is_to_buyer() { buyer } else { merchant })
 }

@@ -238,7 +238,7 @@ impl From<DeliveryContentV1> for DeliveryContent {
 }
 
 const STATES: [OrderState; 7] = OrderState::ALL;
-const REASONS: [Reason; 8] = Reason::ALL;
+const REASONS: [Reason; 9] = Reason::ALL;
 
 fn number<T: PartialEq>(known: &[T], value: T) -> u8 {
     // Every value is in its list; a missing one would decode as an error, never as another.

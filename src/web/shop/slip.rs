@@ -4,7 +4,7 @@ use axum::extract::State;
 use http::StatusCode;
 
 use super::order::{receipt_line, title, view};
-use crate::domain::Secret;
+use crate::domain::{Money, Secret};
 use crate::web::{
     answer::{Answer, NO_STORE, page},
     ledger::log_keys,
@@ -25,6 +25,7 @@ pub(in crate::web) async fn show(
     }
     let order = view.order;
     let receipt = receipt_line(&web, order.id, view.receipt).ok_or(Problem::NotFound)?;
+    let paid = order.accepted();
     let shown = SlipPage {
         frame: web.frame(visit.language),
         link_secret: Secret::from(secret.as_str()),
@@ -32,6 +33,7 @@ pub(in crate::web) async fn show(
         title: title(order.title, view.product.as_ref(), visit.language),
         quantity: order.quantity,
         total: order.total,
+        received: (paid != order.total.amount).then(|| Money::new(paid, order.total.currency)),
         delivered_at_ms: order.delivered_at_ms.ok_or(Problem::NotFound)?,
         receipt,
         keys: log_keys(&web)?,

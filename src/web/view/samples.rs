@@ -267,13 +267,13 @@ pub(super) fn slip(language: Language, text: &str) -> SlipPage {
         title: text.to_owned(),
         quantity: 2,
         total: money(1990),
+        received: Some(money(990)),
         delivered_at_ms: NOW_MS,
         receipt: ReceiptLine {
             hash: "ab".repeat(32),
             seq: 41,
             verified: true,
         },
-        vkey: text.to_owned(),
         keys: log_keys(text),
     }
 }
@@ -281,13 +281,14 @@ pub(super) fn slip(language: Language, text: &str) -> SlipPage {
 /// A ledger whose key was replaced, and that was restored.
 fn log_keys(text: &str) -> LogKeys {
     let later = [(41, 0), (0, 1)].map(|(since, generation)| LaterKey {
-    }
+        vkey: text.to_owned(),
         since,
         generation,
     });
     LogKeys {
         first: text.to_owned(),
         later: later.into(),
+    }
 }
 
 /// Every page in every state, by a name that says which.

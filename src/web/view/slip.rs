@@ -24,8 +24,10 @@ pub struct SlipPage {
     pub title: String,
     /// How many.
     pub quantity: u32,
-    /// What was paid.
+    /// Its price.
     pub total: Money,
+    /// What was paid for it, where that is less.
+    pub received: Option<Money>,
     /// When it was handed out, Unix milliseconds.
     pub delivered_at_ms: i64,
     /// What the receipt proves.
@@ -50,6 +52,9 @@ impl SlipPage {
             title: plain(&self.title),
             quantity: self.quantity,
             total: format::money(self.total, self.frame.language),
+            received: self
+                .received
+                .map(|money| format::money(money, self.frame.language)),
             delivered: format::time(self.delivered_at_ms, &self.frame.zone),
             receipt: &self.receipt,
             keys: self.keys.plain(),
@@ -72,6 +77,7 @@ struct Shown<'a> {
     title: String,
     quantity: u32,
     total: String,
+    received: Option<String>,
     delivered: Time,
     receipt: &'a ReceiptLine,
     keys: LogKeys,
