@@ -11,6 +11,7 @@ pub mod contact;
 pub mod effect;
 pub mod entry_at;
 pub mod git_remote;
+pub mod moment;
 pub mod money;
 pub mod names;
 pub mod notice;
