@@ -3,7 +3,7 @@
 
 use super::deliver::{Counter, open_private};
 use super::open_shop::Shop;
-use super::{outbox, stock};
+use super::{notes, outbox, stock};
 use crate::domain::{EffectKind, Order, OrderId, OrderState, Reason, SlotRef};
 use crate::limits;
 use crate::store::{Rows, Tx, WriteError};
@@ -192,15 +192,14 @@ impl Shop {
         if note.is_empty() || note.len() > limits::NOTE_BYTES_MAX {
             return Err(HandError::Note);
         }
+        let vault = self.vault.clone();
         let write = self.store.write(move |tx| {
             let before = tx
                 .order(id)?
                 .ok_or(WriteError::Refused(HandError::Unknown(id)))?;
-            let mut order = Order {
-                note: Some(note.clone()),
-                ..before.clone()
-            };
+            let mut order = before.clone();
             decision(tx, &mut order)?;
+            notes::keep(&vault, &mut order, &note);
             tx.put_order(&order, Some(&before))?;
             Ok(order)
         });

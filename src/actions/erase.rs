@@ -1,6 +1,6 @@
 //! Erasure: the private fields of one order are destroyed (ledger.md, section 4).
 //!
-//! In one write the order's wrapped key goes, and with it contact, password, transactions, keys with their salts and the notices;
+//! In one write the order's wrapped key goes, and with it contact, password, note, transactions, keys with their salts and the notices;
 //! what lay beside it (contact index, messages, marks) goes too. Copies of the database and its freed pages still hold what was
 //! wrapped, so within a day the month's key is replaced (`month_keys`). The order's number is listed beside the backups, and a
 //! restored copy is erased again.
@@ -294,7 +294,7 @@ impl Eraser {
             None => None,
         };
         let order = Order {
-            note: None,
+            clear_note: None,
             month: String::new(),
             wrapped_key: Vec::new(),
             private: Vec::new(),

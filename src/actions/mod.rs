@@ -38,6 +38,7 @@ mod letter;
 mod list_orders;
 mod manage_keys;
 mod month_keys;
+mod notes;
 mod notices;
 mod open_shop;
 mod outbox;
@@ -45,6 +46,9 @@ mod outbox;
 #[allow(clippy::unwrap_used)]
 mod people_tests;
 mod pictures;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod private_tests;
 mod questions;
 mod receipt;
 mod receipt_check;

@@ -149,8 +149,9 @@ pub struct Order {
     pub state: OrderState,
     /// Why.
     pub reason: Option<Reason>,
-    /// What staff wrote when deciding by hand.
-    pub note: Option<String>,
+    /// What staff wrote when deciding by hand, in clear: in an order of older data alone, until its shop is opened. Else it lies
+    /// in `private`.
+    pub clear_note: Option<String>,
     /// When its reservation ends, Unix milliseconds.
     pub expires_at_ms: i64,
     /// When its payment was recorded.
@@ -171,7 +172,7 @@ pub struct Order {
     pub month: String,
     /// The order's own key, wrapped; empty once it was destroyed, and with it all that is sealed under it.
     pub wrapped_key: Vec<u8>,
-    /// Contact, password hash, language: sealed.
+    /// Contact, password hash, language, note: sealed.
     pub private: Vec<u8>,
     /// Keys, salts and transaction id: sealed; empty before delivery.
     pub delivery: Vec<u8>,
@@ -219,8 +220,8 @@ impl Reason {
         Self::ProviderDisagrees,
         Self::Surplus,
         Self::ByHand,
-    ];
         Self::Given,
+    ];
 
     /// Its word in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -233,8 +234,8 @@ impl Reason {
             Self::ProviderDisagrees => "provider_disagrees",
             Self::Surplus => "surplus",
             Self::ByHand => "by_hand",
-        }
             Self::Given => "given",
+        }
     }
 }
 
@@ -283,9 +284,9 @@ impl Order {
         };
         if self.payments.iter().any(|payment| paying(&payment)) {
             self.payments.iter().map(part).sum()
-        } else {
         } else if self.reason == Some(Reason::Given) {
             0
+        } else {
             self.total.amount
         }
     }
@@ -334,7 +335,7 @@ pub(crate) mod tests {
             channel: ChannelName::parse("main").unwrap(),
             state,
             reason: None,
-            note: None,
+            clear_note: None,
             expires_at_ms: 1_795_001_800_000,
             paid_at_ms: None,
             delivered_at_ms: None,

@@ -9,20 +9,16 @@ pub mod trees;
 
 use crate::ledger_shop::parts::Witness;
 use crate::ledger_shop::{
-    ORIGIN, Rows, Shop, asked, cases, example, log_key, pinned, ranges, root_key, shop_of_24,
-    skeletons, vkey_of,
+    ORIGIN, Rows, Shop, cases, log_key, pinned, root_key, shop_of_24, vkey_of,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
 use keystall::ledger::Hash;
-use keystall::ledger::WitnessKey;
 use keystall::ledger::commitment::{self, Field};
-use keystall::ledger::cosignature::Cosigned;
 use keystall::ledger::entry::{Body, Entry, hash_line};
 use keystall::ledger::fork::ForkProof;
 use keystall::ledger::note::{Checkpoint, SignedBy, Vkey};
-use keystall::ledger::receipt::Receipt;
 use keystall::ledger::tree::{self, Frontier};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

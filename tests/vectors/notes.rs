@@ -1,5 +1,6 @@
 //! Checkpoint notes and cosignatures.
 
+use super::keys::s_plus_l;
 use super::*;
 
 pub fn cosignatures() -> Vec<Value> {

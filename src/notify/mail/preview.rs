@@ -134,7 +134,7 @@ fn sample_order(kind: MailKind, title: &str, now_ms: i64) -> Option<Order> {
         channel,
         state: OrderState::Delivered,
         reason,
-        note: None,
+        clear_note: None,
         expires_at_ms: now_ms,
         paid_at_ms: Some(now_ms),
         delivered_at_ms: Some(now_ms),
