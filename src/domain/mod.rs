@@ -15,6 +15,7 @@ pub mod names;
 pub mod notice;
 pub mod order;
 pub mod product;
+pub mod renewal;
 pub mod seams;
 pub mod secret;
 pub mod settlement;
