@@ -107,10 +107,10 @@ fn is_reserved(name: &str) -> bool {
         Ok(IpAddr::V6(v6)) => v6.segments()[0] >> 13 != 1 || v6.segments()[..2] == [0x2001, 0xdb8],
         Err(_) => {
             let within = |end: &&str| {
-                name.strip_suffix(**end)
+                name.strip_suffix(*end)
                     .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             };
-            !name.contains('.') || ENDS.iter().any(|end| within(&end))
+            !name.contains('.') || ENDS.iter().any(within)
         }
     }
 }
