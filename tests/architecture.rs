@@ -75,6 +75,8 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("rustls", &["net"]),
     ("tokio_rustls", &["net"]),
     ("rcgen", &["net"]),
+    ("instant_acme", &["net"]),
+    ("x509_parser", &["net"]),
     ("md5", &["pay", "cashier"]),
     ("csv", &["actions"]),
     ("image", &["actions"]),

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use super::anchors::KeptCheckpoint;
+use super::certificates::CertificateAlarm;
 use super::deliver::open_private;
 use super::notices::NOTICES_LABEL;
 use super::open_shop::{Shop, unwritten};
@@ -37,6 +38,8 @@ pub struct Letter {
     pub product: Option<Product>,
     /// The signed state of the ledger that it carries.
     pub checkpoint: Option<KeptCheckpoint>,
+    /// What is wrong with the certificate.
+    pub certificate: Option<CertificateAlarm>,
 }
 
 impl Shop {
@@ -65,6 +68,13 @@ impl Shop {
                 self.letter_of_order(effect, order).map(Some)
             }
             None if effect.kind == EffectKind::Checkpoint => self.letter_of_checkpoint(effect),
+            None if effect.kind == EffectKind::CertificateOverdue => {
+                // Renewed since it was promised: there is nothing to tell.
+                Ok(self.certificate_alarm()?.map(|alarm| Letter {
+                    certificate: Some(alarm),
+                    ..Letter::bare()
+                }))
+            }
             None if effect.content.is_empty() => Ok(Some(Letter::bare())),
             None => self.letter_of_content(effect).map(Some),
         }
@@ -230,6 +240,7 @@ impl Letter {
             receipt: None,
             product: None,
             checkpoint: None,
+            certificate: None,
         }
     }
 }

@@ -40,7 +40,16 @@ impl Config {
                 if !waiting.is_empty() {
                     text.push_str(&format!("{}\n", restart_for(&waiting)));
                 }
+                let doubts = session.settings.doubts();
+                for doubt in &doubts {
+                    text.push_str(&format!(
+                        "look again: {}\n",
+                        print::safe(&doubt.to_string())
+                    ));
+                }
                 let mut done = checked(text, &file, there, &problems);
+                let doubts: Vec<String> = doubts.iter().map(ToString::to_string).collect();
+                done.value["doubts"] = json!(doubts);
                 done.value["restart_for"] = json!(waiting);
                 Ok(done)
             }

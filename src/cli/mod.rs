@@ -7,6 +7,7 @@
 
 mod backup;
 mod category;
+mod certificate;
 mod channel;
 mod config;
 mod demo;
@@ -96,6 +97,9 @@ enum Noun {
     /// Messages to the outside that are not delivered yet
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    /// The certificate of the shop
+    #[command(subcommand)]
+    Certificate(certificate::Certificate),
     /// Going back to a copy of the database
     #[command(subcommand)]
     Backup(backup::Backup),
@@ -181,6 +185,7 @@ fn dispatch(cli: Cli) -> Result<Done, Failure> {
         Noun::Notice(notice) => notice.run(&place.session()?),
         Noun::Notify(notify) => notify.run(&place.session()?),
         Noun::Outbox(outbox) => outbox.run(&place.session()?),
+        Noun::Certificate(certificate) => certificate.run(&place.session()?),
         Noun::Backup(backup) => backup.run(&place.session()?),
         Noun::Config(config) => config.run(&place),
         Noun::Doctor(doctor) => doctor.run(&place),

@@ -133,6 +133,11 @@ impl Settings {
         out
     }
 
+    /// What can be used, and will most likely not do what is wanted: nothing here keeps the shop from opening.
+    pub fn doubts(&self) -> Vec<Problem> {
+        check::doubts(self)
+    }
+
     /// A mark of each setting's value by its `[section] key`, secrets among them: equal values have equal marks under one
     /// `salt`. With a fresh salt each time they say nothing to one who sees them later.
     pub fn marks(&self, salt: &[u8]) -> BTreeMap<String, String> {
@@ -188,6 +193,7 @@ fn load_from(
     let paths = [
         &mut settings.tls.cert,
         &mut settings.tls.key,
+        &mut settings.tls.acme_ca_file,
         &mut settings.shop.logo,
         &mut settings.mail.ca_file,
     ];

@@ -155,7 +155,18 @@ fn values_that_cannot_be_used_are_refused_with_their_key() {
         ),
         ("[listen]\nadmin = \"tcp\"", "[listen] admin"),
         ("[tls]\nmode = \"files\"\ncert = \"c.pem\"", "[tls] key"),
-        ("[tls]\nmode = \"acme\"", "not in this version yet"),
+        (
+            "[tls]\nmode = \"acme\"\n[listen]\nhttps = []\nhttp = [\"127.0.0.1:80\"]",
+            "needs an address in [listen] https",
+        ),
+        (
+            "[tls]\nmode = \"acme\"\nacme_names = [\"*.example.com\"]",
+            "no *",
+        ),
+        (
+            "[tls]\nmode = \"acme\"\nacme_directory = \"http://ca.example/dir\"",
+            "https:// address is needed",
+        ),
         ("[tls]\nmode = \"none\"", "\"self-signed\""),
         ("[tls]\ncert = \"c.pem\"\nkey = \"k.pem\"", "[tls] mode"),
         (

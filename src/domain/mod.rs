@@ -17,6 +17,7 @@ pub mod names;
 pub mod notice;
 pub mod order;
 pub mod product;
+pub mod renewal;
 pub mod seams;
 pub mod secret;
 pub mod settlement;

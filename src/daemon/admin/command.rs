@@ -172,6 +172,10 @@ pub enum Command {
     },
     /// About mails.
     Notify(Notify),
+    /// The certificate that is served, and its renewals.
+    CertificateShow,
+    /// Fetches a new certificate now.
+    CertificateRenew,
     /// What is promised to the outside and not delivered yet.
     OutboxList,
     /// Tries again what was given up.

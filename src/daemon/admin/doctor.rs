@@ -81,6 +81,7 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
         buyers(context, &rows)?,
         erasures(context)?,
     ];
+    findings.extend(super::certificates::examine(context)?);
     findings.extend(witnesses::findings(context)?);
     Ok(json!({"findings": findings}))
 }

@@ -202,6 +202,15 @@ fn letter_written(
     if let Some(checkpoint) = &letter.checkpoint {
         values.set(Placeholder::Entries, checkpoint.size.to_string());
     }
+    if let Some(alarm) = &letter.certificate {
+        values.set(Placeholder::Reason, alarm.reason.as_str());
+        if let Some(until_ms) = alarm.until_ms {
+            values.set(
+                Placeholder::Until,
+                format::time(until_ms, &policy.zone).shown,
+            );
+        }
+    }
     if let Some(path) = &letter.path {
         values.set(Placeholder::Link, format!("{}{path}", policy.origin));
     }
