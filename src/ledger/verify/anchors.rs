@@ -19,10 +19,10 @@ use crate::ledger::timestamp::{self, Authorities, Expected, Stamp, StampError, T
 use mail_parser::{MessageParser, MimeHeaders};
 use std::borrow::Cow;
 
-/// Longest file of this name; `None` if an export cannot hold it.
-fn bytes_max(name: &str) -> Option<usize> {
+/// Longest file of this name in bytes; `None` if an export cannot hold it.
+pub(super) fn bytes_max(name: &str) -> Option<u64> {
     named(name).map(|(_, kind)| match kind {
-        AnchorKind::TimeStamp => timestamp::TOKEN_BYTES_MAX,
+        AnchorKind::TimeStamp => timestamp::TOKEN_BYTES_MAX as u64,
         AnchorKind::Mail => MAIL_BYTES_MAX,
         AnchorKind::Git => POINTER_BYTES_MAX,
     })
@@ -125,7 +125,7 @@ fn judge(log: &Log<'_>, authorities: &Authorities, (name, bytes): (&str, &[u8]))
             "is not an anchor: SIZE.tsr, .eml or .git".into(),
         );
     };
-    if bytes_max(name).is_none_or(|limit| bytes.len() > limit) {
+    if bytes_max(name).is_none_or(|limit| bytes.len() as u64 > limit) {
         return refused(Exit::Malformed, "is too long".to_owned());
     }
     // Ascending by size, or else the marks are malformed, which outranks whatever is missed here.
@@ -325,8 +325,8 @@ const ANCHORS_LISTED_MAX: usize = 1_000;
 /// Name of the mail's part with the note.
 const NOTE_FILE: &str = "checkpoint.txt";
 /// A mail with a note, in two forms of its text.
-const MAIL_BYTES_MAX: usize = 256 * 1024;
-const POINTER_BYTES_MAX: usize = 4 * 1024;
+const MAIL_BYTES_MAX: u64 = 256 * 1024;
+const POINTER_BYTES_MAX: u64 = 4 * 1024;
 
 #[cfg(test)]
 mod tests;
