@@ -187,6 +187,7 @@ fn exports() -> Vec<Value> {
     all.extend(ranges::exports());
     all.extend(skeletons::exports());
     all.extend(asked::cosigned());
+    all.extend(ledger_shop::signed::exports());
     all.into_iter().map(export).collect()
 }
 
