@@ -43,7 +43,8 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "limits", "domain", "actions", "store", "config", "daemon", "net", "vault", "ledger",
+            "limits", "domain", "words", "actions", "store", "config", "daemon", "net", "vault",
+            "ledger",
         ],
     ),
 ];
@@ -75,6 +76,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("rustls", &["net"]),
     ("tokio_rustls", &["net"]),
     ("rcgen", &["net"]),
+    ("socket2", &["net"]),
     ("md5", &["pay", "cashier"]),
     ("csv", &["actions"]),
     ("image", &["actions"]),
