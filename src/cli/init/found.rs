@@ -112,9 +112,15 @@ impl Made {
     /// The settings of a packaged shop: everybody may read them, they hold no secret.
     fn settings(&mut self, file: &Path, text: &str) -> Result<(), Failure> {
         if let Some(folder) = file.parent().filter(|folder| !folder.exists()) {
-            let made = fs::DirBuilder::new().mode(0o755).create(folder);
+            let made = fs::DirBuilder::new().create(folder);
             made.map_err(|error| at_path(folder, error))?;
             self.folders.push(folder.to_owned());
+            // Whatever the umask took away: the service must find its settings, or it would go on with the defaults.
+            let opened = fs::set_permissions(folder, fs::Permissions::from_mode(0o755));
+            if let Err(error) = opened {
+                let failure = at_path(folder, error);
+                return Err(self.take().undone(failure));
+            }
         }
         let written = new_file(file, text, 0o644);
         if let Err(error) = written {
