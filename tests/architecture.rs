@@ -43,7 +43,8 @@ const RULE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "limits", "domain", "actions", "store", "config", "daemon", "net", "vault", "ledger",
+            "limits", "domain", "words", "actions", "store", "config", "daemon", "net", "vault",
+            "ledger",
         ],
     ),
 ];
@@ -77,6 +78,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("rcgen", &["net"]),
     ("instant_acme", &["net"]),
     ("x509_parser", &["net"]),
+    ("socket2", &["net"]),
     ("md5", &["pay", "cashier"]),
     ("csv", &["actions"]),
     ("image", &["actions"]),

@@ -21,6 +21,8 @@ pub struct Books {
     pub orders: u64,
     /// Ledger entries looked at.
     pub entries: u64,
+    /// Slots looked at: every key that was ever imported.
+    pub slots: u64,
     /// Money by channel.
     pub money: BTreeMap<String, Money>,
     /// What is wrong; empty in a shop that is right.
@@ -423,6 +425,7 @@ impl Books {
                     counted[state] += 1;
                 }
             }
+            self.slots += counted.iter().map(|of| u64::from(*of)).sum::<u64>();
             let free = pool.available + pool.withheld;
             let kept = [free, pool.reserved, pool.sold, pool.void];
             if counted != kept {

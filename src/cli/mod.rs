@@ -169,7 +169,12 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<Done, Failure> {
     let Cli { dir, json, noun } = cli;
     let place = session::Place::new(dir, json);
-    if !matches!(noun, Noun::Demo(_) | Noun::Config(config::Config::Example)) {
+    // `init` makes a shop for its owner and settings that are root's, so it stays who it is until then.
+    let stays = matches!(
+        noun,
+        Noun::Demo(_) | Noun::Init(_) | Noun::Config(config::Config::Example)
+    );
+    if !stays {
         owner::become_owner_of(&place.dir)?;
     }
     match noun {

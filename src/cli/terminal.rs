@@ -1,8 +1,12 @@
 //! Asking a person, and showing how far something is.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    sync::{Mutex, PoisonError},
+};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::Failure;
 use crate::daemon::admin::Progress;
@@ -14,6 +18,15 @@ pub(super) fn is_there() -> bool {
 
 /// Asks for one line; `default` answers an empty one.
 pub(super) fn ask(question: &str, default: Option<&str>) -> Result<String, Failure> {
+    let answer = prompt(question, default)?;
+    if answer.is_empty() {
+        return Err(Failure::usage(format!("{question}: nothing was answered")));
+    }
+    Ok(answer)
+}
+
+/// As [`ask`], but an empty line without a default is an empty answer. The input's end is none.
+pub(super) fn prompt(question: &str, default: Option<&str>) -> Result<String, Failure> {
     let failed = |error: io::Error| Failure::new("terminal", error);
     let mut prompt = io::stderr().lock();
     match default {
@@ -22,31 +35,44 @@ pub(super) fn ask(question: &str, default: Option<&str>) -> Result<String, Failu
     }
     .and_then(|()| prompt.flush())
     .map_err(failed)?;
+    // Held while waiting it would keep the last words of an interrupted process from being said.
+    drop(prompt);
     let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).map_err(failed)?;
-    let line = line.trim();
-    match (line.is_empty(), default) {
-        (true, Some(default)) => Ok(default.to_owned()),
-        (true, None) => Err(Failure::usage(format!("{question}: nothing was answered"))),
-        (false, _) => Ok(line.to_owned()),
+    let read = io::stdin().lock().read_line(&mut line).map_err(failed)?;
+    if read == 0 {
+        return Err(Failure::usage(format!("{question}: nothing was answered")));
     }
+    let line = line.trim();
+    let empty = default.unwrap_or_default();
+    Ok(if line.is_empty() { empty } else { line }.to_owned())
 }
+
+/// How the terminal was before typing was hidden.
+static SHOWN: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// Asks for a line that is not shown while it is typed.
 pub(super) fn ask_hidden(question: &str) -> Result<String, Failure> {
-    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
     let stdin = io::stdin();
     let shown = tcgetattr(&stdin).map_err(|error| Failure::new("terminal", error))?;
     let mut hidden = shown.clone();
     hidden.local_modes.remove(LocalModes::ECHO);
+    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
     tcsetattr(&stdin, OptionalActions::Now, &hidden)
         .map_err(|error| Failure::new("terminal", error))?;
     let answer = ask(question, None);
-    let restored = tcsetattr(&stdin, OptionalActions::Now, &shown);
-    restored.map_err(|error| Failure::new("terminal", error))?;
+    show_typing();
     // The line's end was not shown either.
     let _ = writeln!(io::stderr());
     answer
+}
+
+/// Undoes what [`ask_hidden`] does, wherever the process is.
+pub(super) fn show_typing() {
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(shown) = shown {
+        // A terminal that is gone needs nothing.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &shown);
+    }
 }
 
 /// A bar on standard error, where that is a terminal.

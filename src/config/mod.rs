@@ -7,6 +7,7 @@
 
 mod branding;
 mod check;
+mod draft;
 mod settings;
 mod source;
 mod values;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub use branding::{Branding, branding};
+pub use draft::Draft;
 pub use settings::{Ledger, Limits, Listen, Log, Mail, Net, Settings, Shop, Store, Tls, Webhook};
 pub use values::{AdminAt, HostPort, LogFormat, LogLevel, MailTls, Period, TlsMode};
 
@@ -189,7 +191,16 @@ fn load_from(
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<Settings, ConfigError> {
     let mut problems = Vec::new();
-    let mut settings = source::read(file, dir, env, &mut problems)?;
+    let settings = source::read(file, dir, env, &mut problems)?;
+    finished(settings, dir, problems)
+}
+
+/// Settings with their paths made whole, and checked as a whole.
+fn finished(
+    mut settings: Settings,
+    dir: &Path,
+    mut problems: Vec<Problem>,
+) -> Result<Settings, ConfigError> {
     let paths = [
         &mut settings.tls.cert,
         &mut settings.tls.key,

@@ -18,12 +18,14 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 const SUGGESTION_MIN: f64 = 0.7;
 
 /// A value and where it stands.
-struct Placed {
-    raw: Raw,
-    origin: String,
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub(super) raw: Raw,
+    pub(super) origin: String,
 }
 
-type Values = BTreeMap<(String, String), Placed>;
+/// Values by section and key.
+pub(super) type Values = BTreeMap<(String, String), Placed>;
 
 /// Defaults, the file over them, the environment over that. Faults of single settings go to `problems`.
 pub(super) fn read(
@@ -37,6 +39,41 @@ pub(super) fn read(
         from_file(file, &text, &mut values, problems)?;
     }
     from_environment(env, &mut values, problems);
+    Ok(settled(values, dir, problems))
+}
+
+/// The values of one file alone; nothing without the file.
+pub(super) fn file_alone(
+    file: &Path,
+    problems: &mut Vec<Problem>,
+) -> Result<Option<Values>, ConfigError> {
+    let mut values = Values::new();
+    let Some(text) = text_of(file)? else {
+        return Ok(None);
+    };
+    from_file(file, &text, &mut values, problems)?;
+    Ok(Some(values))
+}
+
+/// The environment, `over` it.
+pub(super) fn environment_under(
+    over: &Values,
+    env: impl Iterator<Item = (String, String)>,
+    dir: &Path,
+    problems: &mut Vec<Problem>,
+) -> Settings {
+    let mut values = Values::new();
+    from_environment(env, &mut values, problems);
+    for ((section, key), placed) in over {
+        // A secret in one form replaces the other one's.
+        values.remove(&(section.clone(), twin(section, key)));
+        values.insert((section.clone(), key.clone()), placed.clone());
+    }
+    settled(values, dir, problems)
+}
+
+/// Defaults, and each value at its key.
+fn settled(values: Values, dir: &Path, problems: &mut Vec<Problem>) -> Settings {
     let mut settings = Settings::default();
     for ((section, key), placed) in values {
         let result = match (kind(&section, &key), key.strip_suffix("_file")) {
@@ -53,7 +90,7 @@ pub(super) fn read(
             });
         }
     }
-    Ok(settings)
+    settings
 }
 
 fn text_of(file: &Path) -> Result<Option<String>, ConfigError> {
@@ -147,11 +184,7 @@ fn from_environment(
     }
     for ((section, key), placed) in found {
         // A secret given here in one form replaces the file's in either form.
-        let other = match key.strip_suffix("_file") {
-            Some(secret) if kind(&section, &key).is_none() => secret.to_owned(),
-            _ => format!("{key}_file"),
-        };
-        values.remove(&(section.clone(), other));
+        values.remove(&(section.clone(), twin(&section, &key)));
         values.insert((section, key), placed);
     }
 }
@@ -183,6 +216,14 @@ fn place_value(
         return;
     }
     values.insert((section.to_owned(), key.to_owned()), Placed { raw, origin });
+}
+
+/// The other form of a secret's key: `KEY_file` of `KEY`, and the other way round.
+pub(super) fn twin(section: &str, key: &str) -> String {
+    match key.strip_suffix("_file") {
+        Some(secret) if kind(section, key).is_none() => secret.to_owned(),
+        _ => format!("{key}_file"),
+    }
 }
 
 /// The secret in a file: one line, without its end.
@@ -236,7 +277,8 @@ fn keys(section: &str) -> Option<&'static [(&'static str, Kind)]> {
         .map(|(_, keys)| *keys)
 }
 
-fn kind(section: &str, key: &str) -> Option<Kind> {
+/// How a key's value is written; none for a key that is not in the catalogue.
+pub(super) fn kind(section: &str, key: &str) -> Option<Kind> {
     keys(section)?
         .iter()
         .find(|(name, _)| *name == key)

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use socket2::{Domain, Socket as RawSocket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::tls::TlsServer;
@@ -73,7 +74,8 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
-    /// Binds `address` for connections without TLS. Port 0 takes any free one, see [`Listener::local`].
+    /// Binds `address` for connections without TLS. Port 0 takes any free one, see [`Listener::local`]. An IPv6 address takes
+    /// IPv6 connections alone, whatever the system's default is, so `[::]` stands beside `0.0.0.0` on the same port.
     ///
     /// # Errors
     /// [`ListenError`].
@@ -137,7 +139,7 @@ impl Listener {
                 source,
             },
         };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = bound(address).map_err(failed)?;
         let local = Local::Tcp(listener.local_addr().map_err(failed)?);
         Ok(Self {
             socket: Socket::Tcp(listener, tls),
@@ -157,6 +159,22 @@ impl Listener {
             }
         }
     }
+}
+
+/// What the system says of many connections that come at once is bounded by `net.core.somaxconn` besides.
+const BACKLOG: i32 = 1024;
+
+fn bound(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A restart does not wait for connections that ended a moment ago.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 impl Local {
@@ -261,6 +279,24 @@ mod tests {
         std::fs::write(&path, "another's").unwrap();
         drop(ours);
         assert!(path.exists());
+    }
+
+    #[tokio::test]
+    async fn all_addresses_of_both_families_are_taken_on_one_port() {
+        // A machine without IPv6 has nothing to show here.
+        if std::net::TcpListener::bind("[::1]:0").is_err() {
+            return;
+        }
+        for order in [["0.0.0.0", "[::]"], ["[::]", "0.0.0.0"]] {
+            let first = format!("{}:0", order[0]).parse().unwrap();
+            let first = Listener::plain(first).await.unwrap();
+            let port = first.local().tcp().unwrap().port();
+            let second = format!("{}:{port}", order[1]).parse().unwrap();
+            let _second = Listener::plain(second).await.unwrap();
+            for host in ["127.0.0.1", "::1"] {
+                std::net::TcpStream::connect((host, port)).unwrap();
+            }
+        }
     }
 
     #[tokio::test]

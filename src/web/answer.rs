@@ -15,7 +15,8 @@ use super::{
 /// What a handler gives.
 pub(super) type Answer = Result<Response, Problem>;
 
-/// How long a page may be used again without asking: not at all, but it may be kept by the browser.
+/// How long a page may be used again without asking: not at all, but it may be kept by the browser. No page is for a cache that
+/// many share: its language is the visitor's, which few of them tell apart by `Vary`, and its stock is that of the moment.
 pub(super) const FRESH: &str = "private, no-cache";
 /// Pages with a secret in their address, and everything that names no other rule.
 pub(super) const NO_STORE: &str = "no-store";

@@ -73,6 +73,11 @@ const WRONG_LINKS_LOOPBACK: Pace = Pace {
     burst: 10_000,
     every_ms: 10,
 };
+/// Lines of the log about one proxy that is not trusted: one in a minute.
+pub(super) const UNKNOWN_PROXY_TOLD: Pace = Pace {
+    burst: 1,
+    every_ms: 60_000,
+};
 /// Mails that one line may ask for: links to inboxes, and wishes, each: ten in an hour.
 const MAILS_OF_LINE: Pace = Pace {
     burst: 10,

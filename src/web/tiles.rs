@@ -18,6 +18,8 @@ use crate::ledger::tiles::Tile;
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 /// A partial one neither, but soon nobody asks for it. Without a number, the same path is another tree after a restore.
 const SHORTLY: HeaderValue = HeaderValue::from_static("public, max-age=60");
+/// A checkpoint is soon an old one, but many monitors at once need ask only once.
+const MOMENT: HeaderValue = HeaderValue::from_static("public, max-age=5");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// `GET /ledger/checkpoint` and `GET /ledger/gen-N/checkpoint`: the signed note.
@@ -29,7 +31,9 @@ pub(super) async fn checkpoint(State(web): State<WebState>, uri: Uri) -> Answer 
     let published = web.shop.published(generation);
     let latest = published.map_err(|fault| web.fault(fault))?;
     let latest = latest.ok_or(Problem::NotFound)?;
-    Ok(text(StatusCode::OK, latest.note))
+    let mut answer = text(StatusCode::OK, latest.note);
+    answer.headers_mut().insert(header::CACHE_CONTROL, MOMENT);
+    Ok(answer)
 }
 
 /// `GET /ledger/tile/…` and `GET /ledger/gen-N/tile/…`: nodes of the tree, or hashes of the entries.

@@ -118,7 +118,7 @@ pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 }
 
 /// What the nearest proxy says of the scheme; one that appends says it last.
-fn forwarded_https(headers: &HeaderMap) -> bool {
+pub(super) fn forwarded_https(headers: &HeaderMap) -> bool {
     let mut fields = headers.get_all("x-forwarded-proto").iter();
     let last = fields.next_back().and_then(|field| field.to_str().ok());
     last.and_then(|field| field.rsplit(',').next())

@@ -46,6 +46,8 @@ const CLOCK_EARLIEST_MS: i64 = 1_767_225_600_000;
 const ORDERS_COUNTED_MAX: usize = 1_000;
 /// Messages that are named one by one.
 const DEAD_NAMED_MAX: usize = 5;
+/// Faults of the books that are named one by one.
+const WRONG_NAMED_MAX: usize = 5;
 /// Latest orders, and messages of each, that are asked whether mail ever worked.
 const ORDERS_ASKED_MAX: usize = 100;
 const TOLD_ASKED_MAX: usize = 20;
@@ -80,6 +82,7 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
         told(context, &rows)?,
         buyers(context, &rows)?,
         erasures(context)?,
+        books(context)?,
     ];
     findings.extend(super::certificates::examine(context)?);
     findings.extend(witnesses::findings(context)?);
@@ -117,6 +120,40 @@ fn store(context: &Context) -> Finding {
         return Finding::new("store", Level::Fail, message);
     }
     Finding::new("store", Level::Ok, "readable and writable")
+}
+
+/// Every order, key and entry held against the others.
+fn books(context: &Context) -> Result<Finding, CommandError> {
+    let books = context.shop.check_books()?;
+    let looked_at = format!(
+        "{}, {} and {}",
+        counted(books.orders, "order"),
+        counted(books.slots, "key"),
+        entries(books.entries)
+    );
+    if books.wrong.is_empty() {
+        let message = format!("{looked_at} agree: no key twice, no money without its order");
+        return Ok(Finding::new("books", Level::Ok, message));
+    }
+    let named = books.wrong.iter().take(WRONG_NAMED_MAX);
+    let named: Vec<&str> = named.map(String::as_str).collect();
+    let more = books.wrong.len().saturating_sub(named.len());
+    let more = match more {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let message = format!(
+        "{looked_at} do not agree: {}{more}: stop selling, keep a copy of the folder as it is, and ask for help with this text",
+        named.join("; ")
+    );
+    Ok(Finding::new("books", Level::Fail, message))
+}
+
+fn entries(count: u64) -> String {
+    match count {
+        1 => "1 ledger entry".to_owned(),
+        count => format!("{count} ledger entries"),
+    }
 }
 
 fn withheld(context: &Context) -> Result<Finding, CommandError> {
@@ -344,8 +381,9 @@ fn was_mailed(context: &Context, rows: &impl Rows) -> Result<bool, CommandError>
     Ok(false)
 }
 
-fn counted(count: usize, noun: &str) -> String {
-    match count {
+fn counted(count: impl TryInto<u64>, noun: &str) -> String {
+    // More than this is never counted.
+    match count.try_into().unwrap_or(u64::MAX) {
         1 => format!("1 {noun}"),
         count => format!("{count} {noun}s"),
     }

@@ -24,10 +24,10 @@ pub(super) use headers::content_policy;
 use super::{
     answer,
     challenge::CHALLENGE,
-    limiter::{LineMax, Pace, Place},
+    limiter::{LineMax, Pace, Place, UNKNOWN_PROXY_TOLD},
     state::{Shared, WebState},
     view::Problem,
-    visit::Visit,
+    visit::{Visit, forwarded_https},
 };
 use crate::domain::AddressPrefix;
 
@@ -88,6 +88,12 @@ async fn pass(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    if visit.bare && forwarded_https(request.headers()) {
+        tell_unknown_proxy(web, visit);
+        if web.settings.https_listens && !IN_THE_CLEAR.contains(&route) {
+            return Err(Problem::UnknownProxy);
+        }
+    }
     if web.settings.https_listens && visit.bare && !IN_THE_CLEAR.contains(&route) {
         return encrypted(web, &request);
     }
@@ -133,6 +139,21 @@ fn is_guess(web: &Shared, visit: &Visit, route: &str, response: &Response) -> bo
     );
     let now_ms = web.shop.now_ms();
     web.wrong_links_of_line.admit(line, pace, now_ms).is_err()
+}
+
+/// Says in the log who ends TLS before the shop without being trusted to. A redirect to `https://` would come back through it for
+/// ever, and all its buyers would share its address. Anybody can send the header, so no more than a line a minute.
+fn tell_unknown_proxy(web: &Shared, visit: &Visit) {
+    let line = AddressPrefix::of(visit.address);
+    let told = web
+        .unknown_proxies_told
+        .admit(line, UNKNOWN_PROXY_TOLD, web.shop.now_ms());
+    if told.is_ok() {
+        tracing::warn!(
+            proxy = %visit.address,
+            "a proxy that says it has the buyer's https:// is not trusted: if it is yours, name its address in [listen] trusted_proxies"
+        );
+    }
 }
 
 /// Sends a reader to the encrypted shop. A form is not sent on: what it held was readable on the way already.

@@ -355,3 +355,36 @@ fn what_comes_in_the_clear_is_sent_to_the_encrypted_shop() {
         }
     });
 }
+
+#[test]
+fn a_proxy_that_is_not_trusted_gets_a_page_that_says_so_instead_of_a_loop() {
+    let tls = |settings| WebSettings {
+        https_listens: true,
+        ..settings
+    };
+    Web::story_with(Till::default(), tls, |web| async move {
+        let ask = async |address: &str, says: &str, path: &str| {
+            let mut request = Request::get(path)
+                .header("x-forwarded-proto", says)
+                .body(Body::empty())
+                .unwrap();
+            let address = address.parse().unwrap();
+            request.extensions_mut().insert(Peer::Remote {
+                address,
+                tls: false,
+            });
+            web.send(request).await
+        };
+        let stranger = "203.0.113.9:1";
+        let page = ask(stranger, "https", "/p/steam?lang=en").await;
+        assert_eq!((page.status, page.header("location")), (400, ""));
+        assert!(page.text().contains("[listen] trusted_proxies"));
+        let json = ask(stranger, "http, HTTPS", "/o/none.json").await;
+        assert_eq!(json.json()["error"]["code"], "unknown_proxy");
+        assert_eq!(ask(stranger, "http", "/p/steam").await.status, 308);
+        assert_eq!(ask(stranger, "https", "/healthz").await.status, 200);
+        let trusted = ask("10.0.0.1:1", "https", "/p/steam").await;
+        assert_eq!(trusted.status, 200);
+        assert_eq!(trusted.header("strict-transport-security"), "max-age=300");
+    });
+}

@@ -82,7 +82,7 @@ fn only_full_tiles_of_a_numbered_generation_are_kept_for_ever() {
         }
         assert_eq!(
             web.get("/ledger/checkpoint").await.header("cache-control"),
-            "no-store"
+            "public, max-age=5"
         );
         for unknown in [
             "0/001",

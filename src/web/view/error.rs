@@ -27,6 +27,8 @@ pub enum Problem {
     ForeignOrigin,
     /// 403: a form sent in the clear to a shop that has TLS.
     Unencrypted,
+    /// 400: sent by a proxy that encrypts, which the shop does not know as one.
+    UnknownProxy,
     /// 405
     MethodNotAllowed,
     /// 413
@@ -54,10 +56,11 @@ pub enum Problem {
 
 impl Problem {
     /// All problems.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NotFound,
         Self::ForeignOrigin,
         Self::Unencrypted,
+        Self::UnknownProxy,
         Self::MethodNotAllowed,
         Self::TooLarge,
         Self::Unreadable,
@@ -75,6 +78,7 @@ impl Problem {
         match self {
             Self::NotFound | Self::LinkOld => 404,
             Self::ForeignOrigin | Self::Unencrypted => 403,
+            Self::UnknownProxy => 400,
             Self::MethodNotAllowed => 405,
             Self::Erased => 410,
             Self::TooLarge => 413,
@@ -91,6 +95,7 @@ impl Problem {
             Self::NotFound => "not_found",
             Self::ForeignOrigin => "foreign_origin",
             Self::Unencrypted => "unencrypted",
+            Self::UnknownProxy => "unknown_proxy",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
             Self::Unreadable => "unreadable",
@@ -110,6 +115,7 @@ impl Problem {
             Self::NotFound => id("problem-not-found"),
             Self::ForeignOrigin => id("problem-foreign-origin"),
             Self::Unencrypted => id("problem-unencrypted"),
+            Self::UnknownProxy => id("problem-unknown-proxy"),
             Self::MethodNotAllowed => id("problem-method"),
             Self::TooLarge => id("problem-too-large"),
             Self::Unreadable => id("problem-unreadable"),
@@ -129,6 +135,7 @@ impl Problem {
             Self::NotFound => id("problem-not-found-next"),
             Self::ForeignOrigin => id("problem-foreign-origin-next"),
             Self::Unencrypted => id("problem-unencrypted-next"),
+            Self::UnknownProxy => id("problem-unknown-proxy-next"),
             Self::MethodNotAllowed => id("problem-method-next"),
             Self::TooLarge => id("problem-too-large-next"),
             Self::Unreadable => id("problem-unreadable-next"),

@@ -144,7 +144,7 @@ fn every_message_is_used_and_every_use_has_its_message() {
     let in_templates = Regex::new(r#"\bt\.(?:text|with)\("([a-z0-9-]+)"\)"#).unwrap();
     let in_code = Regex::new(r#"\bid\("([a-z0-9-]+)"\)"#).unwrap();
     let templates = read_all("assets/templates", "html");
-    let code: Vec<_> = ["src/web", "src/words", "src/notify"]
+    let code: Vec<_> = ["src/web", "src/words", "src/notify", "src/cli"]
         .into_iter()
         .flat_map(|room| read_all(room, "rs"))
         .collect();

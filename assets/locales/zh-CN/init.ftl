@@ -1,0 +1,82 @@
+# `keystall init`，在终端上
+
+init-welcome =
+    新建一家店。只有几个问题：直接回车采用 [ ] 里的值，Ctrl-C 退出。在您确认之前不会写入任何东西。
+init-yes-or-no = 请输入 y 或 n
+init-empty = 这里需要一个回答。
+init-too-often = 无效的回答太多：什么都没有创建
+init-declined = 什么都没有创建
+init-ask-host = 买家访问的域名，例如 shop.example.com（也可以是本机的 IP 地址）
+init-keep-host = 仍然使用这个域名？
+init-ask-title = 店名
+init-ask-currency = 所有价格的货币（以后不能更改）
+init-rmb = 人民币的代码是 CNY。
+init-certificates =
+    https:// 的证书从哪里来
+      1  自动向 Let's Encrypt 申请；域名必须指向本机，并使用 80 和 443 端口
+      2  使用您已有的证书文件
+      3  由店铺自己生成：浏览器会警告，适合试用
+      4  不在这里：由本机的 nginx、Caddy 等反向代理处理
+init-ask-certificate = 选哪一个？
+init-one-to-four = 请输入 1、2、3 或 4
+init-ask-terms = 您同意证书机构的条款吗？https://letsencrypt.org/repository/
+init-without-terms = 不同意就无法签发：请重新选择。
+init-ask-contact = 接收证书机构提醒的邮箱（留空：不填）
+init-ask-cert = 证书链文件（PEM）
+init-ask-key = 私钥文件（PEM）
+init-ask-mail = 邮件服务器，例如 smtp.qq.com；买家通过邮件收到卡密（留空：以后再设）
+init-ask-mail-port = 端口
+init-port = 请输入 1 到 65535 的数字
+init-ask-mail-user = 用户名（留空：没有）
+init-ask-mail-password = 密码（QQ、163 为授权码），输入时不显示
+init-ask-mail-from = 发件人地址
+init-ask-mail-merchant = 接收您自己的销售和警报的邮箱
+init-host-here = { $host } 指向本机（{ $address }）
+init-host-unknown =
+    找不到 { $host }：请为它添加一条 DNS 记录（A），指向本机的地址，这里看到的是 { $mine }。几分钟后别人才能看到。
+init-host-elsewhere =
+    { $host } 指向 { $addresses }，而本机是 { $mine }：请修改 DNS 记录。如果前面有代理或 CDN，这样就是对的。
+init-host-behind-nat =
+    { $host } 指向 { $addresses }；本机是 { $mine }，在路由器之后，从这里看不到公网地址。如果就是那个地址，请让路由器把 80 和 443 端口转发到本机。
+init-port-free = { $address } 可用
+init-port-taken =
+    { $address } 已被 { $who } 占用：请停止它，或者让它做店铺前面的代理（证书选择代理，或使用 --tls proxy）
+init-port-denied =
+    您没有使用 { $address } 的权限：安装包自带的服务有；否则请用 root 运行，或改用 1023 以上的端口
+init-port-impossible = 无法监听 { $address }：{ $why }
+init-clock-right = 时钟准确
+init-clock-wrong =
+    时钟差了 { $seconds } 秒：证书和支付都需要准确的时间；timedatectl set-ntp true
+init-disk-enough = 磁盘剩余 { $mib } MiB
+init-disk-little = 磁盘只剩 { $mib } MiB：请腾出空间，至少 1024 MiB 比较稳妥
+init-disk-remote =
+    目录在网络存储 { $kind } 上：断电时可能丢失销售记录；请使用本机的磁盘（--dir）
+init-plan =
+    将会创建：
+      店铺   { $dir }，属于用户 { $owner }
+      设置   { $file }
+init-go-on = 继续？
+init-start = 现在启动店铺，并在每次开机时启动？
+init-starting = 正在启动店铺 …
+init-made = { $host } 的店铺在 { $dir }
+init-open =
+    店铺已开张：{ $url }
+    下一步：keystall product add --help，然后 keystall channel add --help；keystall doctor 会告诉您还缺什么
+init-next =
+    下一步：keystall product add{ $dir } --help，然后 keystall channel add{ $dir } --help，最后 keystall serve{ $dir }；网址将是 { $url }
+init-sheet =
+    { $host } 的恢复单（RECOVERY SHEET）：请抄写或打印下来，不要放在这台机器上。
+    它只显示这一次，不会保存。它证明恢复后的账本是这一本的延续。
+
+    恢复密钥 Recovery secret（64 个十六进制数字，空格无关）：
+    { $secret }
+
+    Root key: { $root }
+    Log key:  { $log }
+
+    还请把店铺目录里的 root.key 和 erase.keys 复制到安全的地方：没有它们，里面的任何内容都打不开。
+init-sheet-ask = 已经抄到纸上了吗？请输入其中两组（留空：跳过）。
+init-sheet-group = 第 { $group } 组（共 8 组）
+init-sheet-wrong = 和恢复单上的不一样：组是逐行数的。
+init-sheet-right = 恢复单没有抄错。
+init-sheet-passed = 没有核对。这段文字从屏幕上消失之后，谁也无法再显示它。

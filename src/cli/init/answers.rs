@@ -1,0 +1,211 @@
+//! What flags and the file of answers say, and what follows from it.
+
+use std::{net::TcpListener, path::Path};
+
+use super::{Init, Tls};
+use crate::{
+    cli::{Failure, files},
+    config::Draft,
+};
+
+/// Where a shop behind a proxy of the same machine listens.
+pub(super) const BEHIND_PROXY: &str = "127.0.0.1:8080";
+/// The port of mail with TLS from the start, as most providers have it.
+pub(super) const MAIL_PORT: u16 = 465;
+const SECRET_BYTES_MAX: usize = 4 * 1024;
+
+/// The answers of the file, the flags over them.
+pub(super) fn given(init: &Init) -> Result<Draft, Failure> {
+    let mut draft = match &init.answers {
+        Some(file) => from_file(file)?,
+        None => Draft::default(),
+    };
+    let texts = [
+        ("shop", "host", init.host.clone()),
+        ("shop", "title", init.title.clone()),
+        ("shop", "currency", init.currency.clone()),
+        ("tls", "acme_contact", init.acme_contact.clone()),
+        ("tls", "cert", init.cert.as_deref().map(whole)),
+        ("tls", "key", init.key.as_deref().map(whole)),
+        ("mail", "host", init.mail_host.clone()),
+        ("mail", "user", init.mail_user.clone()),
+        ("mail", "from", init.mail_from.clone()),
+        ("mail", "merchant", init.mail_merchant.clone()),
+    ];
+    for (section, key, text) in texts {
+        if let Some(text) = text {
+            draft.set(section, key, &text);
+        }
+    }
+    if let Some(port) = init.mail_port {
+        draft.set_number("mail", "port", port);
+        draft.set("mail", "tls", mail_tls(port));
+    }
+    if let Some(file) = &init.mail_password_file {
+        let mut password = files::text(file, SECRET_BYTES_MAX)?;
+        password.truncate(password.trim_end_matches(['\r', '\n']).len());
+        draft.set("mail", "password", &password);
+    }
+    if let Some(tls) = init.tls {
+        set_tls(&mut draft, tls);
+    }
+    for (key, addresses) in [("https", &init.listen_https), ("http", &init.listen_http)] {
+        if !addresses.is_empty() {
+            let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            draft.set_list("listen", key, &texts);
+        }
+    }
+    if draft.text("shop", "currency") == Some("RMB") {
+        let message =
+            "the code of the Chinese yuan is CNY: --currency CNY; it cannot be changed later";
+        return Err(Failure::new("currency", message));
+    }
+    let acme = draft.text("tls", "mode") == Some("acme");
+    if acme && !init.agree_tos && (init.yes || !crate::cli::terminal::is_there()) {
+        return Err(Failure::usage(
+            "--agree-tos is needed with an ACME certificate: it says that you agree to the authority's terms, for Let's Encrypt those at https://letsencrypt.org/repository/",
+        ));
+    }
+    Ok(draft)
+}
+
+/// Refuses answers without those that have no default.
+pub(super) fn needed(draft: &Draft) -> Result<(), Failure> {
+    let all = [("--host", "host"), ("--title", "title")];
+    let missing = all.iter().filter(|(_, key)| !draft.has("shop", key));
+    let missing: Vec<&str> = missing.map(|(flag, _)| *flag).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    Err(Failure::usage(format!(
+        "{} {verb} needed: see `keystall init --help`",
+        missing.join(" and ")
+    )))
+}
+
+/// Puts in what follows from the other answers.
+pub(super) fn completed(draft: &mut Draft) {
+    if !draft.has("shop", "currency") {
+        draft.set("shop", "currency", "CNY");
+    }
+    if draft.text("tls", "mode") == Some("acme") && !draft.has("listen", "http") {
+        // The authority asks on port 80, and buyers who type no https:// are sent on from there.
+        draft.set_list("listen", "http", &everywhere(80));
+        if !draft.has("listen", "https") {
+            draft.set_list("listen", "https", &everywhere(443));
+        }
+    }
+    if draft.has("mail", "host") {
+        if !draft.has("mail", "port") {
+            draft.set_number("mail", "port", MAIL_PORT);
+            draft.set("mail", "tls", mail_tls(MAIL_PORT));
+        }
+        let user = draft.text("mail", "user").map(str::to_owned);
+        if let Some(user) = user.filter(|user| user.contains('@') && !draft.has("mail", "from")) {
+            draft.set("mail", "from", &user);
+        }
+        let from = draft.text("mail", "from").map(str::to_owned);
+        if let Some(from) = from.filter(|_| !draft.has("mail", "merchant")) {
+            draft.set("mail", "merchant", &from);
+        }
+    }
+}
+
+/// Where the certificate comes from, and what has to be listened to for that.
+pub(super) fn set_tls(draft: &mut Draft, tls: Tls) {
+    match tls {
+        Tls::Acme => draft.set("tls", "mode", "acme"),
+        Tls::Files => draft.set("tls", "mode", "files"),
+        Tls::SelfSigned => draft.set("tls", "mode", "self-signed"),
+        Tls::Proxy => {
+            draft.set_list("listen", "https", &[]);
+            if !draft.has("listen", "http") {
+                draft.set_list("listen", "http", &[BEHIND_PROXY.to_owned()]);
+            }
+            if !draft.has("listen", "trusted_proxies") {
+                let near = ["127.0.0.1", "::1"].map(str::to_owned);
+                draft.set_list("listen", "trusted_proxies", &near);
+            }
+        }
+    }
+}
+
+/// How mail is encrypted on a port.
+pub(super) fn mail_tls(port: u16) -> &'static str {
+    match port {
+        465 => "tls",
+        _ => "starttls",
+    }
+}
+
+/// All addresses of this machine, of IPv6 too where it has that.
+pub(super) fn everywhere(port: u16) -> Vec<String> {
+    let mut all = vec![format!("0.0.0.0:{port}")];
+    if TcpListener::bind("[::1]:0").is_ok() {
+        all.push(format!("[::]:{port}"));
+    }
+    all
+}
+
+fn from_file(file: &Path) -> Result<Draft, Failure> {
+    let read = Draft::read(file).map_err(|error| Failure::new("answers", error))?;
+    read.ok_or_else(|| Failure::new("answers", format!("there is no {}", file.display())))
+}
+
+/// A path as it is meant here: in the settings a relative one begins at the shop's folder.
+pub(super) fn whole(path: &Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    whole.display().to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_an_authority_needs_port_80_and_all_addresses() {
+        let mut draft = Draft::default();
+        set_tls(&mut draft, Tls::Acme);
+        completed(&mut draft);
+        let toml = draft.toml();
+        assert!(toml.contains("http = [\"0.0.0.0:80\""), "{toml}");
+        assert!(toml.contains("https = [\"0.0.0.0:443\""), "{toml}");
+        let mut own = Draft::default();
+        set_tls(&mut own, Tls::Acme);
+        own.set_list("listen", "http", &["192.0.2.1:80".to_owned()]);
+        completed(&mut own);
+        assert!(
+            own.toml().contains("http = [\"192.0.2.1:80\"]"),
+            "{}",
+            own.toml()
+        );
+    }
+
+    #[test]
+    fn behind_a_proxy_only_this_machine_reaches_the_shop() {
+        let mut draft = Draft::default();
+        set_tls(&mut draft, Tls::Proxy);
+        draft.set("shop", "host", "shop.example.com");
+        let settings = draft.settings(Path::new("/nowhere"), std::iter::empty());
+        let settings = settings.unwrap();
+        assert!(settings.listen.https.is_empty());
+        assert_eq!(settings.listen.http, ["127.0.0.1:8080".parse().unwrap()]);
+        assert_eq!(settings.listen.trusted_proxies.len(), 2);
+    }
+
+    #[test]
+    fn a_mailbox_is_enough_to_know_who_sends_and_who_is_told() {
+        let mut draft = Draft::default();
+        draft.set("mail", "host", "smtp.example.com");
+        draft.set("mail", "user", "me@example.com");
+        draft.set("mail", "password", "hunter2");
+        completed(&mut draft);
+        let settings = draft.settings(Path::new("/nowhere"), std::iter::empty());
+        let mail = settings.unwrap().mail;
+        assert_eq!(mail.port, 465);
+        assert_eq!(mail.from.as_deref(), Some("me@example.com"));
+        assert_eq!(mail.merchant.as_deref(), Some("me@example.com"));
+    }
+}

@@ -1,0 +1,95 @@
+//! Starting the shop's service, where a package brought one.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Empty;
+
+use super::Setting;
+use crate::{
+    cli::{Failure, owner},
+    config::{self, Settings},
+    daemon::admin_socket,
+    net::admin_client,
+    words::language::id,
+};
+
+/// The service of the shop in the default folder.
+pub(super) struct Unit;
+
+const NAME: &str = "keystall.service";
+/// Where units lie (systemd.unit(5)).
+const PLACES: [&str; 3] = [
+    "/etc/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+/// There exactly where systemd runs (sd_booted(3)).
+const SYSTEMD_RUNS: &str = "/run/systemd/system";
+/// A shop that opens takes less than a second.
+const READY_MAX: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+impl Unit {
+    /// The service that this process may start for the shop in `dir`.
+    pub(super) fn find(dir: &Path) -> Option<Self> {
+        let there = |place: &&str| PathBuf::from(place).join(NAME).exists();
+        let can = dir == Path::new(config::DEFAULT_DIR)
+            && owner::is_root()
+            && Path::new(SYSTEMD_RUNS).exists()
+            && PLACES.iter().any(|place| there(&place));
+        can.then_some(Self)
+    }
+
+    /// Starts it, at each boot too, and waits until it can sell.
+    pub(super) fn start(&self, at: &Setting<'_>, settings: &Settings) -> Result<(), Failure> {
+        at.say(&at.words.text(id("init-starting")));
+        let mut command = Command::new("systemctl");
+        command.args(["enable", "--now", NAME]).stdin(Stdio::null());
+        // Standard output is for the outcome alone.
+        let output = command.output();
+        let output = output.map_err(|error| not_started(&format!("systemctl: {error}")))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(not_started(said.trim()));
+        }
+        let socket = admin_socket(at.dir, settings);
+        let began = Instant::now();
+        while !is_ready(&socket) {
+            if began.elapsed() > READY_MAX {
+                return Err(not_started("it is not ready after a minute"));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+}
+
+fn not_started(why: &str) -> Failure {
+    let message = format!(
+        "the shop is made, but its service did not start: {why}; `journalctl -u keystall -n 20` says more, then `systemctl enable --now keystall`"
+    );
+    Failure::new("start", message)
+}
+
+fn is_ready(socket: &Path) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else {
+        return false;
+    };
+    let Ok(request) = Request::get("/readyz").body(Empty::<Bytes>::new()) else {
+        return false;
+    };
+    let answer = async {
+        let asked = admin_client::request(socket, request);
+        tokio::time::timeout(Duration::from_secs(5), asked).await
+    };
+    matches!(runtime.block_on(answer), Ok(Ok(answer)) if answer.status().is_success())
+}
