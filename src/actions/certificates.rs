@@ -243,7 +243,9 @@ impl Shop {
         self.write_rows(move |tx| {
             tx.put_meta(RENEWAL, &sealed)?;
             tell.merchant().try_for_each(|via| {
-                tx.promise_with(EffectKind::CertificateOverdue, via, None, 0, |_| Vec::new())
+                tx.promise_with(EffectKind::CertificateOverdue, via, None, 0, |_| {
+                    Ok(Vec::new())
+                })
             })
         })
         .await
