@@ -163,7 +163,7 @@ impl Shop {
             .map_err(|error| Fault::Database(error.to_string()))
     }
 
-    /// Seals the messages that wait anew, those that are not under the newest key. Gives how many.
+    /// Seals the messages that wait anew, those that are not under the newest key, in one pass. Gives how many.
     pub(super) fn reseal_letters(&self) -> Result<usize, Fault> {
         let (mut after, mut count) = (None, 0);
         loop {
@@ -250,7 +250,7 @@ pub(super) fn is_inbox_link_to(vault: &Vault, effect: &Effect, contacts: &[Strin
     effect.kind == EffectKind::InboxLink
         && open_content(vault, effect).is_ok_and(|content| {
             let canonical = Contact::stored(&content.contact).canonical();
-            contacts.iter().any(|known| *known == canonical)
+            contacts.contains(&canonical)
         })
 }
 

@@ -97,7 +97,7 @@ impl Shop {
             });
         // Whatever was sealed under an older key was given to the writer before this, and is committed with it.
         write.wait().map_err(unwritten)?;
-        while self.reseal_letters()? > 0 {}
+        self.reseal_letters()?;
         old.iter()
             .try_for_each(|label| self.vault.forget_month_key(label))
             .map_err(kept)

@@ -290,6 +290,8 @@ async fn a_gift_is_no_money_in_the_ledger_and_what_is_paid_for_it_waits_to_be_re
     let order = shop.order("steam").await;
     let given = shop.shop.give_by_hand(order.id, "gift").unwrap();
     assert_eq!((given.accepted(), given.received()), (0, 0));
+    // Messages tell no price as if it had been paid.
+    assert_eq!((order.told().amount, given.told().amount), (1_990, 0));
     let rows = shop.shop.store().read().unwrap();
     let line = rows.entry(given.sale.unwrap()).unwrap().unwrap().line;
     drop(rows);

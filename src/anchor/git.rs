@@ -114,7 +114,7 @@ impl Repository {
         }
         let said = || ran.err.lines().filter(|line| !line.trim().is_empty());
         let why = said().find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
-        let why = why.or_else(|| said().last());
+        let why = why.or_else(|| said().next_back());
         Err(format!(
             "git {verb}: {}",
             why.unwrap_or("failed without a word")

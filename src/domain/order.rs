@@ -291,6 +291,14 @@ impl Order {
         }
     }
 
+    /// What messages tell of it: its price, and once it was handed out what counts as paid for it.
+    pub fn told(&self) -> Money {
+        match self.sale {
+            Some(_) => Money::new(self.accepted(), self.total.currency),
+            None => self.total,
+        }
+    }
+
     /// Minor units that arrived.
     pub fn received(&self) -> Amount {
         self.payments.iter().map(|payment| payment.amount).sum()

@@ -125,7 +125,7 @@ impl<'a> Event<'a> {
                 facts: order.map(|order| Facts {
                     product: order.product.as_str(),
                     quantity: order.quantity,
-                    amount: order.total.decimal(),
+                    amount: order.told().decimal(),
                     currency: order.total.currency.as_str(),
                     channel: order.channel.as_str(),
                     state: order.state.as_str(),

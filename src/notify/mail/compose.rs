@@ -174,7 +174,7 @@ pub fn of_order(values: &mut Values, kind: MailKind, language: Language, order: 
     values.set(Placeholder::Order, order.id.to_string());
     values.set(Placeholder::Product, order.title.as_str());
     values.set(Placeholder::Quantity, order.quantity.to_string());
-    values.set(Placeholder::Amount, format::money(order.total, language));
+    values.set(Placeholder::Amount, format::money(order.told(), language));
     values.set(Placeholder::Channel, order.channel.as_str());
     if order.owed() > 0 {
         let owed = Money::new(order.owed(), order.total.currency);
