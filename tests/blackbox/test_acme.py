@@ -78,7 +78,7 @@ class Pebbles(Acme):
         shop = self.open(pebble)
         root = pebble.root()
         first = self.certified(shop, root)
-        self.assertIn("attempting to validate w/ HTTP", pebble.said())
+        self.assertIn("validate w/ HTTP", pebble.said())
         shop.stop()
         shop.start()
         self.assertEqual(trusts(shop.port, root), first, "the first handshake after a start has it already")
@@ -147,7 +147,7 @@ class Pebbles(Acme):
         shop = self.open(pebble)
         root, seen, broken = pebble.root(), [], []
         self.certified(shop, root)
-        ended = threading.Event()
+        ended, staying = threading.Event(), []
 
         def come():
             kept = None
@@ -155,7 +155,9 @@ class Pebbles(Acme):
                 try:
                     seen.append(shake(shop.port, HOST, root)[0])
                     # One that stays, as browsers do, is not cut by a renewal.
-                    kept = kept or self.keep_open(shop.port, root)
+                    if kept is None:
+                        kept = self.keep_open(shop.port, root)
+                        staying.append(kept)
                     kept.request("GET", "/readyz", headers={"Host": HOST})
                     assert kept.getresponse().read() is not None
                 except (OSError, AssertionError, http.client.HTTPException) as error:
@@ -175,6 +177,8 @@ class Pebbles(Acme):
             ended.set()
             for one in clients:
                 one.join()
+            for one in staying:
+                one.close()
         self.assertEqual(broken, [], shop.log_tail())
         self.assertGreaterEqual(len(set(seen)), 4, "renewed at half of its life, again and again")
         changes = [a for a, b in zip(seen, seen[1:]) if a != b]
@@ -208,10 +212,12 @@ class Pebbles(Acme):
         for token in ("x", "", "..%2f..%2f", "a/b"):
             connection = http.client.HTTPConnection(*plain, timeout=10)
             connection.request("GET", f"/.well-known/acme-challenge/{token}", headers={"Host": HOST})
-            self.assertIn(connection.getresponse().status, (404, 301, 308, 302, 307), token)
+            self.assertIn(connection.getresponse().status, (404, 308), token)
+            connection.close()
         connection = http.client.HTTPConnection(*plain, timeout=10)
         connection.request("GET", "/find", headers={"Host": HOST})
         answer = connection.getresponse()
+        connection.close()
         self.assertTrue(answer.getheader("location", "").startswith(f"https://{HOST}"), answer.status)
 
     def test_what_is_kept_of_the_certificate_is_sealed(self):
@@ -243,6 +249,7 @@ class Pebbles(Acme):
         return said.decode()
 
     def keep_open(self, port, root):
+        """A connection that stays."""
         plain = socket.create_connection(("127.0.0.1", port), timeout=10)
         connection = http.client.HTTPConnection("127.0.0.1", port)
         connection.sock = ssl.create_default_context(cadata=root).wrap_socket(plain, server_hostname=HOST)
@@ -324,7 +331,7 @@ class Doubles(Acme):
         double = self.open_double()
         double.limit = "7200"
         shop = self.open_at(double)
-        status = until(lambda: (s := self.status(shop))["last_error"] and s["failures"] == 1 and "authority says" in s["last_error"] and s, what="a refusal")
+        status = until(lambda: (s := self.status(shop))["last_error"] and s, what="a refusal")
         self.assertIn("the authority signs no more for now", status["last_error"])
         self.assertGreater(until_of(status["next_attempt"]), time.time() + 7000)
         double.limit = None
@@ -338,7 +345,7 @@ class Doubles(Acme):
     def test_an_authority_that_answers_with_pages_is_waited_for(self):
         double = self.open_double()
         shop = self.open_at(double, TLS__ACME_DIRECTORY=double.base + "/nonce")
-        said = until(lambda: (e := self.status(shop)["last_error"]) and "the shop ended" not in e and e, what="a failure")
+        said = until(lambda: self.status(shop)["last_error"], what="a failure")
         self.assertIn("the authority cannot be used now", said)
 
     def status(self, shop):
