@@ -79,6 +79,8 @@ impl Keeper {
         if let Some(order) = &self.order {
             // What cannot be kept is not ordered: authorities count.
             if !self.shop.store().readonly() {
+                // A certificate from files is not served any more.
+                renewal.served.take_if(|served| served.source == FILES);
                 self.ask_window(order, &mut renewal).await?;
                 self.renew(order, &mut renewal).await?;
             }
@@ -239,7 +241,7 @@ impl Keeper {
         };
         let known =
             |served: &ServedCertificate| served.source == FILES && served.serial == facts.serial;
-        if renewal.served.as_ref().is_some_and(known) || facts.is_self_signed {
+        if renewal.served.as_ref().is_some_and(known) {
             return Ok(());
         }
         let mut names = facts.names.clone();
