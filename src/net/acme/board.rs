@@ -55,7 +55,7 @@ impl Board {
     }
 
     /// Posts an http-01 answer.
-    pub(super) fn post_answer(self: &Arc<Self>, token: &str, authorization: &str) -> Posted {
+    pub fn post_answer(self: &Arc<Self>, token: &str, authorization: &str) -> Posted {
         put(&self.answers, token.to_owned(), authorization.to_owned());
         Posted {
             board: self.clone(),

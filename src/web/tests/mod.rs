@@ -1,6 +1,7 @@
 //! The whole router over a real shop, without sockets.
 #![allow(clippy::unwrap_used)]
 
+mod challenge;
 mod goods;
 mod orders;
 mod pages;
