@@ -35,10 +35,14 @@ pub struct Renewal {
     pub failing_since_ms: Option<i64>,
     /// Why the last one did: one line that says what to do.
     pub last_error: Option<String>,
+    /// Since when an attempt is under way. Kept before it begins: a shop that ends over it must not ask again without pause.
+    pub asking_since_ms: Option<i64>,
     /// No attempt before this, because of failures.
     pub wait_until_ms: i64,
     /// The authority's window of renewal.
     pub window: Option<Window>,
+    /// When a certificate was last replaced before half of its life.
+    pub early_at_ms: Option<i64>,
     /// Where in the window, drawn once for each window.
     pub draw: u32,
     /// The authority's page on its window.
@@ -107,9 +111,11 @@ impl Renewal {
             Some(_) => self.good_renewals,
             None => 0,
         };
+        let is_early = before.is_some_and(|old| now_ms < old.life.half_ms());
         *self = Self {
             served: Some(next),
             good_renewals: self.good_renewals,
+            early_at_ms: is_early.then_some(now_ms),
             proved_by: self.proved_by.take(),
             ..Self::default()
         };
@@ -117,6 +123,7 @@ impl Renewal {
 
     /// Counts an attempt that failed at `now_ms`, with the authority's word of when to come again.
     pub fn fail(&mut self, error: String, retry_after_ms: Option<i64>, now_ms: i64, jitter: u8) {
+        self.asking_since_ms = None;
         self.failures = self.failures.saturating_add(1);
         self.failing_since_ms.get_or_insert(now_ms);
         self.last_error = Some(error);
@@ -129,7 +136,11 @@ impl Renewal {
             .served
             .as_ref()
             .filter(|served| served.fits(source, names));
-        let due_ms = fitting.map_or(0, |served| served.life.renew_at_ms(self.window, self.draw));
+        let due_ms = fitting.map_or(0, |served| {
+            served
+                .life
+                .renew_at_ms(self.window, self.draw, self.early_at_ms)
+        });
         due_ms.max(self.wait_until_ms)
     }
 

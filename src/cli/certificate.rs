@@ -56,6 +56,7 @@ fn shown(value: &Value) -> String {
         ("good from", "good_from"),
         ("good until", "good_until"),
         ("next attempt", "next_attempt"),
+        ("under way", "under_way"),
         ("failures", "failures"),
         ("last error", "last_error"),
         ("overdue", "overdue"),

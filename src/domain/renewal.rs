@@ -53,14 +53,27 @@ impl Lifetime {
         self.not_after_ms.saturating_sub(self.not_before_ms).max(0)
     }
 
+    /// Half of it: when it is renewed without an authority's word.
+    pub fn half_ms(self) -> i64 {
+        self.not_before_ms.saturating_add(self.length_ms() / 2)
+    }
+
     /// When it is to be renewed: at a moment of the authority's window (RFC 9773, section 4.2), which `draw` decides, else at half
     /// of its life. A moment that has passed means at once. A window that begins when the certificate is no good any more is none.
-    pub fn renew_at_ms(self, window: Option<Window>, draw: u32) -> i64 {
-        let half_ms = self.not_before_ms.saturating_add(self.length_ms() / 2);
+    /// `early_at_ms` is when a certificate was last renewed before half of its life: an authority whose windows lie in the past
+    /// again and again is followed once a day.
+    pub fn renew_at_ms(self, window: Option<Window>, draw: u32, early_at_ms: Option<i64>) -> i64 {
+        let half_ms = self.half_ms();
         let usable = window.filter(|window| {
             window.start_ms < window.end_ms && window.start_ms < self.not_after_ms
         });
-        usable.map_or(half_ms, |window| window.moment_ms(draw))
+        let due_ms = usable.map_or(half_ms, |window| window.moment_ms(draw));
+        match early_at_ms {
+            Some(early_ms) if due_ms < half_ms => {
+                due_ms.max(early_ms.saturating_add(DAY_MS).min(half_ms))
+            }
+            _ => due_ms,
+        }
     }
 
     /// From when on it is an alarm that it was not renewed: with less than 48 hours left, or a third of a life under six days.
@@ -132,10 +145,13 @@ mod tests {
     #[test]
     fn r23_a_certificate_is_renewed_at_half_of_its_life() {
         assert_eq!(
-            life(1_000, 90 * DAY_MS).renew_at_ms(None, 7),
+            life(1_000, 90 * DAY_MS).renew_at_ms(None, 7, None),
             1_000 + 45 * DAY_MS
         );
-        assert_eq!(life(0, 160 * HOUR_MS).renew_at_ms(None, 7), 80 * HOUR_MS);
+        assert_eq!(
+            life(0, 160 * HOUR_MS).renew_at_ms(None, 7, None),
+            80 * HOUR_MS
+        );
     }
 
     #[test]
@@ -145,20 +161,27 @@ mod tests {
             start_ms: 60 * DAY_MS,
             end_ms: 62 * DAY_MS,
         });
-        assert_eq!(life.renew_at_ms(window, 0), 60 * DAY_MS);
-        assert_eq!(life.renew_at_ms(window, 1 << 31), 61 * DAY_MS);
-        let last = life.renew_at_ms(window, u32::MAX);
+        assert_eq!(life.renew_at_ms(window, 0, None), 60 * DAY_MS);
+        assert_eq!(life.renew_at_ms(window, 1 << 31, None), 61 * DAY_MS);
+        let last = life.renew_at_ms(window, u32::MAX, None);
         assert!((62 * DAY_MS - MINUTE_MS..62 * DAY_MS).contains(&last));
         // Revoked: the window lies in the past, and so does the moment.
         let past = Some(Window {
             start_ms: -2 * DAY_MS,
             end_ms: -DAY_MS,
         });
-        assert!(life.renew_at_ms(past, u32::MAX) < 0);
+        assert!(life.renew_at_ms(past, u32::MAX, None) < 0);
+        // Again in the past, for the certificate that came early: not before a day has passed, and never after half of its life.
+        assert_eq!(life.renew_at_ms(past, 0, Some(HOUR_MS)), DAY_MS + HOUR_MS);
+        assert_eq!(
+            life.renew_at_ms(past, 0, Some(45 * DAY_MS - 1)),
+            45 * DAY_MS
+        );
+        assert_eq!(life.renew_at_ms(window, 0, Some(60 * DAY_MS)), 60 * DAY_MS);
         // No windows: one that ends before it begins, one that begins too late.
         for (start_ms, end_ms) in [(10, 10), (90 * DAY_MS, 91 * DAY_MS)] {
             let none = Some(Window { start_ms, end_ms });
-            assert_eq!(life.renew_at_ms(none, 5), 45 * DAY_MS);
+            assert_eq!(life.renew_at_ms(none, 5, None), 45 * DAY_MS);
         }
     }
 

@@ -78,7 +78,7 @@ class Pebbles(Acme):
         shop = self.open(pebble)
         root = pebble.root()
         first = self.certified(shop, root)
-        self.assertIn("attempting to validate w/ HTTP", pebble.said())
+        self.assertIn("validate w/ HTTP", pebble.said())
         shop.stop()
         shop.start()
         self.assertEqual(trusts(shop.port, root), first, "the first handshake after a start has it already")
@@ -137,9 +137,11 @@ class Pebbles(Acme):
         elsewhere = free_port()
         shop = self.open(pebble, LISTEN__HTTP=f"127.0.0.1:{elsewhere}")
         until(lambda: self.status(shop)["failures"] == 1, what="a failure")
+        looks = pebble.said().count("validate w/ HTTP")
+        self.assertGreater(looks, 0)
         shop.must("certificate", "renew")
         self.certified(shop, pebble.root())
-        self.assertIn("validate w/ TLS-ALPN", pebble.said())
+        self.assertEqual(pebble.said().count("validate w/ HTTP"), looks, "it was not asked for over HTTP again")
 
     def test_a_client_that_comes_all_the_time_sees_an_unbroken_chain_through_renewals(self):
         pebble = self.open_pebble(life_s=24)
@@ -147,7 +149,7 @@ class Pebbles(Acme):
         shop = self.open(pebble)
         root, seen, broken = pebble.root(), [], []
         self.certified(shop, root)
-        ended = threading.Event()
+        ended, staying = threading.Event(), []
 
         def come():
             kept = None
@@ -155,7 +157,9 @@ class Pebbles(Acme):
                 try:
                     seen.append(shake(shop.port, HOST, root)[0])
                     # One that stays, as browsers do, is not cut by a renewal.
-                    kept = kept or self.keep_open(shop.port, root)
+                    if kept is None:
+                        kept = self.keep_open(shop.port, root)
+                        staying.append(kept)
                     kept.request("GET", "/readyz", headers={"Host": HOST})
                     assert kept.getresponse().read() is not None
                 except (OSError, AssertionError, http.client.HTTPException) as error:
@@ -175,6 +179,8 @@ class Pebbles(Acme):
             ended.set()
             for one in clients:
                 one.join()
+            for one in staying:
+                one.close()
         self.assertEqual(broken, [], shop.log_tail())
         self.assertGreaterEqual(len(set(seen)), 4, "renewed at half of its life, again and again")
         changes = [a for a, b in zip(seen, seen[1:]) if a != b]
@@ -208,10 +214,12 @@ class Pebbles(Acme):
         for token in ("x", "", "..%2f..%2f", "a/b"):
             connection = http.client.HTTPConnection(*plain, timeout=10)
             connection.request("GET", f"/.well-known/acme-challenge/{token}", headers={"Host": HOST})
-            self.assertIn(connection.getresponse().status, (404, 301, 308, 302, 307), token)
+            self.assertIn(connection.getresponse().status, (404, 308), token)
+            connection.close()
         connection = http.client.HTTPConnection(*plain, timeout=10)
         connection.request("GET", "/find", headers={"Host": HOST})
         answer = connection.getresponse()
+        connection.close()
         self.assertTrue(answer.getheader("location", "").startswith(f"https://{HOST}"), answer.status)
 
     def test_what_is_kept_of_the_certificate_is_sealed(self):
@@ -243,6 +251,7 @@ class Pebbles(Acme):
         return said.decode()
 
     def keep_open(self, port, root):
+        """A connection that stays."""
         plain = socket.create_connection(("127.0.0.1", port), timeout=10)
         connection = http.client.HTTPConnection("127.0.0.1", port)
         connection.sock = ssl.create_default_context(cadata=root).wrap_socket(plain, server_hostname=HOST)
@@ -302,11 +311,10 @@ class Doubles(Acme):
         until(lambda: len(set(first)) == 2, what="the second certificate")
         replaces = [o.get("replaces") for o in self.orders(double)]
         self.assertEqual(replaces, [None, first[0]])
-        status = self.status(shop)
-        # Asked once for each; without Retry-After six hours are the distance.
+        # Asked once for each; the second window is far.
+        in_window = lambda status: 39.9 < (until_of(status["next_attempt"]) - time.time()) / 86400 < 41.1
+        status = until(lambda: (s := self.status(shop))["next_attempt"] != "now" and in_window(s) and s, what="a date in the second window")
         self.assertEqual(len(first), 2)
-        days = (until_of(status["next_attempt"]) - time.time()) / 86400
-        self.assertTrue(39.9 < days < 41.1, status)
         self.assertEqual(status["hsts_max_age_s"], 300, "it came on the first day: that shows nothing")
 
     def test_a_predecessor_that_was_replaced_already_does_not_stand_in_the_way(self):
@@ -324,7 +332,7 @@ class Doubles(Acme):
         double = self.open_double()
         double.limit = "7200"
         shop = self.open_at(double)
-        status = until(lambda: (s := self.status(shop))["last_error"] and s["failures"] == 1 and "authority says" in s["last_error"] and s, what="a refusal")
+        status = until(lambda: (s := self.status(shop))["last_error"] and s, what="a refusal")
         self.assertIn("the authority signs no more for now", status["last_error"])
         self.assertGreater(until_of(status["next_attempt"]), time.time() + 7000)
         double.limit = None
@@ -338,7 +346,7 @@ class Doubles(Acme):
     def test_an_authority_that_answers_with_pages_is_waited_for(self):
         double = self.open_double()
         shop = self.open_at(double, TLS__ACME_DIRECTORY=double.base + "/nonce")
-        said = until(lambda: (e := self.status(shop)["last_error"]) and "the shop ended" not in e and e, what="a failure")
+        said = until(lambda: self.status(shop)["last_error"], what="a failure")
         self.assertIn("the authority cannot be used now", said)
 
     def status(self, shop):

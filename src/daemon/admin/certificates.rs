@@ -31,6 +31,7 @@ pub(super) fn show(context: &Context) -> Result<Value, CommandError> {
             ..=0 => "now".to_owned(),
             at_ms => time(at_ms),
         }),
+        "under_way": renewal.asking_since_ms.is_some(),
         "failures": renewal.failures,
         "last_error": renewal.last_error,
         "overdue": is_overdue,

@@ -48,6 +48,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 const HOUR_MS: i64 = 3_600_000;
 /// Source of certificates that are read from files.
 const FILES: &str = "files";
+const UNFINISHED: &str = "the attempt did not come to its end: the shop was stopped";
 
 impl Keeper {
     /// Looks until the end. An order that is under way then is given up.
@@ -78,6 +79,8 @@ impl Keeper {
         if let Some(order) = &self.order {
             // What cannot be kept is not ordered: authorities count.
             if !self.shop.store().readonly() {
+                // A certificate from files is not served any more.
+                renewal.served.take_if(|served| served.source == FILES);
                 self.ask_window(order, &mut renewal).await?;
                 self.renew(order, &mut renewal).await?;
             }
@@ -134,26 +137,23 @@ impl Keeper {
 
     /// Orders a certificate if one is due.
     async fn renew(&self, order: &Order, renewal: &mut Renewal) -> Result<(), Fault> {
+        if renewal.asking_since_ms.is_some() {
+            self.count_failure(renewal, UNFINISHED, None);
+            self.shop.keep_renewal(renewal).await?;
+        }
         let asked = self.shop.is_certificate_asked_for()?;
         let due_ms = renewal.next_at_ms(&order.directory, &order.names);
         if !asked && self.shop.now_ms() < due_ms {
             return Ok(());
         }
-        let before = renewal.clone();
-        // Counted before it is made: a daemon that ends over it again and again must not ask without pause.
-        self.count_failure(
-            renewal,
-            "the shop ended while the authority was asked",
-            None,
-        );
+        renewal.asking_since_ms = Some(self.shop.now_ms());
         self.shop.keep_renewal(renewal).await?;
         if asked {
             self.shop.take_certificate_request().await?;
         }
-        match self.issue(order, &before).await? {
+        match self.issue(order, renewal).await? {
             Ok(issued) => self.serve(order, renewal, issued).await,
             Err(error) => {
-                *renewal = before;
                 let wait_ms = error.retry_after.map(|wait| wait.as_millis() as i64);
                 self.count_failure(renewal, &error.message, wait_ms);
                 self.say_failure(renewal, &error);
@@ -241,7 +241,7 @@ impl Keeper {
         };
         let known =
             |served: &ServedCertificate| served.source == FILES && served.serial == facts.serial;
-        if renewal.served.as_ref().is_some_and(known) || facts.is_self_signed {
+        if renewal.served.as_ref().is_some_and(known) {
             return Ok(());
         }
         let mut names = facts.names.clone();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cache;
+mod challenge;
 mod goods;
 mod orders;
 mod pages;
