@@ -40,8 +40,13 @@ impl Config {
                 if !waiting.is_empty() {
                     text.push_str(&format!("{}\n", restart_for(&waiting)));
                 }
+                let doubts = session.settings.doubts();
+                for doubt in &doubts {
+                    text.push_str(&format!("note: {doubt}\n"));
+                }
                 let mut done = checked(text, &file, there, &problems);
                 done.value["restart_for"] = json!(waiting);
+                done.value["notes"] = json!(doubts);
                 Ok(done)
             }
             Self::Show => {

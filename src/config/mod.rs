@@ -156,6 +156,18 @@ impl Settings {
         .collect()
     }
 
+    /// What can be served but is hardly meant, each with what to do.
+    pub fn doubts(&self) -> Vec<&'static str> {
+        let listen = &self.listen;
+        let mut doubts = Vec::new();
+        if listen.https.is_empty() && listen.trusted_proxies.is_empty() {
+            doubts.push(
+                "[listen] https is empty and trusted_proxies too: the proxy that has the buyers' https:// is not known, so all of them count as one address and forms are refused; name it in trusted_proxies",
+            );
+        }
+        doubts
+    }
+
     /// The shop's address in links, `https://HOST` with the port where it is not 443, without a slash at the end. Links are
     /// made from this alone, never from a request's `Host` (security.md, section 3).
     pub fn origin(&self) -> String {
