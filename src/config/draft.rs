@@ -128,7 +128,6 @@ impl Draft {
             // Of another type it stays, for the check to complain of.
             if let Some(text) = self.text(&section, &key) {
                 taken.push((name.clone(), Secret::from(text.to_owned())));
-                self.clear(&section, &key);
                 self.set(&section, &source::twin(&section, &key), &name);
             }
         }

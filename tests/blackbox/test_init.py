@@ -229,6 +229,21 @@ class OnATerminal(Base):
         self.assertIn("Not checked", t.screen)
         self.assertTrue(os.path.exists(os.path.join(shop, "shop.redb")))
 
+    def test_ctrl_c_after_the_sheet_leaves_a_whole_shop(self):
+        shop = os.path.join(self.home(), "shop")
+        t = self.terminal("init", "--dir", shop, "--host", "127.0.0.1", "--title", "T", "--tls", "self-signed", "--listen-https", f"127.0.0.1:{free_port()}")
+        t.answer("Currency", "")
+        t.answer("Mail server", "")
+        t.answer("Go on?", "")
+        t.wait_for(" of 8: ")
+        t.type("\x03")
+        self.assertEqual(t.end(), 130)
+        self.assertIn("interrupted: the shop is made", t.screen)
+        for name in SHOP_FILES + ("keystall.toml",):
+            self.assertTrue(os.path.exists(os.path.join(shop, name)), name)
+        again = subprocess.run([binary(), "ledger", "vkey", "--dir", shop], env=self.env(), capture_output=True)
+        self.assertEqual(again.returncode, 0, again.stderr)
+
     def test_the_dialogue_speaks_the_language_of_the_terminal(self):
         shop = os.path.join(self.home(), "shop")
         for locale, word in (("zh_CN.UTF-8", "店名"), ("en_GB.UTF-8", "The shop's name"), ("zh_CN.GB18030", "The shop's name")):
