@@ -21,7 +21,9 @@
 //! | `cashier` | the demo's sandbox gateway; shares no code with `pay` |
 //! | `config` | one strict table of settings |
 //! | `daemon` | the composition root: builds everything, schedule, signals, admin socket, telemetry |
-//! | `cli` | one file per noun of the command line |
+//! | `cli` | one file or folder per noun of the command line |
+//! | `testing` | clock, entropy and shops for tests (feature `testing`) |
+//! | `bin/keystall-verify` | the auditor's tool, built without the daemon |
 //!
 //! # The walk of one purchase
 //!

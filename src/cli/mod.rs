@@ -72,7 +72,7 @@ enum Noun {
     /// Try it: a shop with samples and a sandbox cashier, until interrupted
     Demo(demo::Demo),
     /// Make a shop
-    Init(init::Init),
+    Init(Box<init::Init>),
     /// Serve the shop
     Serve(serve::Serve),
     /// What is sold

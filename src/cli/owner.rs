@@ -72,6 +72,15 @@ pub(super) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|this_process| this_process.uid() == 0)
 }
 
+/// The name of this process's user; the number where none is known.
+pub(super) fn this_user() -> String {
+    let users = fs::read_to_string(USERS).unwrap_or_default();
+    let number =
+        fs::metadata("/proc/self").map_or_else(|_| "?".to_owned(), |this| this.uid().to_string());
+    let name = field_of(&users, 2, &number, 0).map(str::to_owned);
+    name.unwrap_or(number)
+}
+
 /// Whether a package made the user that the service runs as.
 pub(super) fn service_user_is_there() -> bool {
     let users = fs::read_to_string(USERS).unwrap_or_default();

@@ -41,6 +41,12 @@ impl Draft {
         }
     }
 
+    /// Whether it says at `[section] key` that there are none.
+    pub fn is_empty_list(&self, section: &str, key: &str) -> bool {
+        let placed = self.0.get(&(section.to_owned(), key.to_owned()));
+        placed.is_some_and(|placed| matches!(&placed.raw, Raw::List(items) if items.is_empty()))
+    }
+
     /// Puts a text there.
     pub fn set(&mut self, section: &str, key: &str, text: &str) {
         self.put(section, key, Raw::Text(text.to_owned()));
@@ -122,7 +128,6 @@ impl Draft {
             // Of another type it stays, for the check to complain of.
             if let Some(text) = self.text(&section, &key) {
                 taken.push((name.clone(), Secret::from(text.to_owned())));
-                self.clear(&section, &key);
                 self.set(&section, &source::twin(&section, &key), &name);
             }
         }

@@ -125,6 +125,9 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         .map(|one| one.local().to_string())
         .collect();
 
+    for doubt in settings.doubts() {
+        tracing::warn!("{doubt}");
+    }
     let client = front::client(&settings).map_err(ServeError::Outbound)?;
     let witnesses = Witnesses {
         shop: shop.clone(),

@@ -115,6 +115,7 @@ class OnATerminal(Base):
         t.answer("Currency", "RMB")
         self.assertIn("CNY", t.wait_for("Currency"))
         t.type("\n")
+        t.answer("Which? [3]", "")
         t.wait_for("Mail server")
         t.type("smtp.example.com:465\n")
         self.assertIn("bare host name", t.wait_for("Mail server"))
@@ -181,6 +182,7 @@ class OnATerminal(Base):
             t.type("yes\n")
             t.answer("The shop's name", "Shop")
             t.answer("Currency", "")
+            t.answer("Which? [3]", "3")
             t.answer("Mail server", "")
             plan = t.wait_for("Go on?")
             self.assertRegex(plan, rf"127\.0\.0\.1:{port} is taken by \S+ \(pid {os.getpid()}\)")
@@ -227,6 +229,21 @@ class OnATerminal(Base):
         self.assertIn("Not checked", t.screen)
         self.assertTrue(os.path.exists(os.path.join(shop, "shop.redb")))
 
+    def test_ctrl_c_after_the_sheet_leaves_a_whole_shop(self):
+        shop = os.path.join(self.home(), "shop")
+        t = self.terminal("init", "--dir", shop, "--host", "127.0.0.1", "--title", "T", "--tls", "self-signed", "--listen-https", f"127.0.0.1:{free_port()}")
+        t.answer("Currency", "")
+        t.answer("Mail server", "")
+        t.answer("Go on?", "")
+        t.wait_for(" of 8: ")
+        t.type("\x03")
+        self.assertEqual(t.end(), 130)
+        self.assertIn("interrupted: the shop is made", t.screen)
+        for name in SHOP_FILES + ("keystall.toml",):
+            self.assertTrue(os.path.exists(os.path.join(shop, name)), name)
+        again = subprocess.run([binary(), "ledger", "vkey", "--dir", shop], env=self.env(), capture_output=True)
+        self.assertEqual(again.returncode, 0, again.stderr)
+
     def test_the_dialogue_speaks_the_language_of_the_terminal(self):
         shop = os.path.join(self.home(), "shop")
         for locale, word in (("zh_CN.UTF-8", "店名"), ("en_GB.UTF-8", "The shop's name"), ("zh_CN.GB18030", "The shop's name")):
@@ -259,7 +276,7 @@ class OnATerminal(Base):
         t.type(cert + "\n")
         t.answer("File with its private key", key)
         t.answer("Mail server", "")
-        t.answer("Go on?", "")
+        self.assertIn(":80 ", t.answer("Go on?", ""))
         self.type_back(t)
         self.assertEqual(t.end(), 0, t.screen[-1000:])
         settings = verify_ledger.read(os.path.join(shop, "keystall.toml")).decode()
@@ -359,6 +376,17 @@ class WithoutATerminal(Base):
         self.assertEqual(code, 0, said)
         settings = verify_ledger.read(os.path.join(shop, "keystall.toml")).decode()
         for part in ("https = []", 'http = ["127.0.0.1:9999"]', 'trusted_proxies = ["127.0.0.1", "::1"]'):
+            self.assertIn(part, settings)
+
+    def test_a_certificate_of_an_authority_takes_port_80_too_and_says_what_stands_in_the_way(self):
+        shop = os.path.join(self.home(), "shop")
+        code, said = self.run_init(shop, "--host", "no-such-host.invalid", "--title", "T", "--tls", "acme", "--agree-tos", "--acme-contact", "owner@example.com")
+        if "not in this version" in said:
+            self.skipTest("this version has no ACME")
+        self.assertEqual(code, 0, said)
+        self.assertIn("no-such-host.invalid is not known", said)
+        settings = verify_ledger.read(os.path.join(shop, "keystall.toml")).decode()
+        for part in ('mode = "acme"', 'acme_contact = "owner@example.com"', 'http = ["0.0.0.0:80"', 'https = ["0.0.0.0:443"'):
             self.assertIn(part, settings)
 
     def test_a_password_comes_from_a_file_or_standard_input(self):

@@ -47,6 +47,8 @@ init-port-impossible = { $address } cannot be listened on: { $why }
 init-clock-right = the clock is right
 init-clock-wrong =
     the clock is off by { $seconds } s: certificates and payments need it right; timedatectl set-ntp true
+init-clock-refuses =
+    by this machine's clock, { $now }, the authority's certificate is not valid ({ $why }): set the clock; timedatectl set-ntp true
 init-disk-enough = { $mib } MiB are free on the disk
 init-disk-little = only { $mib } MiB are free on the disk: make room, 1024 MiB are a good beginning
 init-disk-remote =

@@ -47,6 +47,8 @@ init-port-impossible = 无法监听 { $address }：{ $why }
 init-clock-right = 时钟准确
 init-clock-wrong =
     时钟差了 { $seconds } 秒：证书和支付都需要准确的时间；timedatectl set-ntp true
+init-clock-refuses =
+    按本机时钟 { $now }，证书机构的证书无效（{ $why }）：请校准时钟；timedatectl set-ntp true
 init-disk-enough = 磁盘剩余 { $mib } MiB
 init-disk-little = 磁盘只剩 { $mib } MiB：请腾出空间，至少 1024 MiB 比较稳妥
 init-disk-remote =

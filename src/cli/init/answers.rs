@@ -89,10 +89,17 @@ pub(super) fn completed(draft: &mut Draft) {
     if !draft.has("shop", "currency") {
         draft.set("shop", "currency", "CNY");
     }
-    if draft.text("tls", "mode") == Some("acme") && !draft.has("listen", "http") {
-        // The authority asks on port 80, and buyers who type no https:// are sent on from there.
+    let own_https = !draft.has("listen", "https");
+    let redirects = match draft.text("tls", "mode") {
+        // The authority asks on port 80.
+        Some("acme") => true,
+        // Buyers who type no https:// are sent on from there.
+        Some("files") => own_https,
+        _ => false,
+    };
+    if redirects && !draft.has("listen", "http") {
         draft.set_list("listen", "http", &everywhere(80));
-        if !draft.has("listen", "https") {
+        if own_https {
             draft.set_list("listen", "https", &everywhere(443));
         }
     }
@@ -173,7 +180,7 @@ mod tests {
         assert!(toml.contains("http = [\"0.0.0.0:80\""), "{toml}");
         assert!(toml.contains("https = [\"0.0.0.0:443\""), "{toml}");
         let mut own = Draft::default();
-        set_tls(&mut own, Tls::Acme);
+        set_tls(&mut own, Tls::Files);
         own.set_list("listen", "http", &["192.0.2.1:80".to_owned()]);
         completed(&mut own);
         assert!(
@@ -181,6 +188,14 @@ mod tests {
             "{}",
             own.toml()
         );
+    }
+
+    #[test]
+    fn a_shop_that_is_tried_out_takes_no_more_ports_than_it_was_told() {
+        let mut draft = Draft::default();
+        set_tls(&mut draft, Tls::SelfSigned);
+        completed(&mut draft);
+        assert!(!draft.has("listen", "http") && !draft.has("listen", "https"));
     }
 
     #[test]

@@ -134,17 +134,43 @@ fn here() -> Option<IpAddr> {
 
 /// The clock beside the authority's, which the shop is about to talk to anyway; nothing where the network does not answer.
 fn clock(at: &Setting<'_>, settings: &Settings) -> Option<Seen> {
-    let date = date_of(&settings.tls.acme_directory)?;
-    let then = jiff::fmt::rfc2822::parse(&date).ok()?.timestamp();
-    let off_s = jiff::Timestamp::now().as_second() - then.as_second();
+    let now = jiff::Timestamp::now();
+    let date = match date_of(&settings.tls.acme_directory)? {
+        Ok(date) => date,
+        // Far off, a clock makes every certificate invalid before any date can be read.
+        Err(why) if is_about_time(&why) => {
+            let text = at.words.with(id("init-clock-refuses"));
+            return Some(doubt(text.str("now", now).str("why", why)));
+        }
+        Err(_) => return None,
+    };
+    let off_s = now.as_second() - seconds_of(&date)?;
     Some(match off_s.abs() <= CLOCK_OFF_MAX_S {
         true => good(at.words.text(id("init-clock-right"))),
         false => doubt(at.words.with(id("init-clock-wrong")).num("seconds", off_s)),
     })
 }
 
-/// The field `Date` of an answer (RFC 9110, section 6.6.1).
-fn date_of(url: &str) -> Option<String> {
+/// A date as HTTP has it (RFC 9110, section 5.6.7), Unix seconds.
+fn seconds_of(date: &str) -> Option<i64> {
+    Some(
+        jiff::fmt::rfc2822::parse(date)
+            .ok()?
+            .timestamp()
+            .as_second(),
+    )
+}
+
+/// Whether a connection failed because of a certificate's time (the words are those of rustls).
+fn is_about_time(why: &str) -> bool {
+    let why = why.to_lowercase();
+    ["expired", "not valid yet", "notvalidyet"]
+        .iter()
+        .any(|word| why.contains(word))
+}
+
+/// The field `Date` of an answer (RFC 9110, section 6.6.1), or why there is no answer.
+fn date_of(url: &str) -> Option<Result<String, String>> {
     let policy = ClientPolicy {
         timeout: LOOK_UP_MAX,
         ..ClientPolicy::default()
@@ -155,9 +181,12 @@ fn date_of(url: &str) -> Option<String> {
         .enable_all()
         .build()
         .ok()?;
-    let answer = runtime.block_on(client.send(request)).ok()?;
+    let answer = match runtime.block_on(client.send(request)) {
+        Ok(answer) => answer,
+        Err(error) => return Some(Err(error.to_string())),
+    };
     let date = answer.headers.get(http::header::DATE)?;
-    Some(date.to_str().ok()?.to_owned())
+    Some(Ok(date.to_str().ok()?.to_owned()))
 }
 
 /// The disk below the shop's folder.
@@ -214,6 +243,18 @@ mod tests {
     fn an_address_is_this_machines_only_if_it_can_be_bound() {
         assert!(is_mine(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         assert!(!is_mine(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))));
+    }
+
+    #[test]
+    fn a_clock_is_held_against_the_date_of_an_answer() {
+        assert_eq!(
+            seconds_of("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(784_111_777)
+        );
+        assert_eq!(seconds_of("yesterday"), None);
+        let late = "invalid peer certificate: certificate expired: verification time 1 (UNIX)";
+        assert!(is_about_time(late) && is_about_time("certificate not valid yet: …"));
+        assert!(!is_about_time("connection refused"));
     }
 
     #[test]

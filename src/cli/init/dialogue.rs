@@ -97,10 +97,15 @@ impl Asker<'_> {
 
     fn certificate(&self, draft: &mut Draft) -> Result<(), Failure> {
         // A shop without TLS of its own has no certificate.
-        let chosen = draft.has("tls", "mode") || draft.has("listen", "https");
-        if !chosen {
+        if draft.is_empty_list("listen", "https") {
+            return Ok(());
+        }
+        if !draft.has("tls", "mode") {
             let tls = self.which_certificate(draft)?;
             answers::set_tls(draft, tls);
+        } else if draft.text("tls", "mode") == Some("acme") && !self.agrees()? {
+            let message = self.at.words.text(id("init-declined"));
+            return Err(Failure::new("declined", message));
         }
         match draft.text("tls", "mode") {
             Some("acme") => self.acme(draft),
@@ -150,12 +155,6 @@ impl Asker<'_> {
     }
 
     fn acme(&self, draft: &mut Draft) -> Result<(), Failure> {
-        // Chosen by a flag, the terms were not asked for yet.
-        let by_flag = self.init.tls == Some(Tls::Acme) || self.init.answers.is_some();
-        if by_flag && !self.agrees()? {
-            let message = self.at.words.text(id("init-declined"));
-            return Err(Failure::new("declined", message));
-        }
         if draft.has("tls", "acme_contact") || self.at.yes {
             return Ok(());
         }

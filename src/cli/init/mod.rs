@@ -224,12 +224,15 @@ impl Setting<'_> {
             return Ok(());
         }
         let path = |path: &Path| print::safe(&path.display().to_string());
-        let owner = self.owner.as_ref().map(|owner| owner.name.as_str());
+        let owner = self.owner.as_ref().map(|owner| owner.name.clone());
         let plan = self.words.with(id("init-plan"));
         let plan = plan
             .str("dir", path(self.dir))
             .str("file", path(&self.file))
-            .str("owner", owner.unwrap_or("-"));
+            .str(
+                "owner",
+                print::safe(&owner.unwrap_or_else(owner::this_user)),
+            );
         self.say(&format!("\n{plan}"));
         let mut shown = draft.clone();
         shown.take_secrets();

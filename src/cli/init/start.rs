@@ -42,7 +42,7 @@ impl Unit {
         let can = dir == Path::new(config::DEFAULT_DIR)
             && owner::is_root()
             && Path::new(SYSTEMD_RUNS).exists()
-            && PLACES.iter().any(|place| there(&place));
+            && PLACES.iter().any(there);
         can.then_some(Self)
     }
 

@@ -270,6 +270,40 @@ fn an_order_that_nobody_opened_is_on_the_list_and_doctor_says_so() {
 }
 
 #[test]
+fn the_doctor_reads_the_books_and_names_what_does_not_add_up() {
+    use crate::{domain::OrderId, store::WriteError};
+    let desk = Desk::new();
+    desk.import(false, "KEY-A\nKEY-B\n").unwrap();
+    let finding = || {
+        let found = desk.ask(Command::Doctor, "").unwrap();
+        let findings = found["findings"].as_array().unwrap();
+        let books = findings.iter().find(|one| one["check"] == "books").unwrap();
+        let text = |name: &str| books[name].as_str().unwrap().to_owned();
+        (text("level"), text("message"))
+    };
+    let books = desk.context.shop.check_books().unwrap();
+    let keys = books.slots;
+    assert!(keys >= 2 && books.entries >= 2, "{books:?}");
+    let (level, message) = finding();
+    assert_eq!(level, "ok", "{message}");
+    let counts = format!("0 orders, {keys} keys and {} ledger entries", books.entries);
+    assert!(message.starts_with(&counts), "{message}");
+    let write =
+        desk.context
+            .shop
+            .store()
+            .write(|tx| -> Result<(), WriteError<std::convert::Infallible>> {
+                Ok(tx.put_contact(&[7; 16], OrderId(7), true)?)
+            });
+    write.wait().unwrap();
+    let (level, message) = finding();
+    assert!(
+        level == "fail" && message.contains("not there") && message.contains("stop selling"),
+        "{message}"
+    );
+}
+
+#[test]
 fn the_export_comes_in_frames_and_stops_when_nobody_takes_them() {
     let desk = Desk::new();
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
