@@ -455,7 +455,7 @@ class Ledger:
 # --- Exports and flags
 FILES = {"whole": {"marks.ndjson", "entries.ndjson"}, "skeleton": {"marks.ndjson", "skeleton.bin"},
          "range": {"marks.ndjson", "entries.ndjson", "prefix.json", "carried.ndjson"}}
-ALWAYS = -1, NATURAL[-1]
+ALWAYS, KIB = (-1, NATURAL[-1]), {"tsr": 64, "eml": 256, "git": 4}
 def read(path): return pathlib.Path(path).read_bytes()
 def load(top):
     """{name: bytes} of a folder, where a folder's name ends in a slash, or of an archive."""
@@ -479,7 +479,7 @@ def forms(files):
     for path in files:
         m = match(rf"README\.txt|gen-({NUMBER})/({known})?", path)
         if m[1]: found.setdefault(int(m[1]), set()).add(m[2] or "anchors/")
-        natural(m[3] or 0)
+        form(natural(m[3] or 0) >= 0 and (not m[3] or len(files[path]) <= KIB[path[-3:]] << 10), "an anchor too long")
     need(found and sorted(found) == [*range(len(found))], "no gen-0, or a generation left out", INCOMPLETE)
     for number, names in found.items():
         names = {name for name in names if name[:8] != "anchors/"}

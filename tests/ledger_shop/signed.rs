@@ -296,6 +296,12 @@ fn others() -> Vec<ExportCase> {
             "24.git",
             &format!("{commit}more\n"),
         ),
+        of(
+            "a commit whose remote is too long",
+            3,
+            "24.git",
+            &commit.replace("log.git", &"x".repeat(4096)),
+        ),
         of("a commit cut off", 3, "24.git", commit.trim_end()),
         of(
             "a commit in upper case",

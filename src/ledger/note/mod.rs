@@ -163,7 +163,9 @@ impl Checkpoint {
 
 /// The signature lines under the log's own name: of each its key's id, and its signature if that has the length of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::ledger) struct OwnLines(Box<[([u8; 4], Option<[u8; 64]>)]>);
+pub(in crate::ledger) struct OwnLines(Box<[OwnLine]>);
+
+type OwnLine = ([u8; 4], Option<[u8; 64]>);
 
 impl OwnLines {
     /// How many lines there are.
