@@ -15,6 +15,7 @@ pub mod client;
 pub mod client_address;
 pub mod guard;
 pub mod listen;
+pub mod passed;
 mod places;
 pub mod serve;
 mod stall;
@@ -25,6 +26,7 @@ use std::net::{IpAddr, SocketAddr};
 pub use client::{Answer, Client, ClientPolicy, OutboundError, TlsSetup};
 pub use client_address::client_address;
 pub use listen::{ListenError, Listener, Local};
+pub use passed::Passed;
 pub use serve::{ServeLimits, Timeouts, serve};
 pub use tls::{TlsError, TlsServer};
 
