@@ -129,6 +129,15 @@ fn folder(dir: &Path, findings: &mut Vec<Finding>) {
             );
         }
         Ok(_) => say("root key", Level::Ok, "only for its owner".to_owned()),
+        // Whether it is there at all is said by the shop, which opens or does not.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => say(
+            "root key",
+            Level::Warn,
+            format!(
+                "{} is not there: the service needs it as its systemd credential root.key",
+                key.display()
+            ),
+        ),
         Err(error) => say(
             "root key",
             Level::Fail,

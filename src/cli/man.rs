@@ -254,9 +254,10 @@ fn example_section(roff: &mut Roff, command: &Command) {
 /// Text with lines that are shown as they are: those that begin with two spaces.
 fn paragraphs(roff: &mut Roff, text: &str) {
     let mut shown_as_is = false;
-    for line in text.lines() {
+    for (at, line) in text.lines().enumerate() {
         let as_is = line.starts_with("  ");
         match (shown_as_is, as_is) {
+            (false, true) if at == 0 => ["RS 4", "nf"].iter().for_each(|one| control(roff, one)),
             (false, true) => ["PP", "RS 4", "nf"]
                 .iter()
                 .for_each(|one| control(roff, one)),

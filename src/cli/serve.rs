@@ -8,7 +8,7 @@ use crate::daemon::{self, Mode, telemetry};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  keystall serve --dir /var/lib/keystall\n\nLogs go to standard error. SIGTERM ends in order, SIGHUP reads the certificate again."
+    after_help = "Example:\n  keystall serve --dir /var/lib/keystall\n\nLogs go to standard error. SIGTERM ends in order, SIGHUP reads the certificate and the log's level again."
 )]
 pub(super) struct Serve {}
 

@@ -21,7 +21,7 @@ use crate::store::Observe;
 use crate::{
     actions::{Shop, ShopError},
     config::Settings,
-    net::{self, Client, ListenError, Listener, Local, ServeLimits, Timeouts, TlsError},
+    net::{self, Client, ListenError, Listener, Local, Passed, ServeLimits, Timeouts, TlsError},
     notify::{Outcome, WebhookConfig, WebhookConfigError, Worker},
     pay::{Desk, DeskConfigError, outbound::NetOutbound},
     web::{self, WebSettings, WebState, view::Mode},
@@ -105,21 +105,18 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
     let (board, hsts) = (Arc::default(), Arc::default());
     let tls = certificates::server(dir, &shop, &settings, &board)?;
     let socket = Listener::unix(&admin_socket(dir, &settings)).await?;
-    let mut listeners = Vec::new();
-    let mut https = Vec::new();
-    for address in &settings.listen.https {
-        let listener = Listener::tls(*address, tls.clone()).await?;
-        https.extend(listener.local().tcp());
-        listeners.push(listener);
-    }
-    for address in &settings.listen.http {
-        listeners.push(Listener::plain(*address).await?);
-    }
+    let mut passed = Passed::take()?;
+    let mut listeners = passed.https(&settings.listen.https, tls.clone()).await?;
+    let https: Vec<SocketAddr> = listeners
+        .iter()
+        .filter_map(|one| one.local().tcp())
+        .collect();
+    listeners.extend(passed.http(&settings.listen.http).await?);
     if let (true, Some(first)) = (plan.port_as_had, https.first()) {
         settings.shop.port = first.port();
     }
     let settings = Arc::new(settings);
-    let ending = signals::listen(Some(tls.clone()))?;
+    let ending = signals::listen(Some(tls.clone()), dir)?;
     let at: Vec<String> = listeners
         .iter()
         .map(|one| one.local().to_string())

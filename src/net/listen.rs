@@ -47,6 +47,9 @@ pub enum ListenError {
     /// Unix sockets have short paths.
     #[error("{} is longer than the {PATH_BYTES_MAX} bytes that a Unix socket's path can have: set [listen] admin", .0.display())]
     PathTooLong(PathBuf),
+    /// What systemd passed cannot be used.
+    #[error("sockets that systemd passed: {0}")]
+    Passed(String),
     /// Anything else.
     #[error("cannot listen on {local}: {source}")]
     Io {
@@ -89,6 +92,24 @@ impl Listener {
     /// [`ListenError`].
     pub async fn tls(address: SocketAddr, tls: TlsServer) -> Result<Self, ListenError> {
         Self::tcp(address, Some(tls)).await
+    }
+
+    /// A socket that was bound before this program started.
+    ///
+    /// # Errors
+    /// [`ListenError::Passed`].
+    pub(super) fn passed(
+        socket: std::net::TcpListener,
+        tls: Option<TlsServer>,
+    ) -> Result<Self, ListenError> {
+        let failed = |error: io::Error| ListenError::Passed(error.to_string());
+        socket.set_nonblocking(true).map_err(failed)?;
+        let local = Local::Tcp(socket.local_addr().map_err(failed)?);
+        let listener = TcpListener::from_std(socket).map_err(failed)?;
+        Ok(Self {
+            socket: Socket::Tcp(listener, tls),
+            local,
+        })
     }
 
     /// Binds a Unix socket that only the owner can open (mode 0600). A file left by a process that is gone is replaced, one on

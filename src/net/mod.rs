@@ -17,6 +17,7 @@ pub mod client;
 pub mod client_address;
 pub mod guard;
 pub mod listen;
+pub mod passed;
 mod places;
 pub mod serve;
 mod stall;
@@ -28,6 +29,7 @@ pub use certificate::CertificateFacts;
 pub use client::{Answer, Client, ClientPolicy, OutboundError, TlsSetup};
 pub use client_address::client_address;
 pub use listen::{ListenError, Listener, Local};
+pub use passed::Passed;
 pub use serve::{ServeLimits, Timeouts, serve};
 pub use tls::{TlsError, TlsServer};
 

@@ -68,12 +68,27 @@ impl RootKey {
         Ok(Self(key))
     }
 
-    /// Reads the key of `dir`.
+    /// Reads the key of `dir`: the service's credential of its name where systemd gave one (`LoadCredential=root.key:…`,
+    /// systemd.exec(5)), else the file.
     ///
     /// # Errors
     /// [`RootKeyError`], each with what to do.
     pub fn open(dir: &Path) -> Result<Self, RootKeyError> {
-        let path = dir.join(FILE);
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Self::open_among(credentials.as_deref(), dir)
+    }
+
+    fn open_among(credentials: Option<&Path>, dir: &Path) -> Result<Self, RootKeyError> {
+        let credential = credentials.map(|folder| folder.join(FILE));
+        match credential.filter(|path| path.exists()) {
+            // The service's user is let in by an access list there, which shows as the group's bits.
+            Some(path) => Self::read(path, 0o007),
+            None => Self::read(dir.join(FILE), 0o077),
+        }
+    }
+
+    /// Reads a file that has none of the permission bits `forbidden`.
+    fn read(path: PathBuf, forbidden: u32) -> Result<Self, RootKeyError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => RootKeyError::Missing(path.clone()),
             _ => RootKeyError::Io {
@@ -83,7 +98,7 @@ impl RootKey {
         };
         let mut file = File::open(&path).map_err(failed)?;
         let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
+        if mode & forbidden != 0 {
             return Err(RootKeyError::Exposed { path, mode });
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(33));
@@ -164,6 +179,21 @@ mod tests {
             RootKey::open(dir.path()),
             Err(RootKeyError::Exposed { .. })
         ));
+    }
+
+    #[test]
+    fn a_credential_of_the_service_takes_the_place_of_the_file() {
+        let (dir, given) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let made = RootKey::create(dir.path(), &SystemEntropy).unwrap();
+        let open = || RootKey::open_among(Some(given.path()), dir.path());
+        // Credentials of other things are there, this one is not.
+        assert_eq!(open().unwrap().check_value(), made.check_value());
+        let sealed = given.path().join(FILE);
+        fs::rename(dir.path().join(FILE), &sealed).unwrap();
+        fs::set_permissions(&sealed, fs::Permissions::from_mode(0o440)).unwrap();
+        assert_eq!(open().unwrap().check_value(), made.check_value());
+        fs::set_permissions(&sealed, fs::Permissions::from_mode(0o444)).unwrap();
+        assert!(matches!(open(), Err(RootKeyError::Exposed { .. })));
     }
 
     #[test]

@@ -133,8 +133,17 @@ pub fn execute(
         OutboxList => outbox::list(context),
         OutboxRetry => outbox::retry(context),
         Doctor => doctor::examine(context),
-        Settings { salt } => Ok(json!({"marks": context.settings.marks(salt.as_bytes())})),
+        Settings { salt } => Ok(json!({"marks": in_force(context).marks(salt.as_bytes())})),
     }
+}
+
+/// The settings that are served, with the one that changes without a restart.
+fn in_force(context: &Context) -> crate::config::Settings {
+    let mut settings = crate::config::Settings::clone(&context.settings);
+    if let Some(level) = super::telemetry::level() {
+        settings.log.level = level;
+    }
+    settings
 }
 
 #[cfg(test)]

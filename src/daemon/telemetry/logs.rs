@@ -1,10 +1,13 @@
 //! Logs, on standard error: journald or the container's runtime keeps them.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::{Mutex, PoisonError},
+};
 
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
 use super::line::Lines;
@@ -20,12 +23,41 @@ pub struct LogsError;
 /// # Errors
 /// [`LogsError`] when it is called twice.
 pub fn start(log: &Log) -> Result<(), LogsError> {
-    subscriber(log, io::stderr)
-        .try_init()
-        .map_err(|_| LogsError)
+    let (subscriber, handle) = subscriber(log, io::stderr);
+    subscriber.try_init().map_err(|_| LogsError)?;
+    *running() = Some((handle, log.level));
+    Ok(())
 }
 
-fn subscriber<W, F>(log: &Log, sink: F) -> impl Subscriber + Send + Sync + use<W, F>
+/// Changes the level of a process that logs, from its next event on. Says whether it changed.
+pub fn set_level(level: LogLevel) -> bool {
+    match running().as_mut() {
+        Some((handle, current)) if *current != level => {
+            let changed = handle.reload(targets(level)).is_ok();
+            if changed {
+                *current = level;
+            }
+            changed
+        }
+        _ => false,
+    }
+}
+
+/// The level that holds now, in a process that logs.
+pub fn level() -> Option<LogLevel> {
+    running().as_ref().map(|(_, level)| *level)
+}
+
+type Handle = reload::Handle<Targets, Registry>;
+
+/// Logs are the process's, so is this.
+static RUNNING: Mutex<Option<(Handle, LogLevel)>> = Mutex::new(None);
+
+fn running() -> std::sync::MutexGuard<'static, Option<(Handle, LogLevel)>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn subscriber<W, F>(log: &Log, sink: F) -> (impl Subscriber + Send + Sync + use<W, F>, Handle)
 where
     W: Write + 'static,
     F: Fn() -> W + Send + Sync + 'static,
@@ -39,14 +71,19 @@ where
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
-    let ours = level(log.level);
-    let filter = Targets::new()
-        .with_target(env!("CARGO_PKG_NAME"), ours)
-        .with_default(ours.min(LevelFilter::WARN));
-    Registry::default().with(layer.with_filter(filter))
+    let (filter, handle) = reload::Layer::new(targets(log.level));
+    let subscriber = Registry::default().with(layer.with_filter(filter));
+    (subscriber, handle)
 }
 
-fn level(level: LogLevel) -> LevelFilter {
+fn targets(level: LogLevel) -> Targets {
+    let ours = filter_of(level);
+    Targets::new()
+        .with_target(env!("CARGO_PKG_NAME"), ours)
+        .with_default(ours.min(LevelFilter::WARN))
+}
+
+fn filter_of(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -79,7 +116,7 @@ mod tests {
     fn logged(level: LogLevel, format: LogFormat, events: impl Fn()) -> Vec<String> {
         let kept = Kept::default();
         let sink = kept.clone();
-        let subscriber = subscriber(&Log { level, format }, move || sink.clone());
+        let (subscriber, _) = subscriber(&Log { level, format }, move || sink.clone());
         tracing::subscriber::with_default(subscriber, events);
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes)
@@ -87,6 +124,21 @@ mod tests {
             .lines()
             .map(str::to_owned)
             .collect()
+    }
+
+    #[test]
+    fn a_level_that_changes_holds_from_the_next_event_on() {
+        let kept = Kept::default();
+        let sink = kept.clone();
+        let (level, format) = (LogLevel::Info, LogFormat::Text);
+        let (subscriber, handle) = subscriber(&Log { level, format }, move || sink.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!("before");
+            handle.reload(targets(LogLevel::Debug)).unwrap();
+            tracing::debug!("after");
+        });
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("after") && !text.contains("before"), "{text}");
     }
 
     fn hostile() {

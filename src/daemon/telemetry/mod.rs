@@ -7,5 +7,5 @@ mod line;
 pub mod logs;
 pub mod metrics;
 
-pub use logs::{LogsError, start};
+pub use logs::{LogsError, level, set_level, start};
 pub use metrics::{ChannelVerdict, Metrics, OrderOutcome, RouteStatus};
