@@ -5,6 +5,7 @@
 //!
 //! It never opens the shop, a socket or the network, never writes a file, and never shows a secret.
 
+mod acme;
 mod branding;
 mod check;
 mod draft;
@@ -137,7 +138,7 @@ impl Settings {
 
     /// What can be used, and will most likely not do what is wanted: nothing here keeps the shop from opening.
     pub fn doubts(&self) -> Vec<Problem> {
-        check::doubts(self)
+        acme::doubts(self)
     }
 
     /// A mark of each setting's value by its `[section] key`, secrets among them: equal values have equal marks under one

@@ -38,7 +38,7 @@ class Pebble:
         with open(self.config, "w") as f:
             json.dump({"pebble": config}, f)
         self.log = os.path.join(home, "pebble.log")
-        self.environment = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": "20", **(environment or {})}
+        self.environment = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": "0", **(environment or {})}
         self.process = None
         self.start()
 

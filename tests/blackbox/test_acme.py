@@ -73,7 +73,8 @@ class Acme(Story):
 
 class Pebbles(Acme):
     def test_a_shop_gets_a_certificate_for_its_name_and_keeps_it_over_a_restart(self):
-        pebble = self.open_pebble()
+        # As in the world, a nonce is refused now and then.
+        pebble = self.open_pebble(environment={"PEBBLE_WFE_NONCEREJECT": "5"})
         pebble.lead(HOST, "127.0.0.1")
         shop = self.open(pebble)
         root = pebble.root()

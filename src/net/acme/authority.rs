@@ -264,7 +264,6 @@ async fn prove(
         ready.map_err(|error| failed(way, &error, &name))?;
         proved_by = Some(method);
     }
-    drop(authorizations);
     let looked = order.poll_ready(&PATIENCE).await;
     match looked {
         Ok(OrderStatus::Ready) => Ok(proved_by),

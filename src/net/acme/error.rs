@@ -137,6 +137,8 @@ fn advice(problem: &str, names: &str) -> (AcmeErrorKind, String) {
             "the authority does not know the shop's account any more".to_owned(),
         ),
         "serverInternal" => (Unreachable, unreachable("it has a problem of its own")),
+        // The library tried three times.
+        "badNonce" => (Unreachable, unreachable("it forgets what it has just given out")),
         "externalAccountRequired" => (
             Other,
             "the authority wants an account made elsewhere, which the shop cannot use: take another [tls] acme_directory"
@@ -202,6 +204,7 @@ mod tests {
             ("rejectedIdentifier", Identifier, "another [shop] host"),
             ("accountDoesNotExist", Account, "account"),
             ("serverInternal", Unreachable, "acme_directory"),
+            ("badNonce", Unreachable, "cannot be used now"),
             ("new", Other, "refuses shop.example"),
         ] {
             let error = of(problem, "because\u{1b}[31m\nof this");
