@@ -14,6 +14,8 @@ pub const ORDER_QUANTITY_MAX: u32 = 500;
 pub const BATCH_SLOTS_MAX: u32 = 1 << 24;
 /// Longest title of a product or shop.
 pub const TITLE_BYTES_MAX: usize = 256;
+/// Names of a certificate beside the shop's host: authorities sign for 25 in all of the shortest-lived kind.
+pub const CERTIFICATE_NAMES_MAX: usize = 24;
 /// Longest Markdown text of a product.
 pub const PRODUCT_TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Most products: the window is one page that lists them.

@@ -64,11 +64,17 @@ fn an_auditor_checks_an_export_and_a_receipt() {
     );
     assert_eq!(code(&["receipt", note, "--vkey", &vkey]), 3);
     assert_eq!(code(&["ledger", receipt, "--vkey", &vkey]), 4);
-    let since = "2099-01-01T00:00:00Z";
-    assert_eq!(
-        code(&["ledger", export, "--vkey", &vkey, "--since", since]),
-        4
-    );
+    // The same forms as `keystall ledger export` takes: a time, or a date, whose whole day counts.
+    for (flag, time, exit) in [
+        ("--since", "2099-01-01T00:00:00Z", 4),
+        ("--since", "2099-01-01", 4),
+        ("--since", "2000-01-01", 0),
+        ("--until", "2099-01-01", 0),
+        ("--until", "2000-01-01", 4),
+    ] {
+        let args = ["ledger", export, "--vkey", &vkey, flag, time];
+        assert_eq!(code(&args), exit, "{flag} {time}");
+    }
 }
 
 #[test]

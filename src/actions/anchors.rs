@@ -167,7 +167,7 @@ impl Shop {
                 let mut count = 0;
                 for (_, via) in ways.iter().filter(|(open, _)| *open) {
                     let content = checkpoint.at().key().to_be_bytes().to_vec();
-                    tx.promise_with(EffectKind::Checkpoint, *via, None, 0, |_| content)?;
+                    tx.promise_with(EffectKind::Checkpoint, *via, None, 0, |_| Ok(content))?;
                     count += 1;
                 }
                 let mut state = tx.anchoring(AnchorKind::Mail)?.unwrap_or_default();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::deliver::open_private;
 use super::open_shop::Shop;
+use super::refund::sale_amount;
 use crate::domain::{
     Amount, ChannelName, EntryAt, Order, OrderId, OrderState, PaymentOutcome, SlotRef,
 };
@@ -276,7 +277,11 @@ impl Books {
             ));
         }
         let of_payments: Amount = order.payments.iter().map(|payment| payment.refunded).sum();
-        if order.refunded() > order.accepted() || of_payments > order.refunded() {
+        let paid = match order.sale {
+            Some(at) if order.refunded() > 0 => sale_amount(snapshot, at)?,
+            _ => order.accepted(),
+        };
+        if order.refunded() > paid || of_payments > order.refunded() {
             self.wrong(format!(
                 "more of order {id} was refunded than was paid for it"
             ));

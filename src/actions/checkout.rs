@@ -136,6 +136,7 @@ impl Shop {
             password: password.map(|hash| (hash.salt, hash.hash)),
             language: request.language,
             transactions: Vec::new(),
+            note: None,
         };
         let draft = Draft {
             product: request.product,
@@ -290,7 +291,7 @@ impl Draft {
             channel: self.channel.clone(),
             state: OrderState::Pending,
             reason: None,
-            note: None,
+            clear_note: None,
             expires_at_ms: tx.now_ms() + ttl_ms,
             paid_at_ms: None,
             delivered_at_ms: None,

@@ -3,7 +3,7 @@
 
 use super::deliver::{Counter, open_private};
 use super::open_shop::Shop;
-use super::{outbox, stock};
+use super::{notes, outbox, stock};
 use crate::domain::{EffectKind, Order, OrderId, OrderState, Reason, SlotRef};
 use crate::limits;
 use crate::store::{Rows, Tx, WriteError};
@@ -79,11 +79,25 @@ pub enum HandError {
 type Refusal = WriteError<HandError>;
 
 impl Shop {
-    /// Hands an order out although no notice settled it: a person saw the money, or gives the goods.
+    /// Hands an order out as a gift, or for the short payments on record: its `sale` says what they brought, and nothing else was
+    /// paid. Money for it that comes later waits to be returned.
+    ///
+    /// # Errors
+    /// [`HandError`].
+    pub fn give_by_hand(&self, id: OrderId, note: &str) -> Result<Order, HandError> {
+        self.hand_over(id, note, Reason::Given)
+    }
+
+    /// Hands an order out although no notice settled it: a person saw the money, outside the channels or at the provider. Where no
+    /// payment is on record, its `sale` says that the price was paid, and a notice of it that comes later is that payment's.
     ///
     /// # Errors
     /// [`HandError`].
     pub fn deliver_by_hand(&self, id: OrderId, note: &str) -> Result<Order, HandError> {
+        self.hand_over(id, note, Reason::ByHand)
+    }
+
+    fn hand_over(&self, id: OrderId, note: &str, reason: Reason) -> Result<Order, HandError> {
         let (vault, chain, tell) = (self.vault.clone(), self.chain.clone(), self.policy.tell);
         self.decide(id, note, move |tx, order| {
             let counter = Counter {
@@ -109,8 +123,9 @@ impl Shop {
             }
             let (private, key) = open_private(&vault, order)?;
             settle_short_payments(order);
+            // What was paid follows from it.
+            order.reason = Some(reason);
             counter.hand_out(tx, order, &private, &key)?;
-            order.reason = Some(Reason::ByHand);
             Ok(())
         })
     }
@@ -177,15 +192,14 @@ impl Shop {
         if note.is_empty() || note.len() > limits::NOTE_BYTES_MAX {
             return Err(HandError::Note);
         }
+        let vault = self.vault.clone();
         let write = self.store.write(move |tx| {
             let before = tx
                 .order(id)?
                 .ok_or(WriteError::Refused(HandError::Unknown(id)))?;
-            let mut order = Order {
-                note: Some(note.clone()),
-                ..before.clone()
-            };
+            let mut order = before.clone();
             decision(tx, &mut order)?;
+            notes::keep(&vault, &mut order, &note);
             tx.put_order(&order, Some(&before))?;
             Ok(order)
         });

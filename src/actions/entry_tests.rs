@@ -465,13 +465,23 @@ async fn refused_notices_of_an_erased_order_go_with_it() {
     shop.shop.flush_refused().await.unwrap();
     let sealed = shop.shop.store().read().unwrap().meta("refused_notices");
     let sealed = sealed.unwrap().unwrap();
-    assert!(shop.shop.vault().open_erasable("notices", &sealed).is_ok());
+    assert!(
+        shop.shop
+            .vault()
+            .open_erasable("notices", b"", &sealed)
+            .is_ok()
+    );
     shop.shop.erase_order(order.id).unwrap();
     assert_eq!(shop.shop.refused_notices().latest(9).len(), 1);
     assert_eq!(shop.shop.stored_refused().unwrap().len(), 1);
     shop.shop.replace_month_keys().unwrap();
     assert_eq!(shop.shop.stored_refused().unwrap().len(), 1);
-    assert!(shop.shop.vault().open_erasable("notices", &sealed).is_err());
+    assert!(
+        shop.shop
+            .vault()
+            .open_erasable("notices", b"", &sealed)
+            .is_err()
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Erasure: the private fields of one order are destroyed (ledger.md, section 4).
 //!
-//! In one write the order's wrapped key goes, and with it contact, password, transactions, keys with their salts and the notices;
+//! In one write the order's wrapped key goes, and with it contact, password, note, transactions, keys with their salts and the notices;
 //! what lay beside it (contact index, messages, marks) goes too. Copies of the database and its freed pages still hold what was
 //! wrapped, so within a day the month's key is replaced (`month_keys`). The order's number is listed beside the backups, and a
 //! restored copy is erased again.
@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use super::admin_log::append_admin;
 use super::chain::Chain;
 use super::deliver::open_private;
+use super::letter::is_inbox_link_to;
 use super::month_keys::add_due;
 use super::notices::without_order;
 use super::open_shop::Shop;
-use crate::domain::{Contact, EntryAt, Order, OrderId, OrderState, seams::random};
+use crate::domain::{Contact, Effect, EntryAt, Order, OrderId, OrderState, seams::random};
 use crate::ledger::entry::{Body, What};
-use crate::store::{Fault, Rows, Snapshot, Tx, WriteError};
+use crate::store::{Fault, OrderPrivate, Rows, Snapshot, Tx, WriteError};
 use crate::vault::Vault;
 
 /// What was erased.
@@ -148,7 +149,7 @@ impl Shop {
                 already: true,
             });
         }
-        let traces = Traces::of(&snapshot, &order).map_err(stored)?;
+        let traces = Traces::of(&snapshot, &order, &self.vault).map_err(stored)?;
         drop(snapshot);
         self.refused.forget(id);
         let eraser = Eraser {
@@ -181,11 +182,17 @@ struct Traces {
     effects: Vec<u64>,
     next_notice: u64,
     next_effect: u64,
+    /// The order's contacts in their canonical form: a letter that waits may be to one of them.
+    contacts: Vec<String>,
 }
 
 impl Traces {
-    fn of(snapshot: &Snapshot, order: &Order) -> Result<Self, Fault> {
+    fn of(snapshot: &Snapshot, order: &Order, vault: &Vault) -> Result<Self, Fault> {
         let head = snapshot.head()?;
+        let contacts = match order.is_erased() {
+            true => Vec::new(),
+            false => contacts_of(&open_private(vault, order)?.0),
+        };
         let (mut notices, mut before) = (Vec::new(), None);
         'all: loop {
             let page = snapshot.notices_before(before, PAGE)?;
@@ -205,7 +212,9 @@ impl Traces {
             let page = snapshot.effects_after(after, PAGE)?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
-            let own = page.iter().filter(|effect| effect.order == Some(order.id));
+            let own = page
+                .iter()
+                .filter(|effect| is_about(vault, effect, order.id, &contacts));
             effects.extend(own.map(|effect| effect.id));
         }
         Ok(Self {
@@ -213,10 +222,11 @@ impl Traces {
             effects,
             next_notice: head.next_notice,
             next_effect: head.next_effect,
+            contacts,
         })
     }
 
-    fn remove(&self, tx: &mut Tx<'_>, order: OrderId) -> Result<(), Fault> {
+    fn remove(&self, tx: &mut Tx<'_>, vault: &Vault, order: OrderId) -> Result<(), Fault> {
         for number in &self.notices {
             tx.remove_notice(*number)?;
         }
@@ -232,11 +242,23 @@ impl Traces {
         }
         let since = usize::try_from(tx.head().next_effect - self.next_effect).unwrap_or(usize::MAX);
         effects.extend(tx.effects_after(self.next_effect.checked_sub(1), since)?);
-        for effect in effects.iter().filter(|effect| effect.order == Some(order)) {
+        let own = |effect: &&Effect| is_about(vault, effect, order, &self.contacts);
+        for effect in effects.iter().filter(own) {
             tx.remove_effect(effect)?;
         }
         tx.remove_told(order)
     }
+}
+
+/// Whether a message is about the order, or is the link to the orders of its buyer.
+fn is_about(vault: &Vault, effect: &Effect, order: OrderId, contacts: &[String]) -> bool {
+    effect.order == Some(order) || is_inbox_link_to(vault, effect, contacts)
+}
+
+fn contacts_of(private: &OrderPrivate) -> Vec<String> {
+    let texts = [Some(private.contact.as_str()), private.second.as_deref()];
+    let contacts = texts.into_iter().flatten().map(Contact::stored);
+    contacts.map(|contact| contact.canonical()).collect()
 }
 
 struct Eraser {
@@ -255,9 +277,7 @@ impl Eraser {
         let at_ms = tx.now_ms();
         if !before.is_erased() {
             let (private, _) = open_private(&self.vault, &before)?;
-            let texts = [Some(private.contact.as_str()), private.second.as_deref()];
-            for contact in texts.into_iter().flatten().map(Contact::stored) {
-                let canonical = contact.canonical();
+            for canonical in contacts_of(&private) {
                 let fingerprint = self.vault.fingerprint("contact", canonical.as_bytes());
                 tx.put_contact(&fingerprint, id, false)?;
             }
@@ -266,7 +286,7 @@ impl Eraser {
         if let Some(delivered_at_ms) = before.delivered_at_ms {
             tx.put_unread(delivered_at_ms, id, None)?;
         }
-        self.traces.remove(tx, id)?;
+        self.traces.remove(tx, &self.vault, id)?;
         without_order(tx, &self.vault, id)?;
         let first = !matches!(tx.erased(id)?, Some((_, true)));
         let entry = match before.sale.filter(|_| first) {
@@ -274,7 +294,7 @@ impl Eraser {
             None => None,
         };
         let order = Order {
-            note: None,
+            clear_note: None,
             month: String::new(),
             wrapped_key: Vec::new(),
             private: Vec::new(),

@@ -1,13 +1,22 @@
 //! What a mail needs, opened for the moment of its sending.
 
-use super::anchors::KeptCheckpoint;
-use super::deliver::open_private;
-use super::open_shop::Shop;
-use crate::domain::{Contact, Effect, EffectKind, Order, OrderState, Product, Secret, Slug, Via};
-use crate::store::{Fault, LetterContent, Rows, Template, decode_sealed, encode_sealed};
+use std::convert::Infallible;
 
-/// Purpose of the key that seals the content of messages that belong to no order.
+use super::anchors::KeptCheckpoint;
+use super::certificates::CertificateAlarm;
+use super::deliver::open_private;
+use super::notices::NOTICES_LABEL;
+use super::open_shop::{Shop, unwritten};
+use crate::domain::{Contact, Effect, EffectKind, Order, OrderState, Product, Secret, Slug, Via};
+use crate::store::{
+    Fault, LetterContent, Rows, Template, Tx, WriteError, decode_sealed, encode_sealed,
+};
+use crate::vault::Vault;
+
+/// Purpose of the key that sealed the content of messages that belong to no order, in older data.
 const PURPOSE: &str = "outbox";
+/// Messages looked at, or sealed anew, in one step.
+const PAGE: usize = 200;
 /// How long the link to a contact's inbox is good for.
 pub const INBOX_LINK_MS: i64 = 7 * 24 * 3_600_000;
 
@@ -29,6 +38,8 @@ pub struct Letter {
     pub product: Option<Product>,
     /// The signed state of the ledger that it carries.
     pub checkpoint: Option<KeptCheckpoint>,
+    /// What is wrong with the certificate.
+    pub certificate: Option<CertificateAlarm>,
 }
 
 impl Shop {
@@ -57,6 +68,13 @@ impl Shop {
                 self.letter_of_order(effect, order).map(Some)
             }
             None if effect.kind == EffectKind::Checkpoint => self.letter_of_checkpoint(effect),
+            None if effect.kind == EffectKind::CertificateOverdue => {
+                // Renewed since it was promised: there is nothing to tell.
+                Ok(self.certificate_alarm()?.map(|alarm| Letter {
+                    certificate: Some(alarm),
+                    ..Letter::bare()
+                }))
+            }
             None if effect.content.is_empty() => Ok(Some(Letter::bare())),
             None => self.letter_of_content(effect).map(Some),
         }
@@ -105,15 +123,7 @@ impl Shop {
     }
 
     fn letter_of_content(&self, effect: &Effect) -> Result<Letter, Fault> {
-        let opened = self
-            .vault
-            .open_for(PURPOSE, &effect.id.to_be_bytes(), &effect.content)
-            .map_err(|_| Fault::Invariant("a message's content opens"))?;
-        let content: LetterContent =
-            decode_sealed(opened.expose()).map_err(|error| Fault::Record {
-                table: "outbox",
-                error,
-            })?;
+        let content = open_content(&self.vault, effect)?;
         let product = match content.product.as_deref().map(Slug::parse) {
             Some(Ok(slug)) => self.store.read()?.product(&slug)?,
             _ => None,
@@ -140,14 +150,47 @@ impl Shop {
         })
     }
 
-    /// Seals the content of the message number `effect`.
+    /// Seals the content of the message number `effect`, under the key that is replaced after each erasure: what freed pages and
+    /// copies keep of a message that was sent is gone with it.
     pub(super) fn seal_letter(
-        vault: &crate::vault::Vault,
+        vault: &Vault,
         effect: u64,
         content: &LetterContent,
-    ) -> Vec<u8> {
+    ) -> Result<Vec<u8>, Fault> {
         let plain = zeroize::Zeroizing::new(encode_sealed(content));
-        vault.seal_for(PURPOSE, &effect.to_be_bytes(), &plain)
+        vault
+            .seal_erasable(NOTICES_LABEL, &row(effect), &plain)
+            .map_err(|error| Fault::Database(error.to_string()))
+    }
+
+    /// Seals the messages that wait anew, those that are not under the newest key. Gives how many.
+    pub(super) fn reseal_letters(&self) -> Result<usize, Fault> {
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let page = self.store.read()?.effects_after(after, PAGE)?;
+            let Some(last) = page.last() else {
+                return Ok(count);
+            };
+            after = Some(last.id);
+            let old = page
+                .iter()
+                .filter(|effect| is_under_older(&self.vault, effect));
+            let ids: Vec<u64> = old.map(|effect| effect.id).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let vault = self.vault.clone();
+            let write = self
+                .store
+                .write(move |tx| -> Result<usize, WriteError<Infallible>> {
+                    let mut count = 0;
+                    for id in &ids {
+                        count += usize::from(reseal(tx, &vault, *id)?);
+                    }
+                    Ok(count)
+                });
+            count += write.wait().map_err(unwritten)?;
+        }
     }
 
     /// The merchant's own text of a message, where there is one.
@@ -177,12 +220,12 @@ impl Shop {
         template: Option<Template>,
     ) -> Result<(), Fault> {
         let (kind, language) = (kind.to_owned(), language.to_owned());
-        let write = self.store.write(
-            move |tx| -> Result<(), crate::store::WriteError<std::convert::Infallible>> {
+        let write = self
+            .store
+            .write(move |tx| -> Result<(), WriteError<Infallible>> {
                 Ok(tx.put_template(&kind, &language, template.as_ref())?)
-            },
-        );
-        write.wait().map_err(super::open_shop::unwritten)
+            });
+        write.wait().map_err(unwritten)
     }
 }
 
@@ -197,6 +240,64 @@ impl Letter {
             receipt: None,
             product: None,
             checkpoint: None,
+            certificate: None,
         }
     }
+}
+
+/// Whether `effect` carries the link to the orders of one of `contacts`, which are in their canonical form.
+pub(super) fn is_inbox_link_to(vault: &Vault, effect: &Effect, contacts: &[String]) -> bool {
+    effect.kind == EffectKind::InboxLink
+        && open_content(vault, effect).is_ok_and(|content| {
+            let canonical = Contact::stored(&content.contact).canonical();
+            contacts.iter().any(|known| *known == canonical)
+        })
+}
+
+fn open_content(vault: &Vault, effect: &Effect) -> Result<LetterContent, Fault> {
+    let opened = vault
+        .open_erasable(NOTICES_LABEL, &row(effect.id), &effect.content)
+        .or_else(|_| vault.open_for(PURPOSE, &effect.id.to_be_bytes(), &effect.content))
+        .map_err(|_| Fault::Invariant("a message's content opens"))?;
+    decode_sealed(opened.expose()).map_err(|error| Fault::Record {
+        table: "outbox",
+        error,
+    })
+}
+
+/// Seals one message anew. One that does not open is left as it is: it keeps no key from being replaced.
+fn reseal(tx: &mut Tx<'_>, vault: &Vault, id: u64) -> Result<bool, Fault> {
+    let Some(before) = tx
+        .effect(id)?
+        .filter(|effect| is_under_older(vault, effect))
+    else {
+        return Ok(false);
+    };
+    let Ok(content) = open_content(vault, &before) else {
+        tracing::error!(effect = id, "a message that waits does not open");
+        return Ok(false);
+    };
+    let after = Effect {
+        content: Shop::seal_letter(vault, id, &content)?,
+        ..before.clone()
+    };
+    tx.put_effect(&after, Some(&before))?;
+    Ok(true)
+}
+
+/// Whether a message has content of its own, and that is sealed under another key than the newest.
+fn is_under_older(vault: &Vault, effect: &Effect) -> bool {
+    let sealed = matches!(effect.kind, EffectKind::InboxLink | EffectKind::BackInStock);
+    let newest = vault.erasable_labels(NOTICES_LABEL).pop();
+    let newest = newest.map(|label| format!("{label}\n").into_bytes());
+    sealed
+        && !effect.content.is_empty()
+        && newest.is_none_or(|label| !effect.content.starts_with(&label))
+}
+
+/// The place that a message's content is bound to.
+fn row(effect: u64) -> [u8; 14] {
+    let mut row = *b"outbox\0\0\0\0\0\0\0\0";
+    row[6..].copy_from_slice(&effect.to_be_bytes());
+    row
 }

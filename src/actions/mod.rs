@@ -10,6 +10,7 @@ mod admin_log;
 mod anchors;
 mod audit;
 mod categories;
+mod certificates;
 mod chain;
 mod channels;
 mod check_books;
@@ -38,6 +39,7 @@ mod letter;
 mod list_orders;
 mod manage_keys;
 mod month_keys;
+mod notes;
 mod notices;
 mod open_shop;
 mod outbox;
@@ -45,6 +47,9 @@ mod outbox;
 #[allow(clippy::unwrap_used)]
 mod people_tests;
 mod pictures;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod private_tests;
 mod questions;
 mod receipt;
 mod receipt_check;
@@ -72,6 +77,7 @@ pub use admin_log::AdminEntry;
 pub use anchors::{AnchorAge, KeptCheckpoint};
 pub use audit::{AuditError, Audited};
 pub use categories::{CategoryChange, CategoryError, ordered_categories};
+pub use certificates::{CertificateAlarm, KeptCertificate, Renewal, ServedCertificate};
 pub use chain::{Chain, Latest};
 pub use channels::{ChannelError, ChannelSettings};
 pub use check_books::{Books, Money as MoneyOfChannel};

@@ -82,21 +82,22 @@ impl Shop {
         self.vault.forget_month_key(label).map_err(kept)
     }
 
-    /// The refused notices lie in one row: sealed again under a new key.
+    /// The refused notices lie in one row; they and the letters that wait are sealed again under a new key.
     fn replace_notices_key(&self) -> Result<(), Fault> {
         let kept = |error: crate::vault::MonthError| Fault::Database(error.to_string());
         let old = self.vault.erasable_labels(NOTICES_LABEL);
-        let Some(newest) = old.last() else {
-            return Ok(());
-        };
-        self.vault.replace_month_key(newest).map_err(kept)?;
+        if let Some(newest) = old.last() {
+            self.vault.replace_month_key(newest).map_err(kept)?;
+        }
         let vault = self.vault.clone();
         let write = self
             .store
             .write(move |tx| -> Result<(), WriteError<Infallible>> {
                 Ok(reseal_refused(tx, &vault)?)
             });
+        // Whatever was sealed under an older key was given to the writer before this, and is committed with it.
         write.wait().map_err(unwritten)?;
+        while self.reseal_letters()? > 0 {}
         old.iter()
             .try_for_each(|label| self.vault.forget_month_key(label))
             .map_err(kept)

@@ -64,7 +64,7 @@ const OTHERS: &str = "";
 /// Refused notices kept on disk: what a console shows on a page.
 const STORED_MAX: usize = 200;
 const ROW: &str = "refused_notices";
-/// The key in `erase.keys` that the refused notices on disk are sealed under.
+/// The key in `erase.keys` that the refused notices on disk are sealed under, and letters that belong to no order.
 pub(super) const NOTICES_LABEL: &str = "notices";
 
 impl RefusedNotices {
@@ -222,7 +222,7 @@ fn read_refused(rows: &impl Rows, vault: &Vault) -> Result<Lines, Fault> {
     let Some(sealed) = rows.meta(ROW)? else {
         return Ok(Vec::new());
     };
-    let opened = match vault.open_erasable(NOTICES_LABEL, &sealed) {
+    let opened = match vault.open_erasable(NOTICES_LABEL, b"", &sealed) {
         Ok(opened) => opened,
         // As earlier versions sealed it.
         Err(_) => vault
@@ -234,7 +234,7 @@ fn read_refused(rows: &impl Rows, vault: &Vault) -> Result<Lines, Fault> {
 
 fn put_refused(tx: &mut Tx<'_>, vault: &Vault, lines: &Lines) -> Result<(), Fault> {
     let text = serde_json::to_vec(lines).map_err(|_| Fault::Invariant("a summary is JSON"))?;
-    let sealed = vault.seal_erasable(NOTICES_LABEL, &text);
+    let sealed = vault.seal_erasable(NOTICES_LABEL, b"", &text);
     tx.put_meta(
         ROW,
         &sealed.map_err(|error| Fault::Database(error.to_string()))?,

@@ -16,7 +16,9 @@ use super::tickets::Tickets;
 use super::unread::Opened;
 use super::wishes::WishRounds;
 use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, Tell, seams::random};
-use crate::store::{Fault, OpenError, Options, Rows, SCHEMA, Store, WriteError, create_file};
+use crate::store::{
+    Fault, OpenError, Options, Rows, SCHEMA, Snapshot, Store, WriteError, create_file,
+};
 use crate::vault::{MonthError, RootKey, RootKeyError, Vault};
 
 /// What the merchant decided, as far as the use cases need it.
@@ -132,6 +134,8 @@ const HASHES_AT_A_TIME: usize = 2;
 /// More that wait for their turn: about a second of work, so that none waits for nothing.
 const HASHES_WAITING_MAX: usize = 32;
 const DATABASE: &str = "shop.redb";
+/// The first schema that has a row for each generation of the ledger.
+const GENERATIONS_SINCE: u32 = 3;
 
 impl Shop {
     /// Makes a shop in `dir`: root key, database, log key, and the ledger's `open` entry.
@@ -228,7 +232,8 @@ impl Shop {
         };
         let store = Store::open(options, hook)?;
         let snapshot = store.read()?;
-        let older = snapshot.meta("schema")?.as_deref() != Some(SCHEMA.to_le_bytes().as_slice());
+        let schema = schema_of(&snapshot)?;
+        let older = schema < SCHEMA;
         let meta = |name| {
             snapshot
                 .meta(name)?
@@ -245,7 +250,7 @@ impl Shop {
         let seed = vault
             .open_for("log key", origin.as_bytes(), &meta("log_key")?)
             .map_err(|_| ShopError::WrongRootKey)?;
-        let log = match older {
+        let log = match schema < GENERATIONS_SINCE {
             true => first_generation(&snapshot, &origin)?,
             false => snapshot
                 .generation(snapshot.head()?.generation)?
@@ -281,9 +286,10 @@ impl Shop {
         };
         if older {
             shop.index_old_contacts()?;
+            shop.seal_old_notes()?;
             let upgraded = shop.store.write(
                 move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
-                    tx.put_generation(0, &log)?;
+                    tx.put_generation(tx.head().generation, &log)?;
                     Ok(tx.upgrade()?)
                 },
             );
@@ -366,6 +372,14 @@ pub(super) fn unwritten<E>(error: WriteError<E>) -> Fault {
         WriteError::Busy => Fault::Database("the queue is full".into()),
         WriteError::ReadOnly => Fault::Database("it is read-only after a disk error".into()),
         WriteError::Refused(_) => Fault::Invariant("this write never refuses"),
+    }
+}
+
+/// The schema that the data is of. The store opens none that it does not know.
+fn schema_of(snapshot: &Snapshot) -> Result<u32, Fault> {
+    match snapshot.meta("schema")?.map(<[u8; 4]>::try_from) {
+        Some(Ok(bytes)) => Ok(u32::from_le_bytes(bytes)),
+        _ => Err(Fault::Invariant("an open store has its schema number")),
     }
 }
 

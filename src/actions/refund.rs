@@ -8,7 +8,7 @@ use super::decide_by_hand::HandError;
 use super::open_shop::Shop;
 use crate::domain::{Amount, EntryAt, Order, OrderId, PaymentOutcome, Refund, seams::random};
 use crate::ledger::entry::{Body, Entry, What, Why};
-use crate::store::{Fault, Rows, Tx, WriteError};
+use crate::store::{Fault, Rows, WriteError};
 
 /// What was recorded.
 #[derive(Clone, Debug)]
@@ -104,8 +104,8 @@ impl Shop {
 }
 
 /// What a sale says that was paid for it, minor units.
-fn sale_amount(tx: &Tx<'_>, at: EntryAt) -> Result<Amount, Fault> {
-    let row = tx.entry(at)?;
+pub(super) fn sale_amount(rows: &impl Rows, at: EntryAt) -> Result<Amount, Fault> {
+    let row = rows.entry(at)?;
     let row = row.ok_or(Fault::Invariant("a sold order's entry is there"))?;
     match Entry::parse(&row.line).map(|entry| entry.body) {
         Ok(Body::Sale(sale)) => Ok(sale.amt),

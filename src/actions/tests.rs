@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::OrderFilter;
+use super::{HandError, OrderFilter};
 use crate::domain::{Order, OrderState, Reason, Verdict};
 use crate::store::Rows;
 use crate::testing::TestShop;
@@ -280,6 +280,34 @@ async fn a_payment_heard_of_after_a_delivery_by_hand_is_that_orders_own() {
     );
     let second = shop.shop.settle(shop.claim(&order, "T2")).await.unwrap();
     assert_eq!(second.verdict, Verdict::Surplus);
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn a_gift_is_no_money_in_the_ledger_and_what_is_paid_for_it_waits_to_be_returned() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 2);
+    let order = shop.order("steam").await;
+    let given = shop.shop.give_by_hand(order.id, "gift").unwrap();
+    assert_eq!((given.accepted(), given.received()), (0, 0));
+    let rows = shop.shop.store().read().unwrap();
+    let line = rows.entry(given.sale.unwrap()).unwrap().unwrap().line;
+    drop(rows);
+    let line = String::from_utf8(line).unwrap();
+    assert!(line.starts_with("{\"amt\":0,"), "{line}");
+    assert_eq!(shop.shop.check_books().unwrap().money.len(), 0);
+    let refund = shop.shop.refund_sale(order.id, None, "goodwill", "x");
+    assert!(matches!(refund, Err(HandError::AllRefunded)), "{refund:?}");
+    for (transaction, owed) in [("T1", 1_990), ("T2", 3_980)] {
+        let settled = shop.shop.settle(shop.claim(&order, transaction)).await;
+        assert_eq!(settled.unwrap().verdict, Verdict::Surplus);
+        let after = shop.shop.order(order.id).unwrap().unwrap();
+        assert_eq!((after.owed(), after.accepted()), (owed, 0));
+        assert_eq!(after.reason, Some(Reason::Given));
+    }
+    let receipt = shop.shop.receipt(order.id).unwrap();
+    assert!(receipt.contains("{\"amt\":0,"));
+    assert!(shop.shop.receipt_holds(order.id).unwrap());
     assert_right(&shop);
 }
 

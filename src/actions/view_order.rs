@@ -17,6 +17,8 @@ pub struct OrderView {
     pub contact: Contact,
     /// A second one.
     pub second: Option<Contact>,
+    /// What staff wrote when deciding by hand.
+    pub note: Option<String>,
     /// Language of the buyer's pages when ordering.
     pub language: String,
     /// What was handed out, while it can be read.
@@ -87,6 +89,7 @@ impl Shop {
             product: snapshot.product(&order.product)?,
             order,
             language: private.language.clone(),
+            note: private.note,
             keys,
             replaced,
             erased_at_ms: snapshot.erased(id)?.map(|(at_ms, _)| at_ms),

@@ -3,15 +3,20 @@
 //! A bare copy of our own, written with git's plumbing: no file of the remote is ever checked out, so nothing that lies there
 //! (links, attributes, hooks) has a say here.
 
+mod run;
+
+use std::ffi::OsString;
 use std::fs;
-use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use run::run;
 
 use crate::actions::KeptCheckpoint;
+use crate::domain::GitRemote;
 use crate::ledger::note::Checkpoint;
 
 /// Git's copy, within the shop's folder.
@@ -33,8 +38,10 @@ impl Repository {
         let origin = Checkpoint::parse(&checkpoint.note)
             .map_err(|error| error.to_string())?
             .origin;
+        // Settings are checked when they are read; what git is given is checked here.
+        GitRemote::parse(&self.remote).map_err(|error| error.to_string())?;
+        make_folder(&self.folder).map_err(|error| error.to_string())?;
         if !self.folder.join("HEAD").exists() {
-            fs::create_dir_all(&self.folder).map_err(|error| error.to_string())?;
             self.git(&["init", "--quiet", "--bare"], &[])?;
         }
         // Nobody else works in this folder: what lies locked was left by a git that was killed.
@@ -100,44 +107,29 @@ impl Repository {
     /// Runs git with these arguments; gives what it wrote, without the line's end.
     fn git_at(&self, arguments: &[&str], input: &[u8], now_ms: i64) -> Result<String, String> {
         let verb = arguments.first().copied().unwrap_or_default();
-        let mut child = command(&self.folder, arguments, now_ms)
-            .spawn()
-            .map_err(|error| format!("git cannot be run: {error}"))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // Git says itself what it misses.
-            let _ = stdin.write_all(input);
+        let ran = run(command(&self.folder, arguments, now_ms), input, TIMEOUT)
+            .map_err(|error| format!("git {verb}: {error}"))?;
+        if ran.status.success() {
+            return Ok(ran.out.trim_end().to_owned());
         }
-        let (out, err) = (collect(child.stdout.take()), collect(child.stderr.take()));
-        let until = Instant::now() + TIMEOUT;
-        let status = loop {
-            match child.try_wait() {
-                Ok(Some(status)) => break status,
-                Ok(None) if Instant::now() < until => thread::sleep(LOOK_EVERY),
-                Ok(None) => {
-                    // Killed, it writes no more; what it started loses its pipes.
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(format!(
-                        "git {verb} took longer than {} s",
-                        TIMEOUT.as_secs()
-                    ));
-                }
-                Err(error) => return Err(format!("git {verb}: {error}")),
-            }
-        };
-        if !status.success() {
-            let said = err.join().unwrap_or_default();
-            let why = said
-                .lines()
-                .find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
-            let last = || said.lines().rev().find(|line| !line.trim().is_empty());
-            return Err(format!(
-                "git {verb}: {}",
-                why.or_else(last).unwrap_or("failed without a word")
-            ));
-        }
-        Ok(out.join().unwrap_or_default().trim_end().to_owned())
+        let said = || ran.err.lines().filter(|line| !line.trim().is_empty());
+        let why = said().find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
+        let why = why.or_else(|| said().last());
+        Err(format!(
+            "git {verb}: {}",
+            why.unwrap_or("failed without a word")
+        ))
     }
+}
+
+/// Makes the folder for our copy, or closes one that was open to others.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    const OURS_ALONE: u32 = 0o700;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(OURS_ALONE)
+        .create(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(OURS_ALONE))
 }
 
 /// Takes away the `*.lock` files of a bare repository, its refs' too.
@@ -153,9 +145,10 @@ fn remove_locks(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Git without a terminal, prompts, hooks, or protocols other than these.
+/// Git without a terminal, prompts, hooks, protocols other than these, or anything that the environment would tell it.
 fn command(folder: &Path, arguments: &[&str], now_ms: i64) -> Command {
     let mut command = Command::new("git");
+    forget(&mut command, std::env::vars_os().map(|(name, _)| name));
     command
         .arg("--git-dir")
         .arg(folder)
@@ -175,18 +168,7 @@ fn command(folder: &Path, arguments: &[&str], now_ms: i64) -> Command {
             "GIT_SSH_COMMAND",
             "ssh -o BatchMode=yes -o ConnectTimeout=20",
         )
-        .env("LC_ALL", "C")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    for name in [
-        "GIT_DIR",
-        "GIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_OBJECT_DIRECTORY",
-    ] {
-        command.env_remove(name);
-    }
+        .env("LC_ALL", "C");
     let date = format!("@{} +0000", now_ms.div_euclid(1_000));
     for role in ["AUTHOR", "COMMITTER"] {
         command
@@ -197,22 +179,15 @@ fn command(folder: &Path, arguments: &[&str], now_ms: i64) -> Command {
     command
 }
 
-/// Reads in a thread of its own, so that a full pipe holds nobody up.
-fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(pipe) = pipe {
-            // What could be read is what there is to say.
-            let _ = pipe.take(OUTPUT_BYTES_MAX).read_to_end(&mut bytes);
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+/// Keeps from git what the environment around would tell it: those of these names that are git's.
+fn forget(command: &mut Command, names: impl Iterator<Item = OsString>) {
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"GIT_")) {
+        command.env_remove(name);
+    }
 }
 
 const BRANCH: &str = "main";
 const TIMEOUT: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-const OUTPUT_BYTES_MAX: u64 = 64 * 1024;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

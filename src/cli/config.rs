@@ -42,11 +42,15 @@ impl Config {
                 }
                 let doubts = session.settings.doubts();
                 for doubt in &doubts {
-                    text.push_str(&format!("note: {doubt}\n"));
+                    text.push_str(&format!(
+                        "look again: {}\n",
+                        print::safe(&doubt.to_string())
+                    ));
                 }
                 let mut done = checked(text, &file, there, &problems);
+                let doubts: Vec<String> = doubts.iter().map(ToString::to_string).collect();
+                done.value["doubts"] = json!(doubts);
                 done.value["restart_for"] = json!(waiting);
-                done.value["notes"] = json!(doubts);
                 Ok(done)
             }
             Self::Show => {

@@ -7,7 +7,9 @@
 
 mod backup;
 mod category;
+mod certificate;
 mod channel;
+mod completions;
 mod config;
 mod demo;
 mod doctor;
@@ -17,6 +19,7 @@ mod init;
 mod interrupt;
 mod key;
 mod ledger;
+mod man;
 mod new_archive;
 mod notice;
 mod notify;
@@ -37,10 +40,13 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::{Value, json};
 
 use crate::daemon::admin::CommandError;
+
+pub use completions::Completions;
+pub use man::{Facts, Manual, Page, pages};
 
 /// An automatic shop for digital goods in one daemon.
 #[derive(Debug, Parser)]
@@ -96,6 +102,9 @@ enum Noun {
     /// Messages to the outside that are not delivered yet
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    /// The certificate of the shop
+    #[command(subcommand)]
+    Certificate(certificate::Certificate),
     /// Going back to a copy of the database
     #[command(subcommand)]
     Backup(backup::Backup),
@@ -104,6 +113,11 @@ enum Noun {
     Config(config::Config),
     /// Look for what is wrong, and say what to do
     Doctor(doctor::Doctor),
+    /// Print what a shell needs to complete commands
+    Completions(Completions),
+    /// Write the manual's pages, for packages
+    #[command(hide = true)]
+    Man(Manual),
 }
 
 /// What a command gives.
@@ -165,10 +179,14 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<Done, Failure> {
     let Cli { dir, json, noun } = cli;
     let place = session::Place::new(dir, json);
-    // `init` makes a shop for its owner and settings that are root's, so it stays who it is until then.
+    // `init` makes a shop for its owner and settings that are root's, so it stays who it is until then; the others touch no shop.
     let stays = matches!(
         noun,
-        Noun::Demo(_) | Noun::Init(_) | Noun::Config(config::Config::Example)
+        Noun::Demo(_)
+            | Noun::Init(_)
+            | Noun::Config(config::Config::Example)
+            | Noun::Completions(_)
+            | Noun::Man(_)
     );
     if !stays {
         owner::become_owner_of(&place.dir)?;
@@ -186,9 +204,12 @@ fn dispatch(cli: Cli) -> Result<Done, Failure> {
         Noun::Notice(notice) => notice.run(&place.session()?),
         Noun::Notify(notify) => notify.run(&place.session()?),
         Noun::Outbox(outbox) => outbox.run(&place.session()?),
+        Noun::Certificate(certificate) => certificate.run(&place.session()?),
         Noun::Backup(backup) => backup.run(&place.session()?),
         Noun::Config(config) => config.run(&place),
         Noun::Doctor(doctor) => doctor.run(&place),
+        Noun::Completions(completions) => completions.run(Cli::command()),
+        Noun::Man(manual) => manual.run(Cli::command()),
     }
 }
 

@@ -35,11 +35,11 @@ pub(super) enum Order {
         /// Its number
         order: String,
     },
-    /// Hand the goods out by hand: the money was seen, or they are a gift
+    /// Hand the goods out by hand: the money was seen (--paid), or they are a gift
     #[command(
-        after_help = "Example:\n  keystall order deliver 0D3Q5P7XK2M9A --reason \"paid by bank transfer\""
+        after_help = "Examples:\n  keystall order deliver 0D3Q5P7XK2M9A --paid --reason \"paid by bank transfer\"\n  keystall order deliver 0D3Q5P7XK2M9A --reason \"a gift\""
     )]
-    Deliver(Decide),
+    Deliver(Deliver),
     /// Record that money was returned at the provider: what waited (late, short, too much), or with --why money of the sale
     #[command(
         after_help = "Examples:\n  keystall order refund 0D3Q5P7XK2M9A --note \"returned through the gateway\"\n  keystall order refund 0D3Q5P7XK2M9A --why bad --amount 9.90 --note \"one of two keys was used\""
@@ -96,6 +96,16 @@ pub(super) struct Decide {
     reason: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Deliver {
+    #[command(flatten)]
+    decide: Decide,
+    /// The price was paid, as you saw outside the shop or at the provider. Without it the ledger says that nothing was paid but
+    /// what the shop recorded
+    #[arg(long)]
+    paid: bool,
+}
+
 impl Order {
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
         match self {
@@ -127,7 +137,13 @@ impl Order {
                 let text = shown(&value);
                 Ok(Done::new(value, text))
             }
-            Self::Deliver(decide) => decide.run(session, Decision::Deliver),
+            Self::Deliver(deliver) => {
+                let decision = match deliver.paid {
+                    true => Decision::DeliverPaid,
+                    false => Decision::Deliver,
+                };
+                deliver.decide.run(session, decision)
+            }
             Self::Refund(refund) => refund.run(session),
             Self::Replace(replace) => replace.run(session),
             Self::Cancel(decide) => decide.run(session, Decision::Cancel),

@@ -1,7 +1,5 @@
 //! The table of commands.
 
-use clap::CommandFactory;
-
 use super::*;
 
 #[test]

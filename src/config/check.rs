@@ -10,7 +10,7 @@ use super::{
     settings::Settings,
     values::{MailTls, Period, TlsMode},
 };
-use crate::{limits, words::Language};
+use crate::{domain::GitRemote, limits, words::Language};
 
 /// Standard Webhooks wants 24 to 64 bytes of key.
 const WEBHOOK_KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
@@ -36,6 +36,86 @@ pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>) {
     anchors(settings, &mut wrong);
     if settings.net.proxy.is_some() {
         wrong("[net] proxy", "not in this version yet: remove it");
+    }
+}
+
+/// What can be used, and will most likely not do what is wanted.
+pub(super) fn doubts(settings: &Settings) -> Vec<Problem> {
+    let mut doubts = Vec::new();
+    let mut doubt = |key: &str, reason: String| {
+        let (key, origin) = (key.to_owned(), None);
+        doubts.push(Problem {
+            key,
+            origin,
+            reason,
+        });
+    };
+    let (tls, listen) = (&settings.tls, &settings.listen);
+    if listen.https.is_empty() && listen.trusted_proxies.is_empty() {
+        let reason = "nobody is named in it and [listen] https is empty: the proxy that has the buyers' https:// is not known, so that all of them count as one address and their forms are refused";
+        doubt("[listen] trusted_proxies", reason.to_owned());
+    }
+    if tls.mode != TlsMode::Acme {
+        return doubts;
+    }
+    let is_public_authority = tls.acme_ca_file.is_none();
+    for (key, name) in std::iter::once(("[shop] host", &settings.shop.host))
+        .chain(tls.acme_names.iter().map(|name| ("[tls] acme_names", name)))
+        .filter(|(_, name)| is_public_authority && is_reserved(name))
+    {
+        let reason = format!(
+            "no public authority signs for {name}: take a name or an address that the whole Internet reaches, or [tls] mode = \"self-signed\""
+        );
+        doubt(key, reason);
+    }
+    let has = |port: u16| {
+        listen
+            .https
+            .iter()
+            .chain(&listen.http)
+            .any(|at| at.port() == port)
+    };
+    if !has(80) && !has(443) && listen.trusted_proxies.is_empty() {
+        let reason = "the authority looks at ports 80 and 443, and the shop listens on neither: good only where something forwards them here";
+        doubt("[listen] https", reason.to_owned());
+    }
+    doubts
+}
+
+/// Names that lead nowhere on the Internet (RFC 6761, 6762, 8375, 9476, ICANN's `internal`), and addresses alike.
+fn is_reserved(name: &str) -> bool {
+    const ENDS: [&str; 10] = [
+        "localhost",
+        "local",
+        "test",
+        "example",
+        "invalid",
+        "internal",
+        "onion",
+        "alt",
+        "lan",
+        "home.arpa",
+    ];
+    match name.parse::<IpAddr>() {
+        Ok(IpAddr::V4(v4)) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && (64..128).contains(&b);
+            is_shared
+                || a == 0
+                || a >= 224
+                || v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_documentation()
+        }
+        Ok(IpAddr::V6(v6)) => v6.segments()[0] >> 13 != 1 || v6.segments()[..2] == [0x2001, 0xdb8],
+        Err(_) => {
+            let within = |end: &&str| {
+                name.strip_suffix(*end)
+                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            };
+            !name.contains('.') || ENDS.iter().any(within)
+        }
     }
 }
 
@@ -172,10 +252,7 @@ fn listen(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
 fn tls(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
     let tls = &settings.tls;
     match tls.mode {
-        TlsMode::Acme => wrong(
-            "[tls] mode",
-            "\"acme\" is not in this version yet; use \"files\" or \"self-signed\"",
-        ),
+        TlsMode::Acme => acme(settings, wrong),
         TlsMode::Files => {
             for (key, path) in [("[tls] cert", &tls.cert), ("[tls] key", &tls.key)] {
                 if path.is_none() {
@@ -192,6 +269,64 @@ fn tls(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
         TlsMode::SelfSigned => {}
     }
 }
+
+fn acme(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let tls = &settings.tls;
+    if settings.listen.https.is_empty() {
+        wrong(
+            "[tls] mode",
+            "\"acme\" needs an address in [listen] https: behind a proxy that has the certificate, leave it \"self-signed\"",
+        );
+    }
+    if tls.cert.is_some() || tls.key.is_some() {
+        wrong(
+            "[tls] mode",
+            "cert and key are set: write mode = \"files\", or remove them",
+        );
+    }
+    if !is_reachable(settings, &tls.acme_directory) {
+        wrong(
+            "[tls] acme_directory",
+            "an https:// address is needed; http:// only to a place of [net] allow_private",
+        );
+    }
+    if tls
+        .acme_contact
+        .as_deref()
+        .is_some_and(|text| !is_mail_address(text))
+    {
+        wrong(
+            "[tls] acme_contact",
+            "a bare mail address is needed, as \"owner@example.com\"",
+        );
+    }
+    let is_word = |text: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        (1..=PROFILE_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain)
+    };
+    if tls
+        .acme_profile
+        .as_deref()
+        .is_some_and(|text| !is_word(text))
+    {
+        wrong(
+            "[tls] acme_profile",
+            "the authority's name for it is needed, as \"shortlived\"",
+        );
+    }
+    if !tls.acme_names.iter().all(|name| is_host(name)) {
+        wrong(
+            "[tls] acme_names",
+            "bare host names in small letters or addresses are needed, as [\"www.example.com\"]: no *, no port",
+        );
+    }
+    if tls.acme_names.len() > limits::CERTIFICATE_NAMES_MAX {
+        let most = limits::CERTIFICATE_NAMES_MAX;
+        wrong("[tls] acme_names", &format!("at most {most}"));
+    }
+}
+
+const PROFILE_BYTES_MAX: usize = 64;
 
 fn store_and_limits(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
     let (store, limits) = (&settings.store, &settings.limits);
@@ -240,52 +375,15 @@ fn anchors(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
             );
         }
     }
-    if let Some(remote) = &ledger.anchor_git {
-        if !is_remote(remote) {
-            let reason = "a remote like https://host/path, ssh://user@host/path, user@host:path or file:///path is needed";
-            wrong("[ledger] anchor_git", reason);
-        } else if has_password(remote) {
-            let reason =
-                "a password does not belong into it: use an SSH key or git's credential helper";
-            wrong("[ledger] anchor_git", reason);
-        }
+    if let Some(remote) = &ledger.anchor_git
+        && let Err(error) = GitRemote::parse(remote)
+    {
+        wrong("[ledger] anchor_git", &error.to_string());
     }
     if ledger.anchor_every < Period::minutes(1) {
         wrong("[ledger] anchor_every", "at least \"1m\"");
     }
 }
-
-/// Forms of a remote that git reaches without running a helper that the remote names.
-fn is_remote(text: &str) -> bool {
-    let plain = text.len() <= REMOTE_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
-    let known = ["https://", "ssh://", "file:///"];
-    let rest = known.iter().find_map(|scheme| text.strip_prefix(scheme));
-    let is_url = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('-'));
-    // user@host:path, which ssh reads; `::` would name a helper.
-    let is_short = text.split_once(':').is_some_and(|(host, path)| {
-        let place = host.split_once('@').is_some_and(|(user, host)| {
-            !user.is_empty() && !host.is_empty() && !host.starts_with('-')
-        });
-        place
-            && !text.starts_with('-')
-            && !path.is_empty()
-            && !text.contains("::")
-            && !path.starts_with("//")
-    });
-    plain && (is_url || is_short)
-}
-
-/// In `https://`, what stands before an `@`; a user alone is no secret to ssh.
-fn has_password(remote: &str) -> bool {
-    let (scheme, rest) = remote.split_once("://").unwrap_or(("ssh", remote));
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority.rsplit_once('@') {
-        Some((user, _)) => scheme == "https" || user.contains(':'),
-        None => false,
-    }
-}
-
-const REMOTE_BYTES_MAX: usize = 512;
 
 fn mail(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
     let mail = &settings.mail;

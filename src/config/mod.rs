@@ -135,6 +135,11 @@ impl Settings {
         out
     }
 
+    /// What can be used, and will most likely not do what is wanted: nothing here keeps the shop from opening.
+    pub fn doubts(&self) -> Vec<Problem> {
+        check::doubts(self)
+    }
+
     /// A mark of each setting's value by its `[section] key`, secrets among them: equal values have equal marks under one
     /// `salt`. With a fresh salt each time they say nothing to one who sees them later.
     pub fn marks(&self, salt: &[u8]) -> BTreeMap<String, String> {
@@ -154,18 +159,6 @@ impl Settings {
             (key, mark)
         })
         .collect()
-    }
-
-    /// What can be served but is hardly meant, each with what to do.
-    pub fn doubts(&self) -> Vec<&'static str> {
-        let listen = &self.listen;
-        let mut doubts = Vec::new();
-        if listen.https.is_empty() && listen.trusted_proxies.is_empty() {
-            doubts.push(
-                "[listen] https is empty and trusted_proxies too: the proxy that has the buyers' https:// is not known, so all of them count as one address and forms are refused; name it in trusted_proxies",
-            );
-        }
-        doubts
     }
 
     /// The shop's address in links, `https://HOST` with the port where it is not 443, without a slash at the end. Links are
@@ -211,6 +204,7 @@ fn finished(
     let paths = [
         &mut settings.tls.cert,
         &mut settings.tls.key,
+        &mut settings.tls.acme_ca_file,
         &mut settings.shop.logo,
         &mut settings.mail.ca_file,
     ];

@@ -138,10 +138,16 @@ sections! {
         cert: Option<PathBuf> = None;
         /// Its private key (PEM).
         key: Option<PathBuf> = None;
-        /// The ACME server's directory, for `mode = "acme"`.
+        /// The authority's ACME directory, for `mode = "acme"`.
         acme_directory: String = "https://acme-v02.api.letsencrypt.org/directory".to_owned();
-        /// The mail address given to the ACME server.
+        /// The mail address given to the authority.
         acme_contact: Option<String> = None;
+        /// Certificates (PEM) that the directory's own may come from, and no others: for an authority of one's own.
+        acme_ca_file: Option<PathBuf> = None;
+        /// The authority's name for a kind of certificate; without it its own choice, and `shortlived` for addresses.
+        acme_profile: Option<String> = None;
+        /// Names that the certificate is for beside `[shop] host`.
+        acme_names: Vec<String> = Vec::new();
     }
     /// The database.
     store: Store {

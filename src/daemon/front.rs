@@ -119,6 +119,8 @@ pub(super) fn web_settings(
         https_listens: !settings.listen.https.is_empty(),
         public_checkpoint: settings.ledger.public_checkpoint,
         provider_origins: channels.iter().filter_map(origin).collect(),
+        board: Arc::default(),
+        hsts: Arc::default(),
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod admin;
 mod anchors;
+mod certificates;
 mod clock;
 pub mod demo;
 mod front;
@@ -22,6 +23,7 @@ pub mod telemetry;
 mod witness;
 
 pub use crate::web::view::Mode;
+pub use certificates::CertificateSetup;
 pub use clock::SystemClock;
 pub use open::{admin_socket, open_shop, options, policy};
 pub use post::check_mail;

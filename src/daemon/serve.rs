@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use super::{
     admin::{self, Context},
     anchors::{self, AnchorSetup},
+    certificates::{self, CertificateSetup},
     front,
     open::{admin_socket, open_observed},
     post::{self, PostError},
@@ -19,11 +20,11 @@ use super::{
 use crate::store::Observe;
 use crate::{
     actions::{Shop, ShopError},
-    config::{Settings, TlsMode},
-    net::{self, Client, ListenError, Listener, Local, ServeLimits, Timeouts, TlsError, TlsServer},
+    config::Settings,
+    net::{self, Client, ListenError, Listener, Local, ServeLimits, Timeouts, TlsError},
     notify::{Outcome, WebhookConfig, WebhookConfigError, Worker},
     pay::{Desk, DeskConfigError, outbound::NetOutbound},
-    web::{self, WebState, view::Mode},
+    web::{self, WebSettings, WebState, view::Mode},
 };
 
 /// Why the daemon does not serve.
@@ -38,9 +39,9 @@ pub enum ServeError {
     /// The certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// `[tls] mode = "acme"`.
-    #[error("[tls] mode \"acme\" is not in this version yet: use \"files\" or \"self-signed\"")]
-    Acme,
+    /// The authority of the certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateSetup),
     /// The way out to payment providers.
     #[error("the outbound client: {0}")]
     Outbound(crate::net::TlsSetup),
@@ -101,7 +102,8 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
     let mut settings = plan.settings;
     let metrics = Arc::new(Metrics::new());
     let shop = open(dir, &settings, metrics.clone()).await?;
-    let tls = certificate(dir, &settings)?;
+    let (board, hsts) = (Arc::default(), Arc::default());
+    let tls = certificates::server(dir, &shop, &settings, &board)?;
     let socket = Listener::unix(&admin_socket(dir, &settings)).await?;
     let mut listeners = Vec::new();
     let mut https = Vec::new();
@@ -117,7 +119,7 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         settings.shop.port = first.port();
     }
     let settings = Arc::new(settings);
-    let ending = signals::listen(Some(tls))?;
+    let ending = signals::listen(Some(tls.clone()))?;
     let at: Vec<String> = listeners
         .iter()
         .map(|one| one.local().to_string())
@@ -140,7 +142,11 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
     let state = WebState::new(
         shop.clone(),
         Arc::new(front::Counter(desk.clone())),
-        front::web_settings(&settings, &channels, plan.mode),
+        WebSettings {
+            board: board.clone(),
+            hsts: Arc::clone(&hsts),
+            ..front::web_settings(&settings, &channels, plan.mode)
+        },
         front::observer(metrics.clone()),
         ending.watched(),
     );
@@ -182,6 +188,9 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
     let told = ending.clone();
     tasks.spawn(worker.run(async move { told.wait().await }));
     let running = spawn_serving(listeners, web::router(state), &settings, &ending);
+    // Once an authority can look at the listeners.
+    let keeper = certificates::keeper(&shop, &settings, tls, board, hsts, metrics.clone())?;
+    tasks.spawn(keeper.run(ending.clone()));
     let context = Context {
         shop: shop.clone(),
         settings: settings.clone(),
@@ -286,18 +295,6 @@ async fn open(
     match opened {
         Ok(shop) => Ok(Arc::new(shop?)),
         Err(error) => Err(ServeError::System(std::io::Error::other(error))),
-    }
-}
-
-fn certificate(dir: &Path, settings: &Settings) -> Result<TlsServer, ServeError> {
-    let tls = &settings.tls;
-    match (tls.mode, &tls.cert, &tls.key) {
-        (TlsMode::Files, Some(cert), Some(key)) => Ok(TlsServer::from_files(cert, key)?),
-        (TlsMode::Acme, ..) => Err(ServeError::Acme),
-        // Without both files the settings were refused.
-        (TlsMode::SelfSigned | TlsMode::Files, ..) => {
-            Ok(TlsServer::self_signed(dir, &settings.shop.host)?)
-        }
     }
 }
 

@@ -29,6 +29,8 @@ pub enum EffectKind {
     OrderReplaced,
     /// A signed state of the ledger, for whoever keeps it.
     Checkpoint,
+    /// The certificate was not renewed in time, or there is none.
+    CertificateOverdue,
 }
 
 /// The way a message goes. The numbers are stored in an index.
@@ -103,6 +105,7 @@ impl EffectKind {
             Self::BackInStock => "product.back_in_stock",
             Self::OrderReplaced => "order.replaced",
             Self::Checkpoint => "ledger.checkpoint",
+            Self::CertificateOverdue => "certificate.overdue",
         }
     }
 }

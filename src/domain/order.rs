@@ -40,8 +40,10 @@ pub enum Reason {
     ProviderDisagrees,
     /// A second payment arrived.
     Surplus,
-    /// Decided by the merchant by hand.
+    /// Decided by the merchant by hand; where that handed it out unpaid, the price came in outside the channels.
     ByHand,
+    /// Handed out by the merchant as a gift: what no payment brought was not paid.
+    Given,
 }
 
 /// What a payment came to.
@@ -147,8 +149,9 @@ pub struct Order {
     pub state: OrderState,
     /// Why.
     pub reason: Option<Reason>,
-    /// What staff wrote when deciding by hand.
-    pub note: Option<String>,
+    /// What staff wrote when deciding by hand, in clear: in an order of older data alone, until its shop is opened. Else it lies
+    /// in `private`.
+    pub clear_note: Option<String>,
     /// When its reservation ends, Unix milliseconds.
     pub expires_at_ms: i64,
     /// When its payment was recorded.
@@ -169,7 +172,7 @@ pub struct Order {
     pub month: String,
     /// The order's own key, wrapped; empty once it was destroyed, and with it all that is sealed under it.
     pub wrapped_key: Vec<u8>,
-    /// Contact, password hash, language: sealed.
+    /// Contact, password hash, language, note: sealed.
     pub private: Vec<u8>,
     /// Keys, salts and transaction id: sealed; empty before delivery.
     pub delivery: Vec<u8>,
@@ -208,7 +211,7 @@ impl OrderState {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Late,
         Self::Short,
         Self::Over,
@@ -217,6 +220,7 @@ impl Reason {
         Self::ProviderDisagrees,
         Self::Surplus,
         Self::ByHand,
+        Self::Given,
     ];
 
     /// Its word in JSON and on the command line.
@@ -230,6 +234,7 @@ impl Reason {
             Self::ProviderDisagrees => "provider_disagrees",
             Self::Surplus => "surplus",
             Self::ByHand => "by_hand",
+            Self::Given => "given",
         }
     }
 }
@@ -263,7 +268,7 @@ impl Order {
             .sum()
     }
 
-    /// Minor units that count as paid for the goods: all of the price, unless a person accepted less.
+    /// Minor units that count as paid for the goods: all of the price, unless a person accepted less or gave them.
     pub fn accepted(&self) -> Amount {
         let part = |payment: &Payment| match payment.outcome {
             PaymentOutcome::Settled { surplus } | PaymentOutcome::Queued { surplus } => {
@@ -279,6 +284,8 @@ impl Order {
         };
         if self.payments.iter().any(|payment| paying(&payment)) {
             self.payments.iter().map(part).sum()
+        } else if self.reason == Some(Reason::Given) {
+            0
         } else {
             self.total.amount
         }
@@ -328,7 +335,7 @@ pub(crate) mod tests {
             channel: ChannelName::parse("main").unwrap(),
             state,
             reason: None,
-            note: None,
+            clear_note: None,
             expires_at_ms: 1_795_001_800_000,
             paid_at_ms: None,
             delivered_at_ms: None,

@@ -36,12 +36,14 @@ pub fn decide(order: &Order, facts: Circumstances) -> Settlement {
             reason: Some(Reason::Short),
         },
         OrderState::Pending | OrderState::Expired => pay(order, facts, surplus),
-        // Delivered by hand before its payment was heard of: this is that payment.
-        OrderState::Delivered if surplus >= 0 && !is_paid(order) => Settlement {
-            outcome: PaymentOutcome::Settled { surplus },
-            state: OrderState::Delivered,
-            reason: order.reason,
-        },
+        // Delivered by hand before its payment was heard of: this is that payment. A gift has none.
+        OrderState::Delivered if surplus >= 0 && !is_paid(order) && !is_given(order) => {
+            Settlement {
+                outcome: PaymentOutcome::Settled { surplus },
+                state: OrderState::Delivered,
+                reason: order.reason,
+            }
+        }
         // Why a paid order waits is still true; the surplus is told by what it is owed.
         OrderState::Paid => Settlement {
             outcome: PaymentOutcome::Surplus,
@@ -55,9 +57,17 @@ pub fn decide(order: &Order, facts: Circumstances) -> Settlement {
             } else {
                 state
             },
-            reason: Some(Reason::Surplus),
+            // That a gift was not paid stays true, and its `sale` says so.
+            reason: match is_given(order) {
+                true => order.reason,
+                false => Some(Reason::Surplus),
+            },
         },
     }
+}
+
+fn is_given(order: &Order) -> bool {
+    order.reason == Some(Reason::Given)
 }
 
 /// Whether a payment for the goods is on record.

@@ -1,5 +1,5 @@
-//! Sockets: the listeners, the accept loop with its limits and times, TLS, the one outbound client with its guard, and the
-//! command line's way to the daemon.
+//! Sockets: the listeners, the accept loop with its limits and times, TLS and its certificates, the one outbound client with its
+//! guard, and the command line's way to the daemon.
 //!
 //! # Threats and answers
 //! A client that sends slowly, reads slowly or not at all is cut by [`Timeouts`]; one that comes many times meets the caps of
@@ -9,8 +9,10 @@
 //! It takes a tower `Service` and never knows what is served; it never follows a redirect, never reads settings itself and
 //! never decides anything about the shop.
 
+pub mod acme;
 mod activity;
 pub mod admin_client;
+pub mod certificate;
 pub mod client;
 pub mod client_address;
 pub mod guard;
@@ -22,6 +24,7 @@ pub mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 
+pub use certificate::CertificateFacts;
 pub use client::{Answer, Client, ClientPolicy, OutboundError, TlsSetup};
 pub use client_address::client_address;
 pub use listen::{ListenError, Listener, Local};

@@ -300,16 +300,16 @@ async fn connection<S, B>(
                 .await;
                 return;
             };
-            let handshake = Box::pin(timeout(
-                server.timeouts.tls_handshake,
-                tls.acceptor().accept(stream),
-            ));
+            let handshake = Box::pin(timeout(server.timeouts.tls_handshake, tls.accept(stream)));
             let shaken = tokio::select! {
                 shaken = handshake => shaken,
                 _ = phases.changed() => return,
             };
             match shaken {
-                Ok(Ok(stream)) => {
+                Ok(Ok(None)) => {
+                    tracing::debug!(peer.address = %address, "a challenge's handshake was answered");
+                }
+                Ok(Ok(Some(stream))) => {
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     speak(
                         stream,

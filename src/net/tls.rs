@@ -1,29 +1,40 @@
 //! Certificates and the server's side of TLS: 1.2 and 1.3, aws-lc-rs as the only provider, ALPN for HTTP/2 and HTTP/1.1.
+//!
+//! A handshake that offers `acme-tls/1` alone (RFC 8737) gets the certificate of a challenge, if one hangs on the board for its
+//! name, and is closed: it never carries a request, and nobody else ever sees such a certificate.
 
 use std::{
     fmt, fs,
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    server::{ClientHello, ParsedCertificate, ResolvesServerCert},
-    sign::CertifiedKey,
+    server::{Acceptor, ClientHello, ParsedCertificate, ResolvesServerCert},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
-use tokio_rustls::TlsAcceptor;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor, server::TlsStream};
 
-/// TLS for listeners; clones share the certificate, so one [`TlsServer::reload`] is for all.
+use super::{acme::Board, certificate::CertificateFacts};
+use crate::domain::Secret;
+
+/// TLS for listeners; clones share the certificate, so one [`TlsServer::reload`] or [`TlsServer::install`] is for all.
 #[derive(Clone)]
 pub struct TlsServer {
     config: Arc<ServerConfig>,
     certificate: Arc<Current>,
     source: Arc<Source>,
+    board: Option<Arc<Board>>,
 }
 
 /// Why there is no certificate.
@@ -61,6 +72,12 @@ pub enum TlsError {
         /// What rustls said.
         source: rustls::Error,
     },
+    /// A chain and a key that are in no file.
+    #[error("the certificate cannot be used: {0}")]
+    Given(&'static str),
+    /// The same, as rustls says it.
+    #[error("the certificate cannot be used with its key: {0}")]
+    GivenUnusable(rustls::Error),
     /// A self-signed certificate cannot be made.
     #[error("cannot make a certificate for {host}: {source}")]
     Make {
@@ -109,36 +126,77 @@ impl TlsServer {
         Self::new(source)
     }
 
-    /// Reads the files again; connections from now on get what is in them. On an error the old certificate stays.
+    /// The same, answering the challenges that hang on `board`.
+    pub fn answering(self, board: Arc<Board>) -> Self {
+        Self {
+            board: Some(board),
+            ..self
+        }
+    }
+
+    /// Reads the files again; connections from now on get what is in them. On an error the old certificate stays, and so does one
+    /// that was [installed](TlsServer::install): it is newer than any file.
     ///
     /// # Errors
     /// [`TlsError`].
     pub fn reload(&self) -> Result<(), TlsError> {
-        let certified = Arc::new(read(&self.source)?);
-        *self
-            .certificate
-            .0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = certified;
+        if !self.certificate.is_installed.load(Ordering::Relaxed) {
+            self.certificate.replace(read(&self.source)?);
+        }
         Ok(())
+    }
+
+    /// Takes a chain and its private key, both PEM, instead of the files: connections from now on get them, those that are open stay
+    /// as they are. On an error the old certificate stays.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn install(&self, chain: &str, key: &Secret) -> Result<(), TlsError> {
+        self.certificate
+            .replace(certified(chain.as_bytes(), key.expose())?);
+        self.certificate.is_installed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// What the certificate that is served now says of itself; none where it cannot be read.
+    pub fn facts(&self) -> Option<CertificateFacts> {
+        let certified = self.certificate.current();
+        CertificateFacts::of_der(certified.end_entity_cert().ok()?).ok()
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.config.clone())
     }
 
+    /// Shakes hands. None: it was an authority's, for a challenge, and the connection is closed.
+    pub(super) async fn accept<T>(&self, stream: T) -> io::Result<Option<TlsStream<T>>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let board = self.board.as_ref();
+        let Some(board) = board.filter(|board| board.awaits_handshake()) else {
+            return self.acceptor().accept(stream).await.map(Some);
+        };
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let Some(challenge) = challenge(board, &start.client_hello()) else {
+            return start.into_stream(self.config.clone()).await.map(Some);
+        };
+        let config = config(Arc::new(SingleCertAndKey::from(challenge)), &[ACME_TLS]);
+        let config = Arc::new(config.map_err(io::Error::other)?);
+        start.into_stream(config).await?.shutdown().await?;
+        Ok(None)
+    }
+
     fn new(source: Source) -> Result<Self, TlsError> {
-        let certificate = Arc::new(Current(RwLock::new(Arc::new(read(&source)?))));
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Setup)?
-            .with_no_client_auth()
-            .with_cert_resolver(certificate.clone());
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let certificate = Arc::new(Current {
+            certified: RwLock::new(Arc::new(read(&source)?)),
+            is_installed: AtomicBool::new(false),
+        });
         Ok(Self {
-            config: Arc::new(config),
+            config: Arc::new(config(certificate.clone(), &[b"h2", b"http/1.1"])?),
             certificate,
             source: Arc::new(source),
+            board: None,
         })
     }
 }
@@ -154,19 +212,77 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
+/// A chain and its private key from PEM, held against each other.
+///
+/// # Errors
+/// [`TlsError`].
+pub(super) fn certified(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+        .collect::<Result<_, _>>()
+        .map_err(|_| TlsError::Given("its chain is no PEM"))?;
+    if chain.is_empty() {
+        return Err(TlsError::Given("its chain is empty"));
+    }
+    let key =
+        PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::Given("its key is no PEM"))?;
+    CertifiedKey::from_der(chain, key, &provider()).map_err(TlsError::GivenUnusable)
+}
+
+/// The protocol of tls-alpn-01's handshakes (RFC 8737, section 6.2).
+const ACME_TLS: &[u8] = b"acme-tls/1";
+
 /// The certificate that handshakes get now, whatever name they ask for.
 #[derive(Debug)]
-struct Current(RwLock<Arc<CertifiedKey>>);
+struct Current {
+    certified: RwLock<Arc<CertifiedKey>>,
+    /// It came from elsewhere than the files.
+    is_installed: AtomicBool,
+}
+
+impl Current {
+    fn current(&self) -> Arc<CertifiedKey> {
+        self.certified
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn replace(&self, certified: CertifiedKey) {
+        *self
+            .certified
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(certified);
+    }
+}
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(
-            self.0
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
-        )
+        Some(self.current())
     }
+}
+
+fn config(
+    resolver: Arc<dyn ResolvesServerCert>,
+    protocols: &[&[u8]],
+) -> Result<ServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(config)
+}
+
+/// The certificate of the challenge that a handshake is for: one that offers nothing but `acme-tls/1`, and names what hangs on the
+/// board. Any other handshake takes its ordinary course, in which `acme-tls/1` is refused.
+fn challenge(board: &Board, hello: &ClientHello<'_>) -> Option<CertifiedKey> {
+    let mut offered = hello.alpn()?;
+    if offered.next() != Some(ACME_TLS) || offered.next().is_some() {
+        return None;
+    }
+    let certified = board.certificate(hello.server_name()?)?;
+    Some(CertifiedKey::clone(&certified))
 }
 
 fn read(source: &Source) -> Result<CertifiedKey, TlsError> {
@@ -305,14 +421,14 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         let server = TlsServer::self_signed(dir.path(), "shop.example").unwrap();
         TlsServer::self_signed(other.path(), "shop.example").unwrap();
-        let before = server.certificate.0.read().unwrap().cert.clone();
+        let before = server.certificate.current().cert.clone();
         fs::copy(
             other.path().join("tls/self-signed.key"),
             dir.path().join("tls/self-signed.key"),
         )
         .unwrap();
         assert!(matches!(server.reload(), Err(TlsError::Unusable { .. })));
-        assert_eq!(server.certificate.0.read().unwrap().cert, before);
+        assert_eq!(server.certificate.current().cert, before);
 
         fs::copy(
             other.path().join("tls/self-signed.pem"),
@@ -320,7 +436,7 @@ mod tests {
         )
         .unwrap();
         server.reload().unwrap();
-        assert_ne!(server.certificate.0.read().unwrap().cert, before);
+        assert_ne!(server.certificate.current().cert, before);
     }
 
     #[test]
@@ -336,5 +452,116 @@ mod tests {
             TlsServer::from_files(&path, &path),
             Err(TlsError::Pem { .. })
         ));
+    }
+
+    /// Takes every certificate and keeps what came.
+    #[derive(Debug, Default)]
+    struct Sees(std::sync::Mutex<Vec<Vec<u8>>>);
+
+    impl rustls::client::danger::ServerCertVerifier for Sees {
+        fn verify_server_cert(
+            &self,
+            end: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: rustls_pki_types::UnixTime,
+        ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+            self.0.lock().unwrap().push(end.to_vec());
+            Ok(rustls::client::danger::ServerCertVerified::assertion())
+        }
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+        }
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+        }
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            provider()
+                .signature_verification_algorithms
+                .supported_schemes()
+        }
+    }
+
+    /// A handshake: the certificate that came, and whether the server has a connection of it.
+    async fn shake(
+        server: &TlsServer,
+        name: &'static str,
+        offers: &[&[u8]],
+    ) -> (Option<Vec<u8>>, io::Result<bool>) {
+        let sees = Arc::new(Sees::default());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(sees.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = offers.iter().map(|name| name.to_vec()).collect();
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let client = connector.connect(ServerName::try_from(name).unwrap(), near);
+        let (_, accepted) = tokio::join!(client, server.accept(far));
+        let seen = sees.0.lock().unwrap().pop();
+        (seen, accepted.map(|stream| stream.is_some()))
+    }
+
+    #[tokio::test]
+    async fn a_challenges_certificate_is_shown_to_who_asks_for_it_alone_and_to_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let board = Arc::new(Board::default());
+        let server = TlsServer::self_signed(dir.path(), "shop.example")
+            .unwrap()
+            .answering(board.clone());
+        let own = server.certificate.current().cert[0].to_vec();
+        let (seen, accepted) = shake(&server, "shop.example", &[ACME_TLS]).await;
+        assert!(seen.is_none() && accepted.is_err(), "nothing hangs there");
+
+        let posted = board.post_for_tests("shop.example");
+        let address = board.post_for_tests("192.0.2.7");
+        let (seen, accepted) = shake(&server, "shop.example", &[ACME_TLS]).await;
+        assert!(seen.is_some_and(|seen| seen != own));
+        assert!(!accepted.unwrap(), "it never reaches HTTP");
+        let (seen, _) = shake(&server, "7.2.0.192.in-addr.arpa", &[ACME_TLS]).await;
+        let facts = CertificateFacts::of_der(&seen.unwrap()).unwrap();
+        assert_eq!(facts.names, ["192.0.2.7"]);
+        for offers in [&[b"h2" as &[u8]][..], &[b"http/1.1", ACME_TLS], &[]] {
+            let (seen, accepted) = shake(&server, "shop.example", offers).await;
+            assert_eq!(seen.as_ref(), Some(&own), "{offers:?}");
+            assert!(accepted.unwrap());
+        }
+        let (seen, accepted) = shake(&server, "other.example", &[ACME_TLS]).await;
+        assert!(seen.is_none() && accepted.is_err());
+        drop((posted, address));
+        let (seen, accepted) = shake(&server, "shop.example", &[ACME_TLS]).await;
+        assert!(seen.is_none() && accepted.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_installed_certificate_is_served_at_once_and_stays_when_files_are_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = TlsServer::self_signed(dir.path(), "shop.example").unwrap();
+        let own = server.certificate.current().cert.clone();
+        let other = tempfile::tempdir().unwrap();
+        TlsServer::self_signed(other.path(), "shop.example").unwrap();
+        let read = |name: &str| fs::read(other.path().join("tls").join(name)).unwrap();
+        let chain = String::from_utf8(read("self-signed.pem")).unwrap();
+        let key = Secret::new(read("self-signed.key"));
+        assert!(server.install("nothing", &key).is_err());
+        assert!(server.install(&chain, &Secret::from("nothing")).is_err());
+        assert_eq!(server.certificate.current().cert, own);
+        server.install(&chain, &key).unwrap();
+        assert_ne!(server.certificate.current().cert, own);
+        server.reload().unwrap();
+        assert_ne!(server.certificate.current().cert, own);
     }
 }

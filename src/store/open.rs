@@ -14,7 +14,7 @@ use super::tx::Tables;
 use crate::domain::Clock;
 
 /// Number of the stored form. Newer data is refused by name; older data is migrated.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// Opens the database over its storage, each time anew: a file, or a test's backend. Only where the flag says so it may make one.
 pub type Storage =

@@ -395,7 +395,7 @@ impl<'t> Tx<'t> {
 
     /// Promises an effect about an order, due at once.
     pub fn promise(&mut self, kind: EffectKind, via: Via, order: OrderId) -> Result<(), Fault> {
-        self.promise_with(kind, via, Some(order), 0, |_| Vec::new())
+        self.promise_with(kind, via, Some(order), 0, |_| Ok(Vec::new()))
     }
 
     /// Promises an effect, due in `after_ms`; `seal` gives its sealed content for its number.
@@ -405,9 +405,10 @@ impl<'t> Tx<'t> {
         via: Via,
         order: Option<OrderId>,
         after_ms: i64,
-        seal: impl FnOnce(u64) -> Vec<u8>,
+        seal: impl FnOnce(u64) -> Result<Vec<u8>, Fault>,
     ) -> Result<(), Fault> {
         let id = self.head.next_effect;
+        let content = seal(id)?;
         self.head_mut().next_effect += 1;
         let now_ms = self.now_ms;
         self.put_effect(
@@ -416,7 +417,7 @@ impl<'t> Tx<'t> {
                 kind,
                 via,
                 order,
-                content: seal(id),
+                content,
                 promised_at_ms: now_ms,
                 attempts: 0,
                 due_at_ms: Some(now_ms + after_ms),

@@ -212,14 +212,19 @@ impl Vault {
         self.months.labels(name)
     }
 
-    /// Seals `plain` under a key of `erase.keys` named `name`, which can be replaced and destroyed as a month's can. It tells its
-    /// label, a line of its own, before the sealed bytes.
+    /// Seals `plain`, which lies in `row`, under a key of `erase.keys` named `name`, which can be replaced and destroyed as a
+    /// month's can. It tells its label, a line of its own, before the sealed bytes.
     ///
     /// # Errors
     /// [`MonthError`] when a new key cannot be stored.
-    pub fn seal_erasable(&self, name: &str, plain: &[u8]) -> Result<Vec<u8>, MonthError> {
+    pub fn seal_erasable(
+        &self,
+        name: &str,
+        row: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, MonthError> {
         let (label, key) = self.months.ensure(name, &*self.entropy)?;
-        let sealed = key.seal(&*self.entropy, &self.aad(name, b"", b""), plain);
+        let sealed = key.seal(&*self.entropy, &self.aad(name, b"", row), plain);
         Ok([label.as_bytes(), b"\n", &sealed].concat())
     }
 
@@ -227,7 +232,12 @@ impl Vault {
     ///
     /// # Errors
     /// [`SealError`] when its key is gone, or the bytes were changed or moved.
-    pub fn open_erasable(&self, name: &str, sealed: &[u8]) -> Result<Secret, SealError> {
+    pub fn open_erasable(
+        &self,
+        name: &str,
+        row: &[u8],
+        sealed: &[u8],
+    ) -> Result<Secret, SealError> {
         let at = sealed.iter().position(|byte| *byte == b'\n');
         let (label, sealed) = sealed.split_at(at.ok_or(SealError::Forged)?);
         let label = std::str::from_utf8(label).map_err(|_| SealError::Forged)?;
@@ -235,7 +245,7 @@ impl Vault {
             return Err(SealError::Forged);
         }
         let key = self.months.key(label).ok_or(SealError::KeyGone)?;
-        key.open(&self.aad(name, b"", b""), &sealed[1..])
+        key.open(&self.aad(name, b"", row), &sealed[1..])
     }
 
     /// The label that binds a sealed row of `table` to its place in this shop.

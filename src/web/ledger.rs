@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{
     answer::{Answer, FRESH, page},
     state::WebState,
-    view::{SavedVerifier, VerifyPage},
+    view::{LaterKey, LogKeys, Problem, SavedVerifier, VerifyPage},
     visit::Visit,
 };
 
@@ -29,10 +29,30 @@ static SHOWN: LazyLock<SavedVerifier> = LazyLock::new(|| SavedVerifier {
 pub(super) async fn verify(State(web): State<WebState>, visit: Visit) -> Answer {
     let shown = VerifyPage {
         frame: web.frame(visit.language),
-        vkey: web.shop.chain().vkey(),
+        keys: log_keys(&web)?,
         saved: SHOWN.clone(),
     };
     page(StatusCode::OK, FRESH, shown.render())
+}
+
+/// The first log key, which auditors pin, and those that came after it.
+pub(super) fn log_keys(web: &WebState) -> Result<LogKeys, Problem> {
+    let generations = web.shop.log_keys().map_err(|fault| web.fault(fault))?;
+    let all = generations.into_iter().flat_map(|(generation, log)| {
+        let key = move |(since, vkey)| LaterKey {
+            vkey,
+            since,
+            generation,
+        };
+        log.keys.into_iter().map(key)
+    });
+    let mut later: Vec<_> = all.collect();
+    // An opened shop has its first generation with its first key.
+    let first = match later.is_empty() {
+        true => return Err(Problem::Internal),
+        false => later.remove(0).vkey,
+    };
+    Ok(LogKeys { first, later })
 }
 
 /// `GET /verify/keystall-verify.html`: a file to keep, which no browser renders from this shop's address.

@@ -18,6 +18,7 @@ mod answer;
 pub mod assets;
 pub mod brand;
 mod callback;
+mod challenge;
 mod desk;
 mod files;
 mod form;
@@ -36,4 +37,4 @@ mod visit;
 
 pub use desk::{PaymentDesk, PaymentUnavailable};
 pub use router::router;
-pub use state::{Observer, WebSettings, WebState};
+pub use state::{Hsts, Observer, WebSettings, WebState};

@@ -7,7 +7,8 @@ use axum::{
 };
 
 use super::{
-    brand, callback, files, health, ledger, middleware, shop, state::WebState, tiles, view::Problem,
+    brand, callback, challenge, files, health, ledger, middleware, shop, state::WebState, tiles,
+    view::Problem,
 };
 
 /// The shop as a tower service. Requests carry their [`crate::net::Peer`] in their extensions.
@@ -44,6 +45,7 @@ pub fn router(state: WebState) -> Router {
         .route("/ledger/{generation}/tile/{*tile}", get(tiles::tile))
         .route("/verify", get(ledger::verify))
         .route(ledger::SAVED_PATH, get(ledger::saved))
+        .route(challenge::CHALLENGE, get(challenge::show))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route(brand::TERMS_PATH, get(shop::terms::show))

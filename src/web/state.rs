@@ -1,6 +1,13 @@
 //! What every handler is given.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::tz::TimeZone;
 use tokio::sync::{Semaphore, watch};
@@ -14,7 +21,8 @@ use super::{
 };
 use crate::{
     actions::{DeliveryTimes, Shop},
-    domain::{AddressPrefix, address::Cidr},
+    domain::{AddressPrefix, address::Cidr, renewal},
+    net::acme::Board,
     store::Fault,
 };
 
@@ -46,7 +54,15 @@ pub struct WebSettings {
     /// Origins of payment pages, like `https://pay.example`, to which forms may lead (`form-action`). One that is no origin
     /// is left out.
     pub provider_origins: Vec<String>,
+    /// Answers that an authority of certificates looks for.
+    pub board: Arc<Board>,
+    /// How long browsers are told to come over TLS alone.
+    pub hsts: Arc<Hsts>,
 }
+
+/// How long browsers are told to come over TLS alone, changed while the shop is served. Begins at the rule's first step.
+#[derive(Debug)]
+pub struct Hsts(AtomicU32);
 
 /// Told of every answer: the route's template (`unmatched` without one), the status, and the time to its head.
 pub type Observer = Arc<dyn Fn(&str, u16, Duration) + Send + Sync>;
@@ -87,6 +103,24 @@ pub struct Shared {
 const REQUESTS_MAX: usize = 2_048;
 /// Notices worked on at a time, in places of their own: buyers who flood the shop keep no payment out.
 const NOTICES_MAX: usize = 512;
+
+impl Hsts {
+    /// In seconds.
+    pub fn max_age_s(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Sets it, in seconds.
+    pub fn set(&self, max_age_s: u32) {
+        self.0.store(max_age_s, Ordering::Relaxed);
+    }
+}
+
+impl Default for Hsts {
+    fn default() -> Self {
+        Self(AtomicU32::new(renewal::hsts_max_age_s(false, 0, false)))
+    }
+}
 
 impl WebState {
     /// Puts the parts together. `closing` turns true when the daemon stops; an `observe` that does nothing is fine.

@@ -2,11 +2,11 @@
 """A verifier of Keystall's receipt ledger, format 1, in one file: read it from the top beside src/ledger/format.md.
 
 It makes every check of sections 1 to 10 on a receipt or an export (of an archive through the `zstd` program), with the
-standard library alone. Left out: of anchors all but their checkpoint and a time stamp's imprint (`openssl ts -verify`
-knows the rest), and fork proofs. Exits: 0 every check passed, 1 tampering, 2 usage, 3 malformed, 4 incomplete, 5 fork,
+standard library alone. Left out: of time stamps all but their imprint (`openssl ts -verify` knows the rest), and fork
+proofs. Exits: 0 every check passed, 1 tampering, 2 usage, 3 malformed, 4 incomplete, 5 fork,
 70 the verifier itself failed.
 """
-import argparse, base64, collections, datetime, hashlib, io, json, os, pathlib, re, struct, subprocess, sys, tarfile
+import argparse, base64, collections, datetime, email, hashlib, io, json, os, pathlib, re, struct, subprocess, sys, tarfile
 from functools import lru_cache, reduce
 # --- Faults, and the grammar. What Python itself refuses with a ValueError (UTF-8, JSON) is malformed too.
 TAMPERED, USAGE, MALFORMED, INCOMPLETE, FORK, FAILED = 1, 2, 3, 4, 5, 70
@@ -34,6 +34,7 @@ BLOCK = rf"c2sp\.org/tlog-proof@v1\nindex ({NUMBER})\n((?:{BASE64_32}\n){{0,63}}
 KEY = rf"key {SLOT} ({HASH}) ({BASE64})(?: ({HASH}(?:,{HASH})*))?\n"
 OPEN = rf"open (buyer|pay) ({HASH}) ({BASE64})\n"
 MORE = r"((?:stock .*\n)*)((?:more .*\n)*)"
+POINTER = f"remote [!-~]+\ncommit (?:{HEX}{{40}}|{HEX}{{64}})\n"
 RECEIPT = rf"keystall-receipt/v1\nentry (.*)\n((?:{OPEN})*)((?:{KEY})*){MORE}((?:{BLOCK})*)"
 # --- BLAKE3 in derive_key mode
 IV = (0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19)
@@ -420,6 +421,7 @@ class Ledger:
         ours, self.known = ([note for note in known if (note.origin == self.origin) is here] for here in (True, False))
         valid = [note for note in marks + ours if self.judge(note) == "good"]
         wrong = any(note.size > size for note in marks) or "signed" in [self.judge(note)[:6] for note in marks + ours]
+        wrong = wrong or "forged" in [self.judge(note) for note in marks]
         self.lack(len(valid) < len(marks + ours), "a checkpoint that no pinned key signed or vouches for")
         self.lack(not size, f"{path} holds no entry")
         self.lack(any(note.size < self.start for note in ours), "a known size that lies before this range")
@@ -434,13 +436,22 @@ class Ledger:
         for name in [name for name in self.files if name.startswith(path + "anchors/") and name[-1] != "/"]:
             note = self.marks.get(int(re.findall("[0-9]+", name)[-1]))
             self.lack(not note, f"{name}: an anchor without its checkpoint")
-            stamped = not note or name[-4:] != ".tsr" or sha(note.body.encode()) in self.files[name]
-            need(stamped, f"{name}: a time stamp over other bytes")
+            if note: self.anchor(name[-3:], self.files[name], note)
         signed = max((note.size for note in marks if note in valid), default=0)
         self.root = self.root and (self.root[0], self.root[1] or signed > 0)
         self.origins.add(self.origin)
         self.last = self.origin, size, self.head.hex(), size - signed
         self.said.append(f"{path} {self.kind} of {self.origin}: entries {self.start} to {size - 1}, signed {signed}")
+    def anchor(self, kind, data, note):
+        if kind == "git": match(POINTER, data.decode("ascii"))
+        if kind == "tsr": need(sha(note.body.encode()) in data, "a time stamp over other bytes")
+        if kind != "eml": return
+        parts = [p for p in email.message_from_bytes(data).walk() if p.get_filename() == "checkpoint.txt"]
+        form(len(parts) == 1, "a mail without the one part checkpoint.txt")
+        mailed = Note(parts[0].get_payload(decode=True).decode().replace("\r\n", "\n"))
+        need(mailed.body == note.body, "a mail with another checkpoint than the mark")
+        good = mailed.pinned(self.o.vkey) is not False and self.judge(mailed) in ("good", "unsigned")
+        need(good, "a mailed checkpoint with a wrong line of a log key, or one outside its range of sizes")
 # --- Exports and flags
 FILES = {"whole": {"marks.ndjson", "entries.ndjson"}, "skeleton": {"marks.ndjson", "skeleton.bin"},
          "range": {"marks.ndjson", "entries.ndjson", "prefix.json", "carried.ndjson"}}
@@ -457,16 +468,18 @@ def load(top):
     with tarfile.open(fileobj=io.BytesIO(done.stdout), mode="r:") as tar:
         members = {m.name: m for m in tar.getmembers()}
         tail = done.stdout[max((m.offset_data + -(-m.size // 512) * 512 for m in members.values()), default=0):]
-        form(tail == bytes(len(tail)) and 1024 <= len(tail) <= 11264, "not two blocks of zeros and at most 10 KiB more")
+        zeros = tail == bytes(len(tail)) and len(tail) in range(1024, 11265, 512)
+        form(zeros, "not two blocks of zeros and at most 10 KiB of blocks more")
         form(len(members) == len(tar.getmembers()) and all(m.isreg() for m in members.values()), "not files, each once")
         return {name: tar.extractfile(m).read() for name, m in members.items()}
 def forms(files):
     """Whole, range or skeleton, of each generation."""
-    found, anchor = {}, rf"anchors/(?:{NUMBER}\.(?:tsr|eml|git))?"
+    found, anchor = {}, rf"anchors/(?:({NUMBER})\.(?:tsr|eml|git))?"
     known = rf"(?:marks|entries|carried)\.ndjson|prefix\.json|skeleton\.bin|{anchor}"
     for path in files:
         m = match(rf"README\.txt|gen-({NUMBER})/({known})?", path)
         if m[1]: found.setdefault(int(m[1]), set()).add(m[2] or "anchors/")
+        natural(m[3] or 0)
     need(found and sorted(found) == [*range(len(found))], "no gen-0, or a generation left out", INCOMPLETE)
     for number, names in found.items():
         names = {name for name in names if name[:8] != "anchors/"}

@@ -130,8 +130,8 @@ class Stage:
         order = buyer.order(slug, **fields)
         return buyer, order, buyer.checkout(order, self.gateway)
 
-    def by_hand(self, verb, number, why="按买家要求 / the buyer asked"):
-        self.shop.must("order", verb, number, "--reason", why)
+    def by_hand(self, verb, number, why="按买家要求 / the buyer asked", *flags):
+        self.shop.must("order", verb, number, *flags, "--reason", why)
 
     # The states that need time to pass: orders that live for a second
     def past(self):
@@ -188,7 +188,7 @@ class Stage:
         self.by_hand("cancel", number)
         self.keep("cancelled", order)
         _, order, number = self.pending()
-        self.by_hand("deliver", number, "线下已收款 / paid by bank transfer")
+        self.by_hand("deliver", number, "线下已收款 / paid by bank transfer", "--paid")
         self.keep("by-hand", order)
         buyer = Visitor(self.shop)
         order = self.keep("provider-disagrees", buyer.order("many", channel="weak"))

@@ -6,6 +6,7 @@ pub mod cases;
 pub mod example;
 pub mod parts;
 pub mod ranges;
+pub mod signed;
 pub mod skeletons;
 
 use ed25519_dalek::{Signer, SigningKey};

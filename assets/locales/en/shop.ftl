@@ -180,6 +180,7 @@ next-cancelled = The shop has cancelled this order; please do not pay for it any
 # An order: what is special
 remark-late = This payment arrived late, after the order had ended; it counts all the same.
 remark-by-hand = The shop handled this order by hand.
+remark-given = The shop gave you these goods by hand; no payment for them is on record beyond what is shown here.
 remark-no-stock = There was not enough stock to deliver.
 remark-over = You paid { $amount } too much; it waits to be returned.
 remark-second = A second payment arrived; { $amount } waits to be returned.
@@ -349,5 +350,11 @@ verify-step-run = Run it, with your receipt as FILE:
 verify-exit = Exit code 0: every check passed. 1: something was changed. 3: the file is malformed. 4: the evidence is incomplete. 5: two histories were signed.
 verify-vkey = The ledger key of this shop
 verify-vkey-hint = Note it when you buy, or compare it with another source than this shop: it should not change.
+verify-later = Keys that came after it
+verify-later-hint = Within the ledger the key above vouches for these. A receipt does not hold that proof: to check one, give the key above and the one that signed when you got it.
+verify-since = { $generation ->
+    [0] From entry { $entry } on
+   *[other] From entry { $entry } on, in generation { $generation }
+}
 verify-checkpoint = Latest signed checkpoint
 verify-checkpoint-hint = With a checkpoint the shop signs its whole ledger. Keep one, and you can later prove that nothing was rewritten.

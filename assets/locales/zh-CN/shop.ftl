@@ -144,6 +144,7 @@ next-cancelled = 这笔订单已被商家取消，请不要再付款。如果您
 # 订单页：特别说明
 remark-late = 这笔付款在订单过期后才到账，我们仍为您处理。
 remark-by-hand = 这笔订单由商家人工处理。
+remark-given = 商品由商家人工赠送；除此处所示金额外，没有收款记录。
 remark-no-stock = 库存不足，无法发货。
 remark-over = 您多付了 { $amount }，等待退还。
 remark-second = 另收到一笔重复付款，{ $amount } 等待退还。
@@ -307,5 +308,11 @@ verify-step-run = 在命令行运行，把 FILE 换成凭证文件：
 verify-exit = 退出码 0 表示全部检查通过；1 表示内容被改动；3 表示文件格式错误；4 表示证据不完整；5 表示签过两份历史。
 verify-vkey = 本店的账本公钥
 verify-vkey-hint = 请在购买时记下它，或从本店以外的渠道核对：它不应改变。
+verify-later = 之后更换的公钥
+verify-later-hint = 在账本中，上面的公钥可以证明这些公钥。凭证不含这项证明：核验凭证时，请同时给出上面的公钥和取得凭证时所用的公钥。
+verify-since = { $generation ->
+    [0] 自第 { $entry } 条起
+   *[other] 自第 { $generation } 代第 { $entry } 条起
+}
 verify-checkpoint = 最新签名检查点
 verify-checkpoint-hint = 检查点是本店对整本账本的签名。留存一份，日后即可证明账本没有被改写。

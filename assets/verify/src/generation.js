@@ -48,10 +48,9 @@ export class Generation {
     this.points.list = points;
     if (first) this.audit.add(first);
     if (points.length === 0) this.audit.missing(say("{0}: holds no checkpoint", "{0}：没有检查点", this.marksFile));
-    await readAnchors(this, points);
     if (this.form === "skeleton") await this.readSkeleton();
     else if (this.form === "whole" || (await this.readPrefix())) await this.readEntries();
-    this.finish();
+    await this.finish();
   }
 
   /** What a range says of the entries before it; false where nothing can be built on it. */
@@ -188,7 +187,7 @@ export class Generation {
     if (!covered) this.audit.missing(say("{0}: no heartbeat from {1} to {2}", "{0}：从 {1} 到 {2} 没有心跳", this.file, rfc3339(this.lastBeat), rfc3339(t)));
   }
 
-  finish() {
+  async finish() {
     const { audit, points } = this;
     this.tried(() => audit.rules.finishSale());
     const here = this.size - this.base;
@@ -197,6 +196,7 @@ export class Generation {
     points.judgeUnreached();
     points.judgeKnown();
     points.findForks();
+    await readAnchors(this);
     if (points.unsigned > 0) audit.missing(say("{0} checkpoints of {1} are not by the pinned key", "{1} 有 {0} 个检查点不是由所给公钥签名", points.unsigned, this.origin));
     // A root key named within a history that a pinned key signed is as good as pinned.
     if (points.signed > 0 && audit.root) audit.root.trusted = true;

@@ -1,5 +1,6 @@
 // The files of an export (section 8): generations in order, each whole, a range or a skeleton.
 
+import { natural, splitOnce } from "./bytes.js";
 import { Exit, fault, say } from "./words.js";
 
 const FORMS = {
@@ -14,7 +15,7 @@ export function layout(files) {
   for (const [path, blob] of files) {
     if (path === "README.txt") continue;
     const parts = /^gen-(0|[1-9][0-9]{0,5})\/(anchors\/)?([^/]+)$/.exec(path);
-    if (!parts || !(parts[2] ? ANCHOR : PART).test(parts[3])) return refused(path);
+    if (!parts || !(parts[2] ? isAnchor(parts[3], blob.size) : PART.test(parts[3]))) return refused(path);
     const number = Number(parts[1]);
     if (!found.has(number)) found.set(number, { number, files: {}, anchors: [] });
     const generation = found.get(number);
@@ -43,7 +44,14 @@ export function layout(files) {
 }
 
 const PART = /^(entries\.ndjson|marks\.ndjson|prefix\.json|carried\.ndjson|skeleton\.bin)$/;
-const ANCHOR = /^[1-9][0-9]{0,15}\.(tsr|eml|git)$/;
+
+/** Longest anchor of each kind, in bytes. */
+const ANCHOR_BYTES_MAX = { tsr: 64 * 1024, eml: 256 * 1024, git: 4 * 1024 };
+
+function isAnchor(name, bytes) {
+  const [size, kind] = splitOnce(name, ".") ?? [name, ""];
+  return natural(size) !== null && Object.hasOwn(ANCHOR_BYTES_MAX, kind) && bytes <= ANCHOR_BYTES_MAX[kind];
+}
 
 const refused = (path) => ({ fault: fault(Exit.MALFORMED, path, say("is not a part of an export of this form", "不属于此形式的导出")) });
 const missing = (path, what) => ({ fault: fault(Exit.INCOMPLETE, path, what) });

@@ -34,11 +34,6 @@ export async function* linesOf(blob, bytesMax, progress = () => {}) {
   if (rest.length > 0) yield [{ bytes: rest, offset, broken: "cut" }];
 }
 
-/** A small file as a whole, or null where it is larger than the limit. */
-export async function whole(blob, bytesMax) {
-  return blob.size <= bytesMax ? new Uint8Array(await blob.arrayBuffer()) : null;
-}
-
 /** Lets the page breathe: resolves at once, or after the browser had a turn where `SLICE_MS` are over. */
 export class Pace {
   constructor() {

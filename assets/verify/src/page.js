@@ -18,7 +18,8 @@ class Page {
   constructor(mount) {
     this.mount = mount;
     this.saved = mount.hasAttribute("data-saved");
-    this.vkey = mount.dataset.vkey ?? "";
+    /** The shop's log keys, the one to pin first. */
+    this.vkeys = (mount.dataset.vkey ?? "").split("\n").filter(Boolean);
     this.language = mount.dataset.language ?? (/^zh/i.test(navigator.language) ? "zh-CN" : "en");
     this.items = [];
     this.report = null;
@@ -86,7 +87,7 @@ class Page {
       { onsubmit: submit, novalidate: true },
       this.dropField(),
       field("v-key", t.key, fields.key, el("p.hint", { id: "v-key-hint" }, t.keyHint)),
-      this.vkey ? this.shopKey() : null,
+      this.vkeys.length > 0 ? this.shopKey() : null,
       el("details", null, el("summary", null, t.kept), field("v-kept", t.kept, fields.kept, el("p.hint", { id: "v-kept-hint" }, t.keptHint))),
       el("details", null, el("summary", null, t.more), field("v-nonce", t.nonce, fields.nonce), field("v-since", t.since, fields.since), field("v-until", t.until, fields.until)),
       fields.error,
@@ -124,10 +125,10 @@ class Page {
   shopKey() {
     const { t, fields } = this;
     const use = () => {
-      fields.key.value = this.vkey;
+      fields.key.value = this.vkeys.join("\n");
       fields.key.focus();
     };
-    return el("div.own-key", null, el("p", null, t.keyShop), el("p", null, el("code", { translate: "no" }, this.vkey)), el("p.hint", null, t.keyCaution), el("button", { type: "button", onclick: use }, t.keyUse));
+    return el("div.own-key", null, el("p", null, t.keyShop), ...this.vkeys.map((vkey) => el("p", null, el("code", { translate: "no" }, vkey))), el("p.hint", null, t.keyCaution), el("button", { type: "button", onclick: use }, t.keyUse));
   }
 
   about() {
@@ -189,7 +190,7 @@ class Page {
   async request() {
     const { fields, t } = this;
     const spelled = fields.key.value.split(/\s+/).filter(Boolean);
-    this.keyTaken = this.vkey !== "" && spelled.includes(this.vkey);
+    this.keyTaken = this.vkeys.some((vkey) => spelled.includes(vkey));
     const vkeys = spelled.map((one, number) => {
       try {
         return parseVkey(one);

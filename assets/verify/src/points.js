@@ -4,8 +4,8 @@ import { hex, same } from "./bytes.js";
 import { pinnedVerdict } from "./note.js";
 import { Exit, fault, say } from "./words.js";
 
-const FORGED = say("a wrong signature under the log key's name", "以账本公钥之名的签名不正确");
-const OUT_OF_RANGE = say("a checkpoint signed by a key outside its range of sizes", "检查点由不该在此处签名的公钥签名");
+export const FORGED = say("a wrong signature under the log key's name", "以账本公钥之名的签名不正确");
+export const OUT_OF_RANGE = say("a checkpoint signed by a key outside its range of sizes", "检查点由不该在此处签名的公钥签名");
 
 /** The checkpoints of one generation, ascending by size. */
 export class Points {
@@ -96,8 +96,11 @@ export class Points {
         audit.tally.add("signatures", false);
         if (note.size < base) continue; // within the prefix, which was noted
         audit.add(fault(Exit.TAMPERED, file, say("the entries end at {0}, below a signed size", "记录只到 {0} 条，少于已签名的数量", size), { seq: note.size }));
-      } else if (keys.rotated() && keys.judge(note) === "out of range") {
-        this.fault(note.size, OUT_OF_RANGE);
+      } else if (keys.rotated()) {
+        // Of what the size's own key made of it, that is a second word: the first one stands.
+        const verdict = keys.judge(note);
+        if (verdict === "out of range") this.fault(note.size, OUT_OF_RANGE);
+        if (verdict === "forged") this.fault(note.size, FORGED);
       }
     }
   }

@@ -1,3 +1,5 @@
+use std::ffi::OsStr;
+
 use super::*;
 use crate::ledger::Hash;
 use crate::ledger::note::sign_checkpoint;
@@ -118,9 +120,57 @@ fn a_remote_that_is_not_there_is_told_and_comes_back() {
 fn a_remote_cannot_name_a_helper_to_run() {
     let (folder, _remote, mut ours) = repositories();
     let proof = folder.path().join("ran");
-    ours.remote = format!("ext::touch {}", proof.display());
-    assert!(ours.push(&checkpoint(5), 0).is_err());
-    ours.remote = format!("--upload-pack=touch {}", proof.display());
-    assert!(ours.push(&checkpoint(5), 0).is_err());
+    let remotes = [
+        "ext::touch ",
+        "--upload-pack=touch ",
+        "u@-oProxyCommand=touch ",
+    ];
+    for remote in remotes.map(|remote| format!("{remote}{}", proof.display())) {
+        ours.remote = remote.clone();
+        let error = ours.push(&checkpoint(5), 0).unwrap_err();
+        assert!(error.contains("is needed"), "{error}");
+        // Neither would git by itself.
+        assert!(ours.fetch().is_err(), "{remote}");
+    }
     assert!(!proof.exists());
+}
+
+#[test]
+fn a_host_that_would_be_an_option_to_ssh_is_not_given_to_git() {
+    let (_folder, _remote, mut ours) = repositories();
+    for remote in ["ssh://u@-oProxyCommand=x/y", "-x:y", "u@-oProxyCommand=x:y"] {
+        ours.remote = remote.to_owned();
+        let error = ours.push(&checkpoint(5), 0).unwrap_err();
+        assert!(error.contains("a remote like"), "{error}");
+        assert!(!ours.folder.exists(), "git was run for {remote}");
+    }
+}
+
+#[test]
+fn our_copy_is_closed_to_others_also_one_that_was_open() {
+    let (_folder, _remote, ours) = repositories();
+    let mode = |folder: &Path| fs::metadata(folder).unwrap().permissions().mode() & 0o777;
+    ours.push(&checkpoint(5), 0).unwrap();
+    assert_eq!(mode(&ours.folder), 0o700);
+    fs::set_permissions(&ours.folder, fs::Permissions::from_mode(0o755)).unwrap();
+    ours.push(&checkpoint(9), 0).unwrap();
+    assert_eq!(mode(&ours.folder), 0o700);
+}
+
+#[test]
+fn git_and_ssh_ask_nobody_and_hear_nothing_of_the_environment() {
+    let command = command(Path::new("/nowhere"), &["push"], 0);
+    let told = |name: &str| {
+        let mut told = command.get_envs().filter(|(known, _)| *known == name);
+        told.next().and_then(|(_, value)| value?.to_str())
+    };
+    assert_eq!(told("GIT_TERMINAL_PROMPT"), Some("0"));
+    assert_eq!(told("GIT_ASKPASS"), Some("true"));
+    assert!(told("GIT_SSH_COMMAND").unwrap().contains("BatchMode=yes"));
+    let mut command = Command::new("git");
+    let around = ["PATH", "GIT_CONFIG_COUNT", "GIT_DIR", "GIT_SSH"].map(OsString::from);
+    forget(&mut command, around.into_iter());
+    let told: Vec<_> = command.get_envs().collect();
+    let gone = ["GIT_CONFIG_COUNT", "GIT_DIR", "GIT_SSH"].map(|name| (OsStr::new(name), None));
+    assert_eq!(told, gone);
 }

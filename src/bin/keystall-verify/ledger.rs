@@ -31,11 +31,11 @@ pub struct LedgerArgs {
     /// A nonce that must stand in the ledger.
     #[arg(long)]
     nonce: Option<String>,
-    /// Count the entries from this time on, RFC 3339; none is incomplete.
-    #[arg(long, value_parser = output::time_ms, value_name = "TIME")]
+    /// Count the entries from this time on: a date (its day is UTC's), or RFC 3339; none is incomplete.
+    #[arg(long, value_parser = output::since_ms, value_name = "TIME")]
     since: Option<i64>,
-    /// Count the entries up to this time, RFC 3339; none is incomplete.
-    #[arg(long, value_parser = output::time_ms, value_name = "TIME")]
+    /// Count the entries up to this time: a date with its whole day of UTC, or RFC 3339; none is incomplete.
+    #[arg(long, value_parser = output::until_ms, value_name = "TIME")]
     until: Option<i64>,
     /// Show every step of this entry's proof; of generation 0 unless one is named.
     #[arg(long, value_name = "[GENERATION:]SEQ")]

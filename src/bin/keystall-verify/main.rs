@@ -3,6 +3,8 @@
 mod compare;
 mod ledger;
 mod output;
+#[cfg(feature = "daemon")]
+mod package;
 mod progress;
 mod receipt;
 mod schema;
@@ -34,6 +36,10 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare::run(args),
         Command::Sign(args) => sign::run(args),
         Command::Schema => schema::run(),
+        #[cfg(feature = "daemon")]
+        Command::Man(args) => package::man(args),
+        #[cfg(feature = "daemon")]
+        Command::Completions(args) => package::completions(args),
     };
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -64,6 +70,14 @@ enum Command {
     #[command(after_help = output::help("Example:\n  keystall-verify schema > report.schema.json"))]
     /// Print the JSON Schema of the reports that --json gives.
     Schema,
+    /// Write the manual's page: only in a build with the shop, the auditor's own carries nothing for it.
+    #[cfg(feature = "daemon")]
+    #[command(hide = true)]
+    Man(keystall::cli::Manual),
+    /// Print what a shell needs to complete commands: only in a build with the shop.
+    #[cfg(feature = "daemon")]
+    #[command(hide = true)]
+    Completions(keystall::cli::Completions),
 }
 
 const EXAMPLES: &str = "Examples:

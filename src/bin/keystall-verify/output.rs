@@ -1,5 +1,7 @@
 //! What every command shares: how keys, times and files are given, and the envelope of a report.
 
+use jiff::tz::TimeZone;
+use keystall::domain::moment;
 use keystall::ledger::cosignature::WitnessKey;
 use keystall::ledger::note::Vkey;
 use keystall::ledger::{Exit, receipt::RECEIPT_BYTES_MAX};
@@ -190,10 +192,14 @@ pub fn time(t_ms: i64) -> String {
     time.map_or_else(|_| format!("{t_ms} ms"), |time| time.to_string())
 }
 
-pub fn time_ms(text: &str) -> Result<i64, String> {
-    let time = text.parse::<jiff::Timestamp>();
-    time.map(|time| time.as_millisecond())
-        .map_err(|_| "expected a time like 2026-11-21T08:30:00Z".to_owned())
+/// Unix milliseconds of an RFC 3339 time, or of the begin of a day of UTC.
+pub fn since_ms(text: &str) -> Result<i64, String> {
+    moment::begin_ms(text, &TimeZone::UTC).map_err(|error| error.to_string())
+}
+
+/// Unix milliseconds of an RFC 3339 time, or of the end of a day of UTC.
+pub fn until_ms(text: &str) -> Result<i64, String> {
+    moment::end_ms(text, &TimeZone::UTC).map_err(|error| error.to_string())
 }
 
 /// Names the shape of the reports; `keystall-verify schema` prints it.

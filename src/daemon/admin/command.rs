@@ -172,6 +172,10 @@ pub enum Command {
     },
     /// About mails.
     Notify(Notify),
+    /// The certificate that is served, and its renewals.
+    CertificateShow,
+    /// Fetches a new certificate now.
+    CertificateRenew,
     /// What is promised to the outside and not delivered yet.
     OutboxList,
     /// Tries again what was given up.
@@ -295,8 +299,10 @@ pub struct LedgerExport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// Hand the goods out.
+    /// Hand the goods out: what no payment on record brought was not paid.
     Deliver,
+    /// Hand the goods out: the money was seen by a person.
+    DeliverPaid,
     /// The money was, or will be, given back at the provider.
     Refund,
     /// Nothing is sold.

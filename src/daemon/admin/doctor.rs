@@ -84,6 +84,7 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
         erasures(context)?,
         books(context)?,
     ];
+    findings.extend(super::certificates::examine(context)?);
     findings.extend(witnesses::findings(context)?);
     Ok(json!({"findings": findings}))
 }

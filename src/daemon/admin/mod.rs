@@ -9,6 +9,7 @@
 mod anchors;
 mod bridge;
 mod categories;
+mod certificates;
 mod channels;
 mod command;
 pub mod doctor;
@@ -127,6 +128,8 @@ pub fn execute(
         LedgerRotate { signature } => rotation::rotate(context, &signature),
         NoticeList { max } => orders::notices(context, max),
         Notify(command) => notify::run(context, command),
+        CertificateShow => certificates::show(context),
+        CertificateRenew => certificates::renew(context),
         OutboxList => outbox::list(context),
         OutboxRetry => outbox::retry(context),
         Doctor => doctor::examine(context),

@@ -60,6 +60,7 @@ pub(super) fn show(context: &Context, number: &str) -> Result<Value, CommandErro
     })?;
     let mut shown = short(context, &view.order);
     let fields = json!({
+        "note": view.note,
         "contact": view.erased_at_ms.is_none().then(|| view.contact.expose()),
         "second_contact": view.second.as_ref().map(|second| second.expose()),
         "language": view.language,
@@ -91,7 +92,8 @@ pub(super) fn decide(
     let id = order_id(number)?;
     let shop = &context.shop;
     let order = match decision {
-        Decision::Deliver => shop.deliver_by_hand(id, reason)?,
+        Decision::Deliver => shop.give_by_hand(id, reason)?,
+        Decision::DeliverPaid => shop.deliver_by_hand(id, reason)?,
         Decision::Refund => shop.returned_by_hand(id, reason)?,
         Decision::Cancel => shop.cancel_by_hand(id, reason)?,
     };
@@ -145,7 +147,6 @@ pub(super) fn short(context: &Context, order: &Order) -> Value {
         "order": order.id.to_string(),
         "state": order.state.as_str(),
         "reason": order.reason.map(|reason| reason.as_str()),
-        "note": order.note,
         "product": order.product.as_str(),
         "title": order.title,
         "quantity": order.quantity,

@@ -248,10 +248,7 @@ fn an_order_that_nobody_opened_is_on_the_list_and_doctor_says_so() {
     let desk = Desk::over(TestShop::with(till));
     desk.shop.stock("steam", "KEY", 2);
     let order = desk.runtime.block_on(desk.shop.order("steam"));
-    desk.context
-        .shop
-        .deliver_by_hand(order.id, "a gift")
-        .unwrap();
+    desk.context.shop.give_by_hand(order.id, "a gift").unwrap();
     let unread = || desk.ask(Command::OrderUnread { max: 5 }, "").unwrap();
     let finding = || {
         let found = desk.ask(Command::Doctor, "").unwrap();

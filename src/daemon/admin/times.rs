@@ -1,35 +1,18 @@
 //! Times as people type and read them.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{CommandError, Context};
+use crate::domain::moment;
 
 /// Unix milliseconds of an RFC 3339 time, or of midnight of a date in the shop's zone.
 pub(super) fn parse(context: &Context, text: &str) -> Result<i64, CommandError> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(at.as_millisecond());
-    }
-    let date = text.parse::<Date>().ok();
-    let zoned = date.and_then(|date| date.to_zoned(zone(context)).ok());
-    zoned
-        .map(|zoned| zoned.timestamp().as_millisecond())
-        .ok_or_else(|| {
-            CommandError::invalid(format!(
-                "{text:?} is not a time, as 2026-11-21 or 2026-11-21T08:00:00Z"
-            ))
-        })
+    moment::begin_ms(text, &zone(context)).map_err(|error| CommandError::invalid(error.to_string()))
 }
 
 /// The last Unix millisecond of an RFC 3339 time, or of a date in the shop's zone.
 pub(super) fn parse_end(context: &Context, text: &str) -> Result<i64, CommandError> {
-    let after = text.parse::<Date>().ok().and_then(|date| {
-        let next = date.tomorrow().ok()?.to_zoned(zone(context)).ok()?;
-        Some(next.timestamp().as_millisecond() - 1)
-    });
-    match after {
-        Some(end_ms) if text.parse::<Timestamp>().is_err() => Ok(end_ms),
-        _ => parse(context, text),
-    }
+    moment::end_ms(text, &zone(context)).map_err(|error| CommandError::invalid(error.to_string()))
 }
 
 /// RFC 3339 in the shop's zone, to the second.

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub ledger_size: Gauge<u64, AtomicU64>,
     /// 1 while the store takes no writes, else 0.
     pub readonly: Gauge,
+    /// When the certificate that is served runs out, Unix seconds; 0 until it is known.
+    pub certificate_expires_timestamp_seconds: Gauge,
 }
 
 /// `outcome`: a state of interface.md, as `delivered`.
@@ -91,6 +93,7 @@ impl Metrics {
             http_requests: Family::default(),
             ledger_size: Gauge::default(),
             readonly: Gauge::default(),
+            certificate_expires_timestamp_seconds: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -189,6 +192,11 @@ impl Metrics {
             "1 while no writes are taken",
             self.readonly.clone(),
         );
+        registry.register(
+            "certificate_expires_timestamp_seconds",
+            "When the certificate that is served runs out",
+            self.certificate_expires_timestamp_seconds.clone(),
+        );
     }
 }
 
@@ -220,6 +228,9 @@ mod tests {
         metrics.batch_size.observe(3.0);
         metrics.ledger_size.set(7);
         metrics.readonly.set(1);
+        metrics
+            .certificate_expires_timestamp_seconds
+            .set(1_795_300_000);
         let page = metrics.render();
         for line in [
             "keystall_orders_total{outcome=\"delivered\"} 1",
@@ -234,6 +245,7 @@ mod tests {
             "keystall_orders_unread 0",
             "keystall_ledger_size 7",
             "keystall_readonly 1",
+            "keystall_certificate_expires_timestamp_seconds 1795300000",
             "# EOF",
         ] {
             assert!(

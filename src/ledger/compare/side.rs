@@ -85,7 +85,7 @@ impl Side {
         match verdict {
             SignedBy::Yes => {
                 self.signatures[0] += 1;
-                note.forget_strangers();
+                note.forget_others(vkeys);
                 let same_size = log.notes.entry(note.size).or_default();
                 if same_size.iter().all(|other| other.root != note.root) {
                     same_size.push(note);

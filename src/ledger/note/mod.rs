@@ -115,15 +115,9 @@ impl Checkpoint {
 
     /// Whether this key signed the note. Lines of other keys are ignored.
     pub fn signed_by(&self, vkey: &Vkey) -> SignedBy {
-        let mut verdict = SignedBy::No;
         let message = self.body();
-        for signature in self.lines_of(vkey.name(), vkey.id()) {
-            match <&[u8; 64]>::try_from(signature.bytes.as_slice()) {
-                Ok(bytes) if vkey.verifies(message.as_bytes(), bytes) => verdict = SignedBy::Yes,
-                _ => return SignedBy::Forged,
-            }
-        }
-        verdict
+        let lines = self.lines_of(vkey.name(), vkey.id());
+        verdict(lines.map(|line| line.bytes.as_slice()), vkey, &message)
     }
 
     /// The three lines that are signed, each with its `\n`: what the log key, witnesses and time stamps cover.
@@ -146,13 +140,57 @@ impl Checkpoint {
         self.signatures.iter().filter(own)
     }
 
-    /// Drops the signatures of witnesses, for whoever keeps many checkpoints.
-    pub(crate) fn forget_strangers(&mut self) {
-        let origin = &self.origin;
+    /// Drops the lines of all other keys, for whoever keeps many checkpoints.
+    pub(in crate::ledger) fn forget_others(&mut self, vkeys: &[Vkey]) {
+        let by = |line: &NoteSignature, vkey: &Vkey| {
+            (line.name.as_str(), line.id) == (vkey.name(), vkey.id())
+        };
         self.signatures
-            .retain(|signature| signature.name == *origin);
+            .retain(|line| vkeys.iter().any(|vkey| by(line, vkey)));
         self.signatures.shrink_to_fit();
     }
+
+    /// What its log's keys can be judged by, where it is not yet known which keys those are.
+    pub(in crate::ledger) fn own_lines(&self) -> OwnLines {
+        let own = self
+            .signatures
+            .iter()
+            .filter(|line| line.name == self.origin);
+        let own = own.map(|line| (line.id, line.bytes.as_slice().try_into().ok()));
+        OwnLines(own.collect())
+    }
+}
+
+/// The signature lines under the log's own name: of each its key's id, and its signature if that has the length of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::ledger) struct OwnLines(Box<[([u8; 4], Option<[u8; 64]>)]>);
+
+impl OwnLines {
+    /// How many lines there are.
+    pub(in crate::ledger) const fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What [`Checkpoint::signed_by`] says of the checkpoint of this size and root of the key's own log.
+    pub(in crate::ledger) fn signed_by(&self, vkey: &Vkey, size: u64, root: &Hash) -> SignedBy {
+        let message = checkpoint_text(vkey.name(), size, root);
+        let lines = self.0.iter().filter(|(id, _)| *id == vkey.id());
+        // Bytes of another length are no signature, whichever they were.
+        let lines = lines.map(|(_, bytes)| bytes.as_ref().map_or(&[][..], |bytes| &bytes[..]));
+        verdict(lines, vkey, &message)
+    }
+}
+
+/// Over the signatures under a key's name and id: one that is wrong is never made good by another.
+fn verdict<'a>(lines: impl Iterator<Item = &'a [u8]>, vkey: &Vkey, message: &str) -> SignedBy {
+    let mut verdict = SignedBy::No;
+    for line in lines {
+        match <&[u8; 64]>::try_from(line) {
+            Ok(bytes) if vkey.verifies(message.as_bytes(), bytes) => verdict = SignedBy::Yes,
+            _ => return SignedBy::Forged,
+        }
+    }
+    verdict
 }
 
 /// Exactly 32 bytes in strict base64.

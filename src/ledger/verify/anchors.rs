@@ -6,23 +6,25 @@
 //! remote repository holds) is said and not counted as passed.
 
 use super::audit::{Audit, Run};
+use super::checkpoints::{FORGED, OUT_OF_RANGE};
 use super::contents::ANCHORS_FOLDER;
 use super::generation::Generation;
-use super::point::Point;
+use super::keys::{LogKeys, Verdict};
+use super::point::{Point, pinned_verdict};
 use super::report::{Anchor, AnchorKind, Fault, rfc3339};
 use super::source::unreadable;
 use crate::ledger::Exit;
 use crate::ledger::entry::natural;
 use crate::ledger::export::generation_folder;
-use crate::ledger::note::{Checkpoint, NOTE_BYTES_MAX, checkpoint_text};
+use crate::ledger::note::{Checkpoint, NOTE_BYTES_MAX, SignedBy, Vkey, checkpoint_text};
 use crate::ledger::timestamp::{self, Authorities, Expected, Stamp, StampError, Trust};
 use mail_parser::{MessageParser, MimeHeaders};
 use std::borrow::Cow;
 
-/// Longest file of this name; `None` if an export cannot hold it.
-fn bytes_max(name: &str) -> Option<usize> {
+/// Longest file of this name in bytes; `None` if an export cannot hold it.
+pub(super) fn bytes_max(name: &str) -> Option<u64> {
     named(name).map(|(_, kind)| match kind {
-        AnchorKind::TimeStamp => timestamp::TOKEN_BYTES_MAX,
+        AnchorKind::TimeStamp => timestamp::TOKEN_BYTES_MAX as u64,
         AnchorKind::Mail => MAIL_BYTES_MAX,
         AnchorKind::Git => POINTER_BYTES_MAX,
     })
@@ -45,6 +47,8 @@ impl Generation {
             number: self.number,
             origin: &self.origin,
             points: &self.points,
+            keys: &self.keys,
+            pinned: &audit.request.vkeys,
         };
         let outcome = judge(&log, &audit.authorities, (name, bytes));
         let pointer = matches!(&outcome.anchor, Some(anchor) if anchor.kind == AnchorKind::Git);
@@ -109,6 +113,8 @@ struct Log<'a> {
     number: usize,
     origin: &'a str,
     points: &'a [Point],
+    keys: &'a LogKeys,
+    pinned: &'a [Vkey],
 }
 
 /// Judges the file `name` of the generation's anchors.
@@ -125,7 +131,7 @@ fn judge(log: &Log<'_>, authorities: &Authorities, (name, bytes): (&str, &[u8]))
             "is not an anchor: SIZE.tsr, .eml or .git".into(),
         );
     };
-    if bytes_max(name).is_none_or(|limit| bytes.len() > limit) {
+    if bytes_max(name).is_none_or(|limit| bytes.len() as u64 > limit) {
         return refused(Exit::Malformed, "is too long".to_owned());
     }
     // Ascending by size, or else the marks are malformed, which outranks whatever is missed here.
@@ -144,7 +150,7 @@ fn judge(log: &Log<'_>, authorities: &Authorities, (name, bytes): (&str, &[u8]))
             authorities,
             bytes,
         ),
-        AnchorKind::Mail => mail(&checkpoint_text(log.origin, size, &mark.root), bytes),
+        AnchorKind::Mail => mail(log, &checkpoint_text(log.origin, size, &mark.root), bytes),
         AnchorKind::Git => pointer(bytes),
     };
     match found {
@@ -232,9 +238,9 @@ fn stamped(stamp: &Stamp, nobody_trusted: bool) -> Found {
     }
 }
 
-/// The part `checkpoint.txt` of the mail states what the mark states: origin, size and root. The signature lines in the mail are
-/// not looked at: those of the mark were, and witnesses may have added to them since.
-fn mail(body: &str, bytes: &[u8]) -> Result<Found, (Exit, String)> {
+/// The part `checkpoint.txt` of the mail states what the mark states: origin, size and root. Its lines need not be the
+/// mark's, to which witnesses may have added since; but none by a key of this log may be wrong.
+fn mail(log: &Log<'_>, body: &str, bytes: &[u8]) -> Result<Found, (Exit, String)> {
     let malformed = |what: &str| (Exit::Malformed, what.to_owned());
     let message = MessageParser::default()
         .parse(bytes)
@@ -262,6 +268,9 @@ fn mail(body: &str, bytes: &[u8]) -> Result<Found, (Exit, String)> {
         let what = "the mail holds another checkpoint than the ledger at this size";
         return Err((Exit::Tampered, what.to_owned()));
     }
+    if let Some(what) = wrongly_signed(log, &mailed) {
+        return Err((Exit::Tampered, format!("the mail holds {what}")));
+    }
     let time_ms = message
         .date()
         .map(|date| date.to_timestamp().saturating_mul(1_000));
@@ -273,6 +282,20 @@ fn mail(body: &str, bytes: &[u8]) -> Result<Found, (Exit, String)> {
             .to_owned(),
         missing: None,
     })
+}
+
+/// What is wrong with the lines by keys of this log, judged as those of a mark are (section 6).
+fn wrongly_signed(log: &Log<'_>, note: &Checkpoint) -> Option<&'static str> {
+    let (verdict, signer) = pinned_verdict(note, log.pinned);
+    if verdict == SignedBy::Forged {
+        return Some(FORGED);
+    }
+    let point = Point::mark(note, signer, note.origin.as_str().into());
+    match log.keys.judge(&point, log.pinned) {
+        Verdict::Forged => Some(FORGED),
+        Verdict::OutOfRange => Some(OUT_OF_RANGE),
+        Verdict::Valid | Verdict::Untrusted | Verdict::Unsigned => None,
+    }
 }
 
 /// Two lines: the remote's URL and the commit. Nothing in them can be checked offline.
@@ -325,8 +348,8 @@ const ANCHORS_LISTED_MAX: usize = 1_000;
 /// Name of the mail's part with the note.
 const NOTE_FILE: &str = "checkpoint.txt";
 /// A mail with a note, in two forms of its text.
-const MAIL_BYTES_MAX: usize = 256 * 1024;
-const POINTER_BYTES_MAX: usize = 4 * 1024;
+const MAIL_BYTES_MAX: u64 = 256 * 1024;
+const POINTER_BYTES_MAX: u64 = 4 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -1,76 +1,115 @@
 //! Exports as `.tar.zst`: POSIX ustar in one Zstandard frame, read strictly and as a stream.
 //!
-//! The `tar` crate knows the headers; walking from one to the next is done here, because padding, the end of the archive
-//! and what comes after it must be checked, and because a member must be readable on its own.
+//! The `tar` crate knows the headers; walking from one to the next is done in [`walk`], because padding, the end of the
+//! archive and what comes after it must be checked, and because a member must be readable on its own.
+//!
+//! A frame is read from its beginning only. So that many generations do not mean as many beginnings, a walk that was
+//! read as far as somebody needed is laid aside, and taken up by whoever wants a member further on: an archive in the
+//! order in which exports are written is read a handful of times, however many generations it has.
 
-use super::source::Part;
-use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::Path;
-use tar::Header;
+mod walk;
+
+use super::report::Fault;
+use super::source::{Part, unreadable};
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use walk::Walk;
 
 /// Most files of an export: three anchors a day for eighty years.
 pub(super) const MEMBERS_MAX: usize = 100_000;
+/// What is read of a small file: more than any may have.
+pub(super) const SMALL_BYTES_MAX: u64 = 1 << 20;
 
-/// The members of an archive. It is read to its end: through the frame's checksum and to the last byte of the file.
-pub(super) fn list(path: &Path, seen: &dyn Fn(u64)) -> io::Result<Vec<Part>> {
-    let mut walk = Walk::open(path)?;
-    let (mut parts, mut names) = (Vec::new(), HashSet::new());
-    let mut buffer = vec![0; BUFFER_BYTES];
-    while let Some((name, bytes)) = walk.next()? {
-        if !names.insert(name.clone()) {
-            return Err(damaged(format!("{name} is in it twice")));
+/// An archive, by its path. Holds nothing of its members' contents.
+pub(super) struct Archive {
+    path: PathBuf,
+    /// Number of each member, once listed.
+    numbers: OnceLock<BTreeMap<String, usize>>,
+    aside: Arc<Aside>,
+}
+
+impl Archive {
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            numbers: OnceLock::new(),
+            aside: Arc::default(),
         }
-        if parts.len() >= MEMBERS_MAX {
-            return Err(damaged("it holds too many files"));
-        }
-        loop {
-            let read = walk.read(&mut buffer)?;
-            if read == 0 {
-                break;
+    }
+
+    /// The members. `accept` judges each by name and length before its bytes are read. The archive is read to its end:
+    /// through the frame's checksum and to the last byte of the file; `seen` is told how many bytes were read.
+    pub(super) fn list(
+        &self,
+        accept: &dyn Fn(&Part) -> Result<(), Box<Fault>>,
+        seen: &dyn Fn(u64),
+    ) -> Result<Vec<Part>, Box<Fault>> {
+        let at = || self.path.display().to_string();
+        let failed = |error: io::Error| unreadable(at(), &error);
+        let mut walk = self.aside.fresh(&self.path).map_err(failed)?;
+        let (mut parts, mut numbers) = (Vec::new(), BTreeMap::new());
+        while let Some((name, bytes)) = walk.next().map_err(failed)? {
+            if parts.len() >= MEMBERS_MAX {
+                return Err(failed(damaged("it holds too many files")));
             }
-            seen(read as u64);
+            if numbers.insert(name.clone(), parts.len()).is_some() {
+                return Err(failed(damaged(format!("{name} is in it twice"))));
+            }
+            let part = Part {
+                name,
+                is_folder: false,
+                bytes,
+            };
+            accept(&part)?;
+            walk.skip(seen).map_err(failed)?;
+            parts.push(part);
         }
-        let is_folder = false;
-        parts.push(Part {
-            name,
-            is_folder,
-            bytes,
-        });
+        walk.finish().map_err(failed)?;
+        // Listed again, it is the same file or one that was changed meanwhile, which is found by the names.
+        self.numbers.get_or_init(|| numbers);
+        Ok(parts)
     }
-    walk.finish()?;
-    Ok(parts)
-}
 
-/// The bytes of one member.
-pub(super) fn open(path: &Path, wanted: &str) -> io::Result<Box<dyn Read + Send>> {
-    let mut walk = Walk::open(path)?;
-    while let Some((name, _)) = walk.next()? {
-        if name == wanted {
-            return Ok(Box::new(walk));
-        }
+    /// The bytes of one member of those listed.
+    pub(super) fn open(&self, wanted: &str) -> io::Result<Box<dyn Read + Send>> {
+        let number = self.numbers.get().and_then(|all| all.get(wanted));
+        let number = *number.ok_or_else(|| damaged(format!("{wanted} is not in it")))?;
+        let mut walk = self.aside.take(number, &self.path)?;
+        walk_to(&mut walk, number, wanted)?;
+        Ok(Box::new(Member {
+            walk: Some(walk),
+            aside: Arc::clone(&self.aside),
+        }))
     }
-    Err(damaged(format!("{wanted} is no longer in it")))
-}
 
-/// Every member below a folder, by its name there.
-pub(super) fn each_in(
-    path: &Path,
-    folder: &str,
-    take: &mut dyn FnMut(&str, &[u8]),
-) -> io::Result<()> {
-    let mut walk = Walk::open(path)?;
-    let mut bytes = Vec::new();
-    while let Some((name, _)) = walk.next()? {
-        let below = name.strip_prefix(folder);
-        if let Some(name) = below.and_then(|name| name.strip_prefix('/')) {
+    /// Every member below a folder, by its name there, in the order in which they lie.
+    pub(super) fn each_in(
+        &self,
+        folder: &str,
+        take: &mut dyn FnMut(&str, &[u8]),
+    ) -> io::Result<()> {
+        let folder = format!("{folder}/");
+        let all = self.numbers.get().into_iter();
+        let below = all.flat_map(|all| all.range(folder.clone()..));
+        let below = below.take_while(|(name, _)| name.starts_with(&folder));
+        let mut below: Vec<_> = below.map(|(name, number)| (*number, name)).collect();
+        below.sort_unstable();
+        let Some((first, _)) = below.first() else {
+            return Ok(());
+        };
+        let mut walk = self.aside.take(*first, &self.path)?;
+        let mut bytes = Vec::new();
+        for (number, name) in below {
+            walk_to(&mut walk, number, name)?;
             bytes.clear();
             (&mut walk).take(SMALL_BYTES_MAX).read_to_end(&mut bytes)?;
-            take(name, &bytes);
+            take(&name[folder.len()..], &bytes);
         }
+        self.aside.lay(walk);
+        Ok(())
     }
-    Ok(())
 }
 
 /// A damaged archive, as opposed to one that this machine fails to read.
@@ -78,148 +117,92 @@ pub(super) fn damaged(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
 
-/// A walk over the members. Reading gives the bytes of the member that `next` named last.
-struct Walk {
-    tar: zstd::Decoder<'static, BufReader<File>>,
-    /// Bytes of the present member not yet read, and zeros after them up to a whole block.
-    left: u64,
-    padding: usize,
-}
-
-impl Walk {
-    fn open(path: &Path) -> io::Result<Self> {
-        let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
-        checksummed(io::BufRead::fill_buf(&mut file)?)?;
-        let mut tar = zstd::Decoder::with_buffer(file)?.single_frame();
-        tar.window_log_max(WINDOW_LOG_MAX)?;
-        Ok(Self {
-            tar,
-            left: 0,
-            padding: 0,
-        })
+/// Goes on to the member of this number, which must have the name that it had when it was listed.
+fn walk_to(walk: &mut Walk, number: usize, wanted: &str) -> io::Result<()> {
+    let changed = || damaged(format!("{wanted} is no longer in it"));
+    while walk.number() < number {
+        walk.next()?.ok_or_else(changed)?;
     }
-
-    /// Name and length of the next member; `None` at the end of the archive.
-    fn next(&mut self) -> io::Result<Option<(String, u64)>> {
-        let mut buffer = vec![0; BUFFER_BYTES];
-        while self.read(&mut buffer)? > 0 {}
-        let mut padding = [0; BLOCK];
-        let padding = &mut padding[..std::mem::take(&mut self.padding)];
-        exactly(&mut self.tar, padding)?;
-        let mut header = Header::new_old();
-        exactly(&mut self.tar, header.as_mut_bytes())?;
-        let zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
-        if !zero(padding) {
-            return Err(damaged("bytes between two files"));
-        }
-        if zero(header.as_bytes()) {
-            exactly(&mut self.tar, header.as_mut_bytes())?;
-            return match zero(header.as_bytes()) {
-                true => Ok(None),
-                false => Err(damaged("a file after the end of the archive")),
-            };
-        }
-        let (name, bytes) = member(&header)?;
-        self.left = bytes;
-        // Invariant: the remainder is below 512.
-        self.padding = ((BLOCK as u64 - bytes % BLOCK as u64) % BLOCK as u64) as usize;
-        Ok(Some((name, bytes)))
-    }
-
-    /// After the end there are zeros only, and nothing after the frame.
-    fn finish(mut self) -> io::Result<()> {
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            match self.tar.read(&mut buffer).map_err(decoded)? {
-                0 => break,
-                read if buffer[..read].iter().all(|byte| *byte == 0) => {}
-                _ => return Err(damaged("bytes after the end of the archive")),
-            }
-        }
-        let mut file = self.tar.finish();
-        match file.read(&mut buffer)? {
-            0 => Ok(()),
-            _ => Err(damaged("bytes after the compressed archive")),
-        }
+    match walk.next()? {
+        Some((name, _)) if name == wanted => Ok(()),
+        _ => Err(changed()),
     }
 }
 
-impl Read for Walk {
+/// A member being read. Its walk is laid aside afterwards, unless it failed.
+struct Member {
+    walk: Option<Walk>,
+    aside: Arc<Aside>,
+}
+
+impl Read for Member {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        if wanted == 0 {
-            return Ok(0);
+        let Some(walk) = &mut self.walk else {
+            return Err(damaged("the archive is damaged"));
+        };
+        let read = walk.read(buffer);
+        if matches!(&read, Err(error) if error.kind() != io::ErrorKind::Interrupted) {
+            self.walk = None;
         }
-        let read = self.tar.read(&mut buffer[..wanted]).map_err(decoded)?;
-        if read == 0 {
-            return Err(damaged("the archive is cut off"));
+        read
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if let Some(walk) = self.walk.take() {
+            self.aside.lay(walk);
         }
-        self.left -= read as u64;
-        Ok(read)
     }
 }
 
-/// A regular file with a plain relative name. Everything else that tar knows has no place in an export.
-fn member(header: &Header) -> io::Result<(String, u64)> {
-    let bytes = header.as_bytes();
-    let sum = |sum: u32, (at, byte): (usize, &u8)| {
-        let in_checksum = (148..156).contains(&at);
-        sum + u32::from(if in_checksum { b' ' } else { *byte })
-    };
-    let computed = bytes.iter().enumerate().fold(0, sum);
-    if header.cksum().ok() != Some(computed) {
-        return Err(damaged("a file's header is damaged"));
-    }
-    let name = header.path_bytes();
-    let plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'\\';
-    let name = match std::str::from_utf8(&name) {
-        Ok(name) if name.len() <= NAME_BYTES_MAX && name.bytes().all(|b| plain(&b)) => name,
-        _ => return Err(damaged("a file's name is not one of an export")),
-    };
-    let step = |part: &str| part.is_empty() || part == "." || part == "..";
-    if name.split('/').any(step) {
-        return Err(damaged(format!("{name} is not a plain relative name")));
-    }
-    if !header.entry_type().is_file() {
-        return Err(damaged(format!("{name} is not a regular file")));
-    }
-    let size = header
-        .size()
-        .map_err(|_| damaged(format!("{name} has no size")))?;
-    Ok((name.to_owned(), size))
+/// Walks that were left where they are, the one laid last at the end.
+#[derive(Default)]
+struct Aside {
+    walks: Mutex<Vec<Walk>>,
+    /// How often a walk began at the first member.
+    #[cfg(test)]
+    begun: std::sync::atomic::AtomicUsize,
 }
 
-/// RFC 8878, 3.1.1.1: magic number, then a descriptor whose bit 2 says that a checksum follows the content; bits 3 and
-/// 4 mean nothing and are zero.
-fn checksummed(start: &[u8]) -> io::Result<()> {
-    match start {
-        [0x28, 0xb5, 0x2f, 0xfd, descriptor, ..] if descriptor & 0b1_1100 == 0b0_0100 => Ok(()),
-        [0x28, 0xb5, 0x2f, 0xfd, _, ..] => Err(damaged("the archive has no checksum")),
-        _ => Err(damaged("is not a Zstandard archive")),
+impl Aside {
+    /// The walk that lies nearest before the member of this number.
+    fn take(&self, number: usize, path: &std::path::Path) -> io::Result<Walk> {
+        // Invariant of the lock: nothing panics while it is held.
+        let mut walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = walks.iter().enumerate();
+        let before = before.filter(|(_, walk)| walk.number() <= number);
+        let nearest = before.max_by_key(|(_, walk)| walk.number());
+        if let Some((place, _)) = nearest {
+            return Ok(walks.remove(place));
+        }
+        drop(walks);
+        self.fresh(path)
     }
-}
 
-fn exactly(tar: &mut impl Read, bytes: &mut [u8]) -> io::Result<()> {
-    let cut = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => damaged("the archive is cut off"),
-        _ => decoded(error),
-    };
-    tar.read_exact(bytes).map_err(cut)
-}
+    fn fresh(&self, path: &std::path::Path) -> io::Result<Walk> {
+        #[cfg(test)]
+        self.begun
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Walk::open(path)
+    }
 
-/// Errors of the system carry its number; all others are the decoder's.
-fn decoded(error: io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(_) => error,
-        None => damaged(format!("the archive is damaged: {error}")),
+    fn lay(&self, walk: Walk) {
+        let kept = usize::try_from(WINDOWS_BYTES_MAX / walk.window_bytes().max(1));
+        let kept = kept.unwrap_or(usize::MAX).min(WALKS_MAX);
+        let mut walks = self.walks.lock().unwrap_or_else(PoisonError::into_inner);
+        walks.push(walk);
+        while walks.len() > kept {
+            walks.remove(0);
+        }
     }
 }
 
-/// What is read of a small file: more than any may have.
-pub(super) const SMALL_BYTES_MAX: u64 = 1 << 20;
-const BLOCK: usize = 512;
-const BUFFER_BYTES: usize = 64 * 1024;
-/// A ustar name without its prefix: no name of an export is longer.
-const NAME_BYTES_MAX: usize = 100;
-/// The decoder's memory is bounded by this: 2^27 bytes, what `zstd` itself allows.
-const WINDOW_LOG_MAX: u32 = 27;
+/// Walks laid aside at most: a generation is read by so many, of its marks, prefix and carried lines, of its entries
+/// twice, and of its anchors.
+const WALKS_MAX: usize = 6;
+/// Memory of the walks laid aside, at most.
+const WINDOWS_BYTES_MAX: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -91,8 +91,13 @@ impl Generation {
                 let what = format!("the entries end at {}, below a signed size", self.size);
                 let fault = Fault::new(Exit::Tampered, &self.file, what);
                 audit.findings.add(fault.at(size, None));
-            } else if self.keys.rotated() && verdict == Verdict::OutOfRange {
-                audit.findings.add(self.mark_fault(size, OUT_OF_RANGE));
+            } else if self.keys.rotated() {
+                // Of what the size's own key made of it, that is a second word: the first one stands.
+                match verdict {
+                    Verdict::OutOfRange => audit.findings.add(self.mark_fault(size, OUT_OF_RANGE)),
+                    Verdict::Forged => audit.findings.add(self.mark_fault(size, FORGED)),
+                    Verdict::Valid | Verdict::Untrusted | Verdict::Unsigned => {}
+                }
             }
         }
     }
@@ -186,5 +191,5 @@ impl Generation {
     }
 }
 
-const FORGED: &str = "a wrong signature under the log key's name";
-const OUT_OF_RANGE: &str = "a checkpoint signed by a key outside its range of sizes";
+pub(super) const FORGED: &str = "a wrong signature under the log key's name";
+pub(super) const OUT_OF_RANGE: &str = "a checkpoint signed by a key outside its range of sizes";

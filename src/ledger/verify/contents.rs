@@ -1,10 +1,12 @@
-//! What lies in an export: which generations, each in which form. Whatever an export does not hold is malformed.
+//! What lies in an export: which generations, each in which form. Whatever an export does not hold is malformed, and told
+//! by its name and length alone, so that nothing of it is read.
 
+use super::anchors;
 use super::report::{Fault, Form};
 use super::source::{Part, Source};
 use crate::ledger::Exit;
 use crate::ledger::export::{ENTRIES_FILE, MARKS_FILE, README_FILE, generation_folder};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Name of the file with a range's prefix, in a generation's folder.
 pub(in crate::ledger) const PREFIX_FILE: &str = "prefix.json";
@@ -27,8 +29,8 @@ pub(in crate::ledger) struct GenerationFiles {
     pub(in crate::ledger) form: Form,
     /// Length of the entries, or of the skeleton.
     pub(in crate::ledger) bytes: u64,
-    /// Names of the files in `anchors/`, without the folder; `None` if there is no such folder.
-    pub(in crate::ledger) anchors: Option<Vec<String>>,
+    /// Whether there is a folder `anchors/`.
+    pub(in crate::ledger) anchors: bool,
 }
 
 impl GenerationFiles {
@@ -44,23 +46,11 @@ pub(in crate::ledger) fn read(
     at: &str,
     seen: &dyn Fn(u64),
 ) -> Result<Contents, Box<Fault>> {
-    let parts = source.list(seen)?;
-    let mut strange = None::<&str>;
-    let mut found = BTreeMap::<usize, Vec<(&str, &Part)>>::new();
+    let parts = source.list(&|part| place(part).map(drop), seen)?;
+    let mut found = BTreeMap::<usize, Vec<(Kind<'_>, u64)>>::new();
     for part in &parts {
-        let (folder, file) = match part.name.split_once('/') {
-            Some((folder, file)) => (folder, Some(file)),
-            None => (part.name.as_str(), None),
-        };
-        match (generation_number(folder), file) {
-            (Some(number), Some(file)) => found.entry(number).or_default().push((file, part)),
-            (Some(number), None) if part.is_folder => {
-                found.entry(number).or_default();
-            }
-            (None, None) if folder == README_FILE && !part.is_folder => {
-                small(part, README_BYTES_MAX)?;
-            }
-            _ => strange = strange.or(Some(&part.name)),
+        if let Some((number, kind)) = place(part)? {
+            found.entry(number).or_default().push((kind, part.bytes));
         }
     }
     if found.is_empty() {
@@ -68,20 +58,11 @@ pub(in crate::ledger) fn read(
             "there is no gen-0 folder in it, so it is no export: expected is the folder that holds \
              gen-0/{ENTRIES_FILE} and gen-0/{MARKS_FILE}, or its .tar.zst archive"
         );
-        let exit = strange.map_or(Exit::Incomplete, |_| Exit::Malformed);
-        return Err(fault(exit, at, what));
-    }
-    if let Some(name) = strange {
-        return Err(unknown(name));
+        return Err(fault(Exit::Incomplete, at, what));
     }
     if found.keys().copied().ne(0..found.len()) {
         let what = "the folders of the generations are not gen-0, gen-1 … without a gap";
         return Err(fault(Exit::Incomplete, at, what));
-    }
-    if found.len() > GENERATIONS_MAX {
-        let what =
-            format!("more than {GENERATIONS_MAX} generations: no shop was restored so often");
-        return Err(fault(Exit::Malformed, at, what));
     }
     let generations = found
         .into_iter()
@@ -98,52 +79,91 @@ pub(in crate::ledger) fn read(
     Ok(Contents { generations })
 }
 
-fn generation(number: usize, files: &[(&str, &Part)]) -> Result<GenerationFiles, Box<Fault>> {
-    let mut here = BTreeSet::new();
-    let (mut anchors, mut bytes) = (None::<Vec<String>>, 0);
-    for (file, part) in files {
-        match (*file, part.is_folder) {
-            (ENTRIES_FILE | SKELETON_FILE, false) => bytes = part.bytes,
-            (MARKS_FILE | CARRIED_FILE, false) => {}
-            (PREFIX_FILE, false) => small(part, PREFIX_BYTES_MAX)?,
-            (ANCHORS_FOLDER, true) => {
-                anchors.get_or_insert_default();
-            }
-            (file, false) => {
-                let below = file.strip_prefix(ANCHORS_FOLDER);
-                match below.and_then(|name| name.strip_prefix('/')) {
-                    Some(name) if !name.contains('/') => {
-                        small(part, ANCHOR_BYTES_MAX)?;
-                        anchors.get_or_insert_default().push(name.to_owned());
-                    }
-                    _ => return Err(unknown(&part.name)),
-                }
-            }
-            _ => return Err(unknown(&part.name)),
-        }
-        here.insert(*file);
+/// What a part of a generation is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind<'a> {
+    /// Its own folder.
+    Folder,
+    Entries,
+    Marks,
+    Prefix,
+    Carried,
+    Skeleton,
+    AnchorsFolder,
+    /// By its name in the folder.
+    Anchor(&'a str),
+}
+
+/// Where a part of an export belongs, judged by its name and length alone: `None` of what no generation has.
+fn place(part: &Part) -> Result<Option<(usize, Kind<'_>)>, Box<Fault>> {
+    let (folder, file) = match part.name.split_once('/') {
+        Some((folder, file)) => (folder, Some(file)),
+        None => (part.name.as_str(), None),
+    };
+    if (folder, file, part.is_folder) == (README_FILE, None, false) {
+        small(part, README_BYTES_MAX)?;
+        return Ok(None);
     }
-    let form = match [PREFIX_FILE, CARRIED_FILE, SKELETON_FILE].map(|f| here.contains(f)) {
-        [false, false, false] => Form::Whole,
-        [true, true, false] => Form::Range,
-        [false, false, true] if !here.contains(ENTRIES_FILE) => Form::Skeleton,
+    let number = generation_number(folder).ok_or_else(|| unknown(&part.name))?;
+    if number >= GENERATIONS_MAX {
+        let what =
+            format!("more than {GENERATIONS_MAX} generations: no shop was restored so often");
+        return Err(fault(Exit::Malformed, &part.name, what));
+    }
+    let kind = match (file, part.is_folder) {
+        (None, true) => Kind::Folder,
+        (Some(ANCHORS_FOLDER), true) => Kind::AnchorsFolder,
+        (Some(ENTRIES_FILE), false) => Kind::Entries,
+        (Some(MARKS_FILE), false) => Kind::Marks,
+        (Some(CARRIED_FILE), false) => Kind::Carried,
+        (Some(SKELETON_FILE), false) => Kind::Skeleton,
+        (Some(PREFIX_FILE), false) => {
+            small(part, PREFIX_BYTES_MAX)?;
+            Kind::Prefix
+        }
+        (Some(file), false) => {
+            let below = file.strip_prefix(ANCHORS_FOLDER);
+            let name = below.and_then(|name| name.strip_prefix('/'));
+            let limit = name.and_then(anchors::bytes_max);
+            let (name, limit) = name.zip(limit).ok_or_else(|| unknown(&part.name))?;
+            small(part, limit)?;
+            Kind::Anchor(name)
+        }
+        _ => return Err(unknown(&part.name)),
+    };
+    Ok(Some((number, kind)))
+}
+
+fn generation(number: usize, files: &[(Kind<'_>, u64)]) -> Result<GenerationFiles, Box<Fault>> {
+    let bytes_of = |wanted| {
+        let mut files = files.iter().filter(|(kind, _)| *kind == wanted);
+        files.next().map(|(_, bytes)| *bytes)
+    };
+    let (entries, skeleton) = (bytes_of(Kind::Entries), bytes_of(Kind::Skeleton));
+    let has = |kind| bytes_of(kind).is_some();
+    let form = match (has(Kind::Prefix), has(Kind::Carried), skeleton.is_some()) {
+        (false, false, false) => Form::Whole,
+        (true, true, false) => Form::Range,
+        (false, false, true) if entries.is_none() => Form::Skeleton,
         _ => {
             let what = "its files are of no one form: whole, range or skeleton";
             return Err(fault(Exit::Malformed, generation_folder(number), what));
         }
     };
-    let needed = match form {
-        Form::Skeleton => [MARKS_FILE, SKELETON_FILE],
-        Form::Whole | Form::Range => [MARKS_FILE, ENTRIES_FILE],
+    let missing = |file: &str| {
+        let path = format!("{}/{file}", generation_folder(number));
+        fault(Exit::Incomplete, path, "is missing")
     };
-    if let Some(name) = needed.into_iter().find(|name| !here.contains(name)) {
-        let path = format!("{}/{name}", generation_folder(number));
-        return Err(fault(Exit::Incomplete, path, "is missing"));
+    if !has(Kind::Marks) {
+        return Err(missing(MARKS_FILE));
     }
+    let anchors = files
+        .iter()
+        .any(|(kind, _)| matches!(kind, Kind::AnchorsFolder | Kind::Anchor(_)));
     Ok(GenerationFiles {
         number,
         form,
-        bytes,
+        bytes: entries.or(skeleton).ok_or_else(|| missing(ENTRIES_FILE))?,
         anchors,
     })
 }
@@ -163,7 +183,10 @@ fn small(part: &Part, bytes_max: u64) -> Result<(), Box<Fault>> {
 }
 
 fn unknown(name: &str) -> Box<Fault> {
-    fault(Exit::Malformed, name, "is not a part of an export")
+    let what = format!(
+        "is not a part of an export, which is {README_FILE} and gen-0, gen-1 …, in each {MARKS_FILE} and {ENTRIES_FILE}"
+    );
+    fault(Exit::Malformed, name, what)
 }
 
 fn fault(exit: Exit, file: impl Into<String>, what: impl Into<String>) -> Box<Fault> {
@@ -174,8 +197,5 @@ fn fault(exit: Exit, file: impl Into<String>, what: impl Into<String>) -> Box<Fa
 const README_BYTES_MAX: u64 = 1 << 20;
 /// 64 hashes and two numbers are below 5 KiB.
 pub(in crate::ledger) const PREFIX_BYTES_MAX: u64 = 8 * 1024;
-/// A mail with a checkpoint in it is some KiB, a time stamp with its certificates less than 64.
-const ANCHOR_BYTES_MAX: u64 = 1 << 20;
-
 /// Generations of one export at most: each is read by itself, and a shop has a handful.
 const GENERATIONS_MAX: usize = 200;

@@ -48,7 +48,7 @@ pub(super) fn verify(audit: &mut Audit<'_>, run: &Run<'_>, files: &GenerationFil
         audit.findings.add(*unreadable(&generation.file, &error));
     }
     audit.newest_mark = generation.newest_mark.clone();
-    generation.finish(audit, run, files.anchors.is_some());
+    generation.finish(audit, run, files.anchors);
 }
 
 /// Reads the marks, and the entries ahead; side by side if there are threads for it, because the first is arithmetic and

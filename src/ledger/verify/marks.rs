@@ -94,7 +94,10 @@ impl Marks {
             self.fault.get_or_insert(Box::new(fault));
         }
         let before = self.points.last().map_or(0, |point| point.size);
-        let point = Point::mark(&mark.checkpoint, mark.pinned, mark.alone);
+        let log = self.points.last().map(Point::log);
+        let log = log.filter(|log| **log == *mark.checkpoint.origin);
+        let log = log.unwrap_or_else(|| mark.checkpoint.origin.as_str().into());
+        let point = Point::mark(&mark.checkpoint, mark.pinned, log);
         self.points.push(point);
         self.newest = Some(mark.checkpoint);
         if size > before {
@@ -119,18 +122,14 @@ struct Read {
     checkpoint: Checkpoint,
     pinned: Option<usize>,
     forged: bool,
-    /// One line stands under its origin's name, no second one.
-    alone: bool,
 }
 
 fn mark(line: &[u8], pinned: &[Vkey]) -> Result<Read, String> {
-    let (checkpoint, note) = checkpoint(line)?;
+    let (checkpoint, _) = checkpoint(line)?;
     let (verdict, signer) = pinned_verdict(&checkpoint, pinned);
-    let own = format!("\n\u{2014} {} ", checkpoint.origin);
     Ok(Read {
         pinned: signer,
         forged: verdict == SignedBy::Forged,
-        alone: note.matches(&own).count() == 1,
         checkpoint,
     })
 }

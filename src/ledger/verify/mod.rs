@@ -13,6 +13,7 @@ mod audit;
 mod checkpoints;
 pub(in crate::ledger) mod contents;
 mod explain;
+mod findings;
 mod generation;
 mod in_order;
 mod keys;
@@ -27,6 +28,7 @@ mod skeleton;
 mod slot_set;
 pub(in crate::ledger) mod source;
 mod succession;
+mod verdict;
 pub mod witnesses;
 
 pub use explain::{Explained, Place, Step};

@@ -1,7 +1,8 @@
 //! A checkpoint that the entries are held against: of many, only what the judgement needs is kept.
 
 use crate::ledger::Hash;
-use crate::ledger::note::{Checkpoint, SignedBy, Vkey};
+use crate::ledger::note::{Checkpoint, OwnLines, SignedBy, Vkey};
+use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 pub(super) struct Point {
@@ -9,8 +10,10 @@ pub(super) struct Point {
     pub(super) root: Hash,
     /// Which of the pinned keys signed it.
     pub(super) pinned: Option<usize>,
-    /// The note, unless the pinned key's line is the only one under its origin's name.
-    pub(super) note: Option<Box<Checkpoint>>,
+    /// Its log, shared by the marks of one file.
+    origin: Arc<str>,
+    /// The lines under its origin's name, unless the pinned key's is the only one.
+    lines: Option<OwnLines>,
     /// How the report calls a note given with `--known`; `None` of a mark of the export.
     pub(super) known: Option<String>,
     /// The size's key signed it, as far as known.
@@ -20,18 +23,15 @@ pub(super) struct Point {
 }
 
 impl Point {
-    /// A mark; `alone` says that no second line stands under its origin's name.
-    pub(super) fn mark(checkpoint: &Checkpoint, pinned: Option<usize>, alone: bool) -> Self {
-        let note = (pinned.is_none() || !alone).then(|| {
-            let mut note = checkpoint.clone();
-            note.forget_strangers();
-            Box::new(note)
-        });
+    /// A mark of this log, which is the checkpoint's.
+    pub(super) fn mark(checkpoint: &Checkpoint, pinned: Option<usize>, origin: Arc<str>) -> Self {
+        let lines = checkpoint.own_lines();
         Self {
             size: checkpoint.size,
             root: checkpoint.root,
             pinned,
-            note,
+            origin,
+            lines: (pinned.is_none() || lines.count() != 1).then_some(lines),
             known: None,
             // Judged when the keys of its generation are known; until then it counts for nothing.
             valid: false,
@@ -40,30 +40,34 @@ impl Point {
     }
 
     /// A note that somebody kept.
-    pub(super) fn known(checkpoint: Checkpoint, name: &str, pinned: &[Vkey]) -> Self {
-        let (verdict, signer) = pinned_verdict(&checkpoint, pinned);
+    pub(super) fn known(checkpoint: &Checkpoint, name: &str, pinned: &[Vkey]) -> Self {
+        let (verdict, signer) = pinned_verdict(checkpoint, pinned);
         Self {
-            size: checkpoint.size,
-            root: checkpoint.root,
-            pinned: signer,
             valid: verdict == SignedBy::Yes,
-            note: Some(Box::new(checkpoint)),
             known: Some(name.to_owned()),
-            matches: None,
+            ..Self::mark(checkpoint, signer, checkpoint.origin.as_str().into())
         }
     }
 
-    /// The log that a known note is of.
+    /// The log that it is of.
     pub(super) fn origin(&self) -> &str {
-        self.note.as_ref().map_or("", |note| &note.origin)
+        &self.origin
+    }
+
+    /// The same, for a further checkpoint of that log.
+    pub(super) fn log(&self) -> Arc<str> {
+        Arc::clone(&self.origin)
     }
 
     /// Whether this key signed it; a key of another log never did.
     pub(super) fn signed_by(&self, vkey: &Vkey, pinned: &[Vkey]) -> SignedBy {
-        match (&self.note, self.pinned) {
-            (Some(note), _) if note.origin == vkey.name() => note.signed_by(vkey),
+        if *self.origin != *vkey.name() {
+            return SignedBy::No;
+        }
+        match (&self.lines, self.pinned) {
+            (Some(lines), _) => lines.signed_by(vkey, self.size, &self.root),
             (None, Some(signer)) if pinned.get(signer) == Some(vkey) => SignedBy::Yes,
-            _ => SignedBy::No,
+            (None, _) => SignedBy::No,
         }
     }
 }

@@ -23,8 +23,8 @@ pub(super) fn read(
     run: &Run<'_>,
     files: &GenerationFiles,
 ) -> io::Result<()> {
-    if let Some(mark) = &generation.newest_mark {
-        generation.origin = mark.origin.clone();
+    if let Some(mark) = generation.points.first() {
+        generation.origin = mark.origin().to_owned();
     }
     if let Err(what) = generation.is_new(audit) {
         generation.fault(audit, Exit::Tampered, what);

@@ -1,6 +1,6 @@
-//! Where an export's files are read: a folder, or an archive that is opened again for each pass over a file.
+//! Where an export's files are read: a folder, or an archive that is listed before any of its files is opened.
 
-use super::archive;
+use super::archive::{self, Archive};
 use super::report::Fault;
 use crate::ledger::Exit;
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// An export as a set of named files. Holds nothing of their contents.
 pub(in crate::ledger) struct Source {
     path: PathBuf,
-    packed: bool,
+    packed: Option<Archive>,
 }
 
 /// A file of an export, or a folder of one, as it was listed.
@@ -42,37 +42,44 @@ impl Source {
         }
         Ok(Self {
             path: export.to_owned(),
-            packed,
+            packed: packed.then(|| Archive::at(export.to_owned())),
         })
     }
 
-    /// Every file, and in a folder the folders too. Reads an archive to its very end, so that damage anywhere in it is
-    /// found here. `seen` is told how many bytes were read.
-    pub(in crate::ledger) fn list(&self, seen: &dyn Fn(u64)) -> Result<Vec<Part>, Box<Fault>> {
-        let listed = match self.packed {
-            true => archive::list(&self.path, seen),
-            false => folder(&self.path),
-        };
-        listed.map_err(|error| unreadable(self.path.display().to_string(), &error))
+    /// Every file, and in a folder the folders too, each as `accept` took it. Reads an archive to its very end, so that
+    /// damage anywhere in it is found here; but a member that `accept` refuses ends it before that one is read. `seen` is
+    /// told how many bytes were read.
+    pub(in crate::ledger) fn list(
+        &self,
+        accept: &dyn Fn(&Part) -> Result<(), Box<Fault>>,
+        seen: &dyn Fn(u64),
+    ) -> Result<Vec<Part>, Box<Fault>> {
+        if let Some(archive) = &self.packed {
+            return archive.list(accept, seen);
+        }
+        let listed = folder(&self.path);
+        let parts = listed.map_err(|error| unreadable(self.path.display().to_string(), &error))?;
+        parts.iter().try_for_each(accept)?;
+        Ok(parts)
     }
 
     /// The bytes of one file. An archive's checksum is checked by [`Source::list`] alone: what is read here is judged
     /// by its hashes.
     pub(in crate::ledger) fn open(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
-        match self.packed {
-            true => archive::open(&self.path, name),
-            false => Ok(Box::new(File::open(self.path.join(name))?)),
+        match &self.packed {
+            Some(archive) => archive.open(name),
+            None => Ok(Box::new(File::open(self.path.join(name))?)),
         }
     }
 
-    /// Every file in a folder of the export, by its name there, in one pass over the export. Listing it bounded their length.
+    /// Every file in a folder of the export, by its name there. Listing it bounded their length.
     pub(in crate::ledger) fn each_in(
         &self,
         folder: &str,
         take: &mut dyn FnMut(&str, &[u8]),
     ) -> io::Result<()> {
-        if self.packed {
-            return archive::each_in(&self.path, folder, take);
+        if let Some(archive) = &self.packed {
+            return archive.each_in(folder, take);
         }
         let place = self.path.join(folder);
         if !place.is_dir() {

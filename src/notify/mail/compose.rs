@@ -202,6 +202,15 @@ fn letter_written(
     if let Some(checkpoint) = &letter.checkpoint {
         values.set(Placeholder::Entries, checkpoint.size.to_string());
     }
+    if let Some(alarm) = &letter.certificate {
+        values.set(Placeholder::Reason, alarm.reason.as_str());
+        if let Some(until_ms) = alarm.until_ms {
+            values.set(
+                Placeholder::Until,
+                format::time(until_ms, &policy.zone).shown,
+            );
+        }
+    }
     if let Some(path) = &letter.path {
         values.set(Placeholder::Link, format!("{}{path}", policy.origin));
     }
@@ -291,7 +300,7 @@ fn reason(reason: Reason, kind: MailKind, language: Language) -> String {
         Reason::Over => [id("mail-buyer-over"), id("mail-merchant-over")],
         Reason::Surplus => [id("mail-buyer-surplus"), id("mail-merchant-surplus")],
         Reason::ProviderDisagrees => [id("mail-buyer-disagrees"), id("mail-merchant-disagrees")],
-        Reason::ByHand => [id("mail-buyer-by-hand"), id("mail-merchant-by-hand")],
+        Reason::ByHand | Reason::Given => [id("mail-buyer-by-hand"), id("mail-merchant-by-hand")],
     };
     language.text(if kind.is_to_buyer() { buyer } else { merchant })
 }

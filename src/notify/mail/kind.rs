@@ -35,6 +35,8 @@ pub enum MailKind {
     NotTold,
     /// To the merchant and the auditor: a signed state of the ledger, to be kept.
     Checkpoint,
+    /// To the merchant: the certificate was not renewed in time.
+    Certificate,
     /// To whom the merchant says: does mail work.
     Test,
 }
@@ -59,11 +61,12 @@ pub enum Placeholder {
     Channel,
     Count,
     Entries,
+    Until,
 }
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Delivered,
         Self::Replaced,
         Self::Queued,
@@ -79,6 +82,7 @@ impl MailKind {
         Self::Unread,
         Self::NotTold,
         Self::Checkpoint,
+        Self::Certificate,
         Self::Test,
     ];
 
@@ -100,6 +104,7 @@ impl MailKind {
             Self::Unread => "unread",
             Self::NotTold => "not-told",
             Self::Checkpoint => "checkpoint",
+            Self::Certificate => "certificate",
             Self::Test => "test",
         }
     }
@@ -126,6 +131,7 @@ impl MailKind {
             (Via::MerchantMail, EffectKind::PaymentDisputed) => Some(Self::Disputed),
             (Via::MerchantMail, EffectKind::OrderUnread) => Some(Self::Unread),
             (Via::MerchantMail, EffectKind::BuyersNotTold) => Some(Self::NotTold),
+            (Via::MerchantMail, EffectKind::CertificateOverdue) => Some(Self::Certificate),
             (Via::MerchantMail | Via::AuditorMail, EffectKind::Checkpoint) => {
                 Some(Self::Checkpoint)
             }
@@ -185,6 +191,7 @@ impl MailKind {
             ],
             Self::NotTold => &[Shop, Time, Count],
             Self::Checkpoint => &[Shop, Time, Entries],
+            Self::Certificate => &[Shop, Time, Until, Reason],
             Self::Test => &[Shop, Time, Link],
         }
     }
@@ -210,7 +217,7 @@ impl Placeholder {
 }
 
 /// Every placeholder with its names.
-pub const NAMES: [(Placeholder, [&str; 2]); 16] = [
+pub const NAMES: [(Placeholder, [&str; 2]); 17] = [
     (Placeholder::Order, ["order", "订单号"]),
     (Placeholder::Product, ["product", "商品"]),
     (Placeholder::Quantity, ["quantity", "数量"]),
@@ -227,6 +234,7 @@ pub const NAMES: [(Placeholder, [&str; 2]); 16] = [
     (Placeholder::Channel, ["channel", "支付渠道"]),
     (Placeholder::Count, ["count", "次数"]),
     (Placeholder::Entries, ["entries", "条目数"]),
+    (Placeholder::Until, ["until", "有效期至"]),
 ];
 
 #[cfg(test)]

@@ -74,6 +74,17 @@ fn samples(policy: &MailPolicy, kind: MailKind, language: Language, now_ms: i64)
     values.set(Placeholder::Link, format!("{}{path}", policy.origin));
     values.set(Placeholder::Count, super::compose::NOT_TOLD_AT.to_string());
     values.set(Placeholder::Entries, "1234");
+    if kind == MailKind::Certificate {
+        let until_ms = now_ms + 48 * 3_600_000;
+        values.set(
+            Placeholder::Until,
+            format::time(until_ms, &policy.zone).shown,
+        );
+        values.set(
+            Placeholder::Reason,
+            "the authority cannot connect to shop.example: let ports 80 and 443 through the firewall",
+        );
+    }
     values.set(
         Placeholder::Scope,
         in_words("China region, Windows and macOS", "国区，Windows 与 macOS"),
@@ -134,7 +145,7 @@ fn sample_order(kind: MailKind, title: &str, now_ms: i64) -> Option<Order> {
         channel,
         state: OrderState::Delivered,
         reason,
-        note: None,
+        clear_note: None,
         expires_at_ms: now_ms,
         paid_at_ms: Some(now_ms),
         delivered_at_ms: Some(now_ms),

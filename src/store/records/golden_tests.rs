@@ -44,7 +44,7 @@ fn order() -> Order {
         channel: channel("main").unwrap(),
         state: OrderState::Delivered,
         reason: Some(Reason::Over),
-        note: Some("by hand".into()),
+        clear_note: Some("by hand".into()),
         expires_at_ms: 1_795_235_400_000,
         paid_at_ms: Some(1_795_233_700_000),
         delivered_at_ms: Some(1_795_233_700_001),
@@ -100,13 +100,14 @@ fn records_of_orders_lie_on_disk_as_they_were_released() {
     let transactions = vec![([4; 16], "main".into(), "2016080622555342651".into())];
     let password = Some(([8; 16], [9; 32]));
     check(
-        "order_private/2",
+        "order_private/3",
         &OrderPrivate {
             contact: "li@example.com".into(),
             second: Some("13800138000".into()),
             password,
             language: "zh-CN".into(),
             transactions,
+            note: Some("by hand".into()),
         },
     );
     let keys = vec![DeliveredKey {
@@ -148,7 +149,10 @@ fn records_of_earlier_versions_are_read_as_what_they_said() {
     assert_eq!((effect.via, effect.order), (Via::Webhook, Some(OrderId(7))));
     let private = decode::<OrderPrivate>(&earlier("order_private/1")).unwrap();
     assert_eq!(private.contact, "li@example.com");
-    assert_eq!(private.second, None);
+    assert_eq!((private.second, private.note), (None, None));
+    let private = decode::<OrderPrivate>(&earlier("order_private/2")).unwrap();
+    assert_eq!(private.second.as_deref(), Some("13800138000"));
+    assert_eq!((private.transactions.len(), private.note), (1, None));
     let old = Order::try_from(decode::<OrderV2>(&earlier("order/1")).unwrap()).unwrap();
     assert_eq!((old.payments[0].returned, old.payments[0].refunded), (0, 0));
     assert_eq!((old.sale, old.after), (order().sale, AfterSale::default()));
@@ -163,6 +167,7 @@ fn records_of_earlier_versions_are_read_as_what_they_said() {
         "product/1",
         "effect/1",
         "order_private/1",
+        "order_private/2",
         "pool/1",
         "head/1",
     ] {

@@ -93,6 +93,17 @@ pub struct OrderPrivate {
     pub language: String,
     /// Fingerprint, channel and transaction id of each recorded payment.
     pub transactions: Vec<([u8; 16], String, String)>,
+    /// What staff wrote when deciding by hand.
+    pub note: Option<String>,
+}
+
+#[derive(Encode, Decode)]
+pub struct OrderPrivateV2 {
+    contact: String,
+    second: Option<String>,
+    password: Option<([u8; 16], [u8; 32])>,
+    language: String,
+    transactions: Vec<([u8; 16], String, String)>,
 }
 
 #[derive(Encode, Decode)]
@@ -172,6 +183,7 @@ impl OrderPrivate {
             password: None,
             language: String::new(),
             transactions: Vec::new(),
+            note: None,
         }
     }
 
@@ -190,17 +202,21 @@ impl OrderPrivate {
 impl Record for OrderPrivateV1 {
     const VERSION: u8 = 1;
 }
-impl Record for OrderPrivate {
+impl Record for OrderPrivateV2 {
     const VERSION: u8 = 2;
+}
+impl Record for OrderPrivate {
+    const VERSION: u8 = 3;
 
     fn of_version(version: u8, bytes: &[u8]) -> Result<Self, CodecError> {
         match version {
-            1 => decode::<OrderPrivateV1>(bytes).map(Self::from),
+            1 => decode::<OrderPrivateV1>(bytes).map(|old| OrderPrivateV2::from(old).into()),
+            2 => decode::<OrderPrivateV2>(bytes).map(Self::from),
             _ => Err(CodecError::Version(version)),
         }
     }
 }
-impl From<OrderPrivateV1> for OrderPrivate {
+impl From<OrderPrivateV1> for OrderPrivateV2 {
     fn from(old: OrderPrivateV1) -> Self {
         Self {
             contact: old.contact,
@@ -208,6 +224,18 @@ impl From<OrderPrivateV1> for OrderPrivate {
             password: old.password,
             language: old.language,
             transactions: old.transactions,
+        }
+    }
+}
+impl From<OrderPrivateV2> for OrderPrivate {
+    fn from(old: OrderPrivateV2) -> Self {
+        Self {
+            contact: old.contact,
+            second: old.second,
+            password: old.password,
+            language: old.language,
+            transactions: old.transactions,
+            note: None,
         }
     }
 }
@@ -238,7 +266,7 @@ impl From<DeliveryContentV1> for DeliveryContent {
 }
 
 const STATES: [OrderState; 7] = OrderState::ALL;
-const REASONS: [Reason; 8] = Reason::ALL;
+const REASONS: [Reason; 9] = Reason::ALL;
 
 fn number<T: PartialEq>(known: &[T], value: T) -> u8 {
     // Every value is in its list; a missing one would decode as an error, never as another.
@@ -318,7 +346,7 @@ impl From<&Order> for OrderV1 {
             channel: order.channel.to_string(),
             state: number(&STATES, order.state),
             reason: order.reason.map(|reason| number(&REASONS, reason)),
-            note: order.note.clone(),
+            note: order.clear_note.clone(),
             expires_at_ms: order.expires_at_ms,
             paid_at_ms: order.paid_at_ms,
             delivered_at_ms: order.delivered_at_ms,
@@ -360,7 +388,7 @@ impl TryFrom<OrderV1> for Order {
             channel: channel(&stored.channel)?,
             state,
             reason,
-            note: stored.note,
+            clear_note: stored.note,
             expires_at_ms: stored.expires_at_ms,
             paid_at_ms: stored.paid_at_ms,
             delivered_at_ms: stored.delivered_at_ms,

@@ -82,7 +82,7 @@ impl Record for NoticeV1 {
     const VERSION: u8 = 1;
 }
 
-const KINDS: [EffectKind; 12] = [
+const KINDS: [EffectKind; 13] = [
     EffectKind::OrderDelivered,
     EffectKind::OrderQueued,
     EffectKind::RefundDue,
@@ -95,6 +95,7 @@ const KINDS: [EffectKind; 12] = [
     EffectKind::BackInStock,
     EffectKind::OrderReplaced,
     EffectKind::Checkpoint,
+    EffectKind::CertificateOverdue,
 ];
 const VIAS: [Via; 4] = [
     Via::Webhook,

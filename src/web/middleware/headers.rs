@@ -24,8 +24,6 @@ const ALWAYS: [(HeaderName, &str); 5] = [
         "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()",
     ),
 ];
-/// Five minutes, the first step (security.md, section 3): a broken certificate on the first day is not the end of the shop.
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=300");
 const LANGUAGE_KEPT_S: u32 = 365 * 24 * 3_600;
 
 /// The content security policy. Forms lead here and to `providers`, each an origin; what is none is left out.
@@ -57,7 +55,11 @@ pub(super) fn set(web: &Shared, visit: &Visit, reads: bool, response: &mut Respo
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static(NO_STORE));
     if visit.secure {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        let hsts = format!("max-age={}", web.settings.hsts.max_age_s());
+        // A number is always a header's value.
+        if let Ok(hsts) = HeaderValue::from_str(&hsts) {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+        }
     }
     // Hex digits are always a header's value.
     if let Ok(id) = HeaderValue::from_str(&visit.request) {

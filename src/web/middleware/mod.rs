@@ -23,6 +23,7 @@ pub(super) use headers::content_policy;
 
 use super::{
     answer,
+    challenge::CHALLENGE,
     limiter::{LineMax, Pace, Place, UNKNOWN_PROXY_TOLD},
     state::{Shared, WebState},
     view::Problem,
@@ -33,9 +34,9 @@ use crate::domain::AddressPrefix;
 /// The route of notices: the one that is no form of a browser.
 pub(super) const NOTIFY: &str = "/pay/{channel}/notify";
 
-/// Routes that are answered in the clear although the shop has TLS: probes of this machine's watchers, and notices, which are
-/// signed and whose senders follow no redirect.
-const IN_THE_CLEAR: [&str; 3] = ["/healthz", "/readyz", NOTIFY];
+/// Routes that are answered in the clear although the shop has TLS: probes of this machine's watchers, notices, which are signed
+/// and whose senders follow no redirect, and an authority's look, which comes before there is a certificate.
+const IN_THE_CLEAR: [&str; 4] = ["/healthz", "/readyz", NOTIFY, CHALLENGE];
 
 /// Longest time to the head of an answer. Streams go on after it.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);

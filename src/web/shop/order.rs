@@ -147,6 +147,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
     let contact = masked(contacts(&view)).unwrap_or_default();
     let OrderView {
         order,
+        note,
         keys,
         replaced,
         erased_at_ms,
@@ -182,7 +183,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         delivered_at_ms: order.delivered_at_ms,
         title,
         contact,
-        note: order.note,
+        note,
         queue_place,
         keys,
         replaced,

@@ -4,9 +4,10 @@ use axum::extract::State;
 use http::StatusCode;
 
 use super::order::{receipt_line, title, view};
-use crate::domain::Secret;
+use crate::domain::{Money, Secret};
 use crate::web::{
     answer::{Answer, NO_STORE, page},
+    ledger::log_keys,
     state::WebState,
     view::{Problem, SlipPage},
     visit::{Segment, Visit},
@@ -24,6 +25,7 @@ pub(in crate::web) async fn show(
     }
     let order = view.order;
     let receipt = receipt_line(&web, order.id, view.receipt).ok_or(Problem::NotFound)?;
+    let paid = order.accepted();
     let shown = SlipPage {
         frame: web.frame(visit.language),
         link_secret: Secret::from(secret.as_str()),
@@ -31,9 +33,10 @@ pub(in crate::web) async fn show(
         title: title(order.title, view.product.as_ref(), visit.language),
         quantity: order.quantity,
         total: order.total,
+        received: (paid != order.total.amount).then(|| Money::new(paid, order.total.currency)),
         delivered_at_ms: order.delivered_at_ms.ok_or(Problem::NotFound)?,
         receipt,
-        vkey: web.shop.chain().vkey(),
+        keys: log_keys(&web)?,
     };
     page(StatusCode::OK, NO_STORE, shown.render())
 }

@@ -266,5 +266,7 @@ fn settings() -> WebSettings {
         https_listens: false,
         public_checkpoint: true,
         provider_origins: vec!["https://pay.example".into()],
+        board: Arc::default(),
+        hsts: Arc::default(),
     }
 }

@@ -40,7 +40,7 @@ pub use picture::Picture;
 pub use product::{ChannelOption, ProductPage, Question, Typed, Wish};
 pub use slip::SlipPage;
 pub use terms::TermsPage;
-pub use verify::{SavedVerifier, VerifyPage};
+pub use verify::{LaterKey, LogKeys, SavedVerifier, VerifyPage};
 pub use window::{CategoryLink, Delivery, ProductLine, Stock, WindowPage};
 
 /// A template could not be rendered: a defect of this program, answered with 500.

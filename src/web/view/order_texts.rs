@@ -122,6 +122,7 @@ pub(super) fn remarks(page: &OrderPage) -> Vec<String> {
     match page.reason {
         Some(Reason::Late) => said.push(t.text(id("remark-late"))),
         Some(Reason::ByHand) => said.push(t.text(id("remark-by-hand"))),
+        Some(Reason::Given) => said.push(t.text(id("remark-given"))),
         Some(Reason::NoStock) if page.state == State::Refunding => {
             said.push(t.text(id("remark-no-stock")))
         }

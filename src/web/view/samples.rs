@@ -267,13 +267,27 @@ pub(super) fn slip(language: Language, text: &str) -> SlipPage {
         title: text.to_owned(),
         quantity: 2,
         total: money(1990),
+        received: Some(money(990)),
         delivered_at_ms: NOW_MS,
         receipt: ReceiptLine {
             hash: "ab".repeat(32),
             seq: 41,
             verified: true,
         },
+        keys: log_keys(text),
+    }
+}
+
+/// A ledger whose key was replaced, and that was restored.
+fn log_keys(text: &str) -> LogKeys {
+    let later = [(41, 0), (0, 1)].map(|(since, generation)| LaterKey {
         vkey: text.to_owned(),
+        since,
+        generation,
+    });
+    LogKeys {
+        first: text.to_owned(),
+        later: later.into(),
     }
 }
 
@@ -300,7 +314,7 @@ pub(super) fn pages(language: Language, text: &str) -> Vec<(String, String)> {
     }
     let verify = VerifyPage {
         frame: frame(language, text),
-        vkey: text.to_owned(),
+        keys: log_keys(text),
         saved: SavedVerifier {
             sha256: "cd".repeat(32),
             bytes: 110_000,

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    Frame, ReceiptLine, RenderError,
+    Frame, LogKeys, ReceiptLine, RenderError,
     format::{self, Time, plain},
     frame::Chrome,
     language::Language,
@@ -24,14 +24,16 @@ pub struct SlipPage {
     pub title: String,
     /// How many.
     pub quantity: u32,
-    /// What was paid.
+    /// Its price.
     pub total: Money,
+    /// What was paid for it, where that is less.
+    pub received: Option<Money>,
     /// When it was handed out, Unix milliseconds.
     pub delivered_at_ms: i64,
     /// What the receipt proves.
     pub receipt: ReceiptLine,
-    /// The log's verifier key.
-    pub vkey: String,
+    /// The log's verifier keys.
+    pub keys: LogKeys,
 }
 
 impl SlipPage {
@@ -50,9 +52,12 @@ impl SlipPage {
             title: plain(&self.title),
             quantity: self.quantity,
             total: format::money(self.total, self.frame.language),
+            received: self
+                .received
+                .map(|money| format::money(money, self.frame.language)),
             delivered: format::time(self.delivered_at_ms, &self.frame.zone),
             receipt: &self.receipt,
-            vkey: plain(&self.vkey),
+            keys: self.keys.plain(),
             verify: self.frame.link("/verify"),
             qr: qr::svg(&link),
             path,
@@ -72,9 +77,10 @@ struct Shown<'a> {
     title: String,
     quantity: u32,
     total: String,
+    received: Option<String>,
     delivered: Time,
     receipt: &'a ReceiptLine,
-    vkey: String,
+    keys: LogKeys,
     verify: String,
     qr: Option<String>,
     path: String,

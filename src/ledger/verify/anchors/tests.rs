@@ -15,14 +15,17 @@ fn vector(name: &str) -> Vec<u8> {
     fs::read(root.join("tests/vectors/timestamps").join(name)).unwrap()
 }
 
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
 fn note(size: u64, root: u8) -> String {
-    let key = SigningKey::from_bytes(&[7; 32]);
-    sign_checkpoint(&key, "shop.example/0123abcd", size, &Hash([root; 32]))
+    sign_checkpoint(&key(), "shop.example/0123abcd", size, &Hash([root; 32]))
 }
 
 fn mark() -> Point {
     let checkpoint = Checkpoint::parse(&note(24, 3)).unwrap();
-    let mut mark = Point::mark(&checkpoint, Some(0), true);
+    let mut mark = Point::mark(&checkpoint, Some(0), checkpoint.origin.as_str().into());
     mark.matches = Some(true);
     mark.valid = true;
     mark
@@ -37,6 +40,8 @@ fn judged(points: &[Point], trust: Option<&str>, name: &str, bytes: &[u8]) -> Ou
         number: 0,
         origin: "shop.example/0123abcd",
         points,
+        keys: &LogKeys::default(),
+        pinned: &[Vkey::new("shop.example/0123abcd", &key().verifying_key())],
     };
     judge(&log, &authorities, (name, bytes))
 }
@@ -141,6 +146,16 @@ fn a_mail_holds_the_note_of_its_size() {
         ("checkpoint.txt", note(24, 4), 1),
         ("checkpoint.txt", note(25, 3), 1),
         ("checkpoint.txt", note(24, 3).replace("\n\n", "\n"), 3),
+        // The body is the mark's, the pinned key's line is that of another size.
+        (
+            "checkpoint.txt",
+            format!(
+                "{}{}\n",
+                note(24, 3),
+                note(23, 3).lines().next_back().unwrap()
+            ),
+            1,
+        ),
         ("note.txt", note(24, 3), 3),
     ] {
         let outcome = judged(&marks, None, "24.eml", &eml(part, &text));
