@@ -82,7 +82,7 @@ pub(super) fn doubts(settings: &Settings) -> Vec<Problem> {
     };
     let (tls, listen) = (&settings.tls, &settings.listen);
     if listen.https.is_empty() && listen.trusted_proxies.is_empty() {
-        let reason = "[listen] https is empty and this too: the proxy that has the buyers' https:// is not known, so all of them count as one address and forms are refused; name it here";
+        let reason = "nobody is named in it and [listen] https is empty: the proxy that has the buyers' https:// is not known, so that all of them count as one address and their forms are refused";
         doubt("[listen] trusted_proxies", reason.to_owned());
     }
     if tls.mode != TlsMode::Acme {

@@ -42,6 +42,8 @@ pub(super) fn all(at: &Setting<'_>, settings: &Settings) -> Vec<Seen> {
     if acme {
         seen.extend(clock(at, settings));
     }
+    let of_settings = settings.doubts();
+    seen.extend(of_settings.iter().map(doubt));
     seen.extend(folder(at));
     seen
 }

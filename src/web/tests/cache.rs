@@ -83,6 +83,12 @@ const DECIDED: &[(&str, &str, &str, &str)] = &[
         "/verify/keystall-verify.html",
         "public, no-cache",
     ),
+    (
+        "challenge::CHALLENGE",
+        "GET",
+        "/.well-known/acme-challenge/none",
+        NEVER,
+    ),
     ("\"/healthz\"", "GET", "/healthz", NEVER),
     ("\"/readyz\"", "GET", "/readyz", NEVER),
     ("brand::TERMS_PATH", "GET", "/terms", FRESH),
