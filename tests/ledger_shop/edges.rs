@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 pub fn exports() -> Vec<ExportCase> {
     let mut all = known_of_nothing();
     all.extend(misplaced_marks());
+    all.extend(at_the_edge_of_a_range());
     all.extend(lengths());
     all.push(nothing_signed_and_broken());
     all.push(nobody_signed_and_a_wrong_root());
@@ -59,6 +60,95 @@ fn misplaced_marks() -> Vec<ExportCase> {
         marked("an empty range with a mark above it too", 24, &[24, 25]),
         marked("an empty range with a mark above it only", 24, &[25]),
         marked("an empty range with a mark before it too", 24, &[23, 24]),
+    ]
+}
+
+/// What an entry refers to lies before the range, or is its first entry, or is not there.
+fn at_the_edge_of_a_range() -> Vec<ExportCase> {
+    let parse = |text: &str| SlotList::parse(text).unwrap();
+    let more = |sale, slots: &str| {
+        let (slots, r) = (parse(slots), R);
+        Body::Slots { sale, slots, r }
+    };
+    // Entry 1 imports, 2 is a mark, from 3 on it is the story's.
+    let from_3 = |name, exit, story: &dyn Fn(&mut Shop)| {
+        let mut shop = Shop::opened();
+        shop.import("game-key", 8);
+        shop.beat();
+        story(&mut shop);
+        shop.sign();
+        let end = shop.lines.len() as u64;
+        ranges(case(name, exit, shop.range(3, end).files(0)))
+    };
+    let sold_first = |shop: &mut Shop| shop.sell("A00001", "game-key", 1, "0:0", &[]);
+    let (why, r) = (Why::Bad, R);
+    let of_two_skus = {
+        let mut shop = shop_of_24();
+        shop.import("gift-card", 1);
+        shop.sell("C00001", "game-key", 2, "3:0", &["4:0"]);
+        case("slots of another sku after a sale", 1, shop.files(0))
+    };
+    let mut carried = shop_of_24().range(1, 24);
+    carried
+        .carried
+        .push((shop_of_24().lines[1].clone(), shop_of_24().proof(1).hashes));
+    let mut two = Shop::opened();
+    two.import("game-key", 8);
+    let mut other_prev = two.empty_range();
+    other_prev.prev = Hash([7; 32]);
+    vec![
+        of_two_skus,
+        from_3(
+            "a range that begins with slots of a sale before it",
+            0,
+            &|shop| {
+                shop.add(more(2, "0:0"));
+            },
+        ),
+        from_3("a range that begins with slots of themselves", 1, &|shop| {
+            shop.add(more(3, "0:0"));
+        }),
+        from_3(
+            "a range with slots of a sale before it after another entry",
+            1,
+            &|shop| {
+                shop.beat();
+                shop.add(more(2, "0:0"));
+            },
+        ),
+        from_3(
+            "a range whose first sale replaces a slot that it never had",
+            1,
+            &|shop| {
+                let sale = sold_first(shop);
+                let (out, slots) = (parse("0:1"), parse("0:2"));
+                shop.add(Body::Replace {
+                    sale,
+                    out,
+                    slots,
+                    why,
+                    r,
+                });
+            },
+        ),
+        from_3(
+            "a range whose first entry is erased and no sale",
+            1,
+            &|shop| {
+                let sale = shop.beat();
+                shop.add(Body::Erase { sale, r });
+            },
+        ),
+        ranges(case(
+            "a carried line that is the range's first entry",
+            3,
+            carried.files(0),
+        )),
+        ranges(case(
+            "an empty range whose prev is not that of its carried last line",
+            1,
+            other_prev.files(0),
+        )),
     ]
 }
 
