@@ -138,7 +138,8 @@ const SECTIONS: [(&str, Judge); 16] = [
     }),
     ("exports", |v, all| {
         let case = export_of(v, &all["shared"]);
-        case.report().exit.code() == case.exit
+        let report = case.report();
+        report.exit.code() == case.exit && cases::is_expected(&report, &v["expect"])
     }),
     ("receipts", |v, _| {
         let known: Vec<_> = texts(&v["known"]);
@@ -188,6 +189,7 @@ fn exports() -> Vec<Value> {
     all.extend(skeletons::exports());
     all.extend(asked::cosigned());
     all.extend(ledger_shop::signed::exports());
+    all.extend(ledger_shop::edges::exports());
     all.into_iter().map(export).collect()
 }
 

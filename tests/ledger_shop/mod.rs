@@ -3,6 +3,7 @@
 
 pub mod asked;
 pub mod cases;
+pub mod edges;
 pub mod example;
 pub mod parts;
 pub mod ranges;

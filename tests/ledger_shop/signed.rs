@@ -302,6 +302,24 @@ fn others() -> Vec<ExportCase> {
             "24.git",
             &commit.replace("log.git", &"x".repeat(4096)),
         ),
+        of(
+            "a commit of 64 digits",
+            0,
+            "24.git",
+            &commit.replace("4567\n", &format!("4567{}\n", "89ab".repeat(6))),
+        ),
+        of(
+            "a commit of 41 digits",
+            3,
+            "24.git",
+            &commit.replace("4567\n", "45678\n"),
+        ),
+        of(
+            "a commit in the longest file that there is",
+            0,
+            "24.git",
+            &commit.replace("log", &"x".repeat(4096 + 3 - commit.len())),
+        ),
         of("a commit cut off", 3, "24.git", commit.trim_end()),
         of(
             "a commit in upper case",

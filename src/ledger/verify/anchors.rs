@@ -60,7 +60,6 @@ impl Generation {
             audit.findings.add(fault);
         }
         if let Some(anchor) = outcome.anchor {
-            audit.time_stamps += u64::from(anchor.kind == AnchorKind::TimeStamp);
             audit.list_anchor(anchor);
         }
     }
@@ -93,6 +92,7 @@ impl Audit<'_> {
     }
 
     fn list_anchor(&mut self, anchor: Anchor) {
+        self.time_stamps += u64::from(anchor.kind == AnchorKind::TimeStamp);
         match self.anchors.len() < ANCHORS_LISTED_MAX {
             true => self.anchors.push(anchor),
             false => self.unlisted_anchors += 1,

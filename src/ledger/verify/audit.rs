@@ -113,7 +113,7 @@ pub(super) struct Closed {
 }
 
 impl<'a> Audit<'a> {
-    fn new(request: &'a Request) -> Self {
+    pub(super) fn new(request: &'a Request) -> Self {
         Self {
             request,
             findings: Findings::default(),

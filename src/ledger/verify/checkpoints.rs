@@ -111,7 +111,7 @@ impl Generation {
             let point = &mut self.points[number];
             let size = point.size;
             point.valid = verdict == Verdict::Valid;
-            if size == 0 {
+            if (size, self.base) == (0, 0) {
                 point.matches = Some(point.root == empty_root());
             }
             match (verdict, point.matches) {

@@ -109,6 +109,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_fault_is_kept_by_its_rank_and_of_each_rank_the_first() {
+        let mut findings = Findings::default();
+        let exits = [
+            Exit::Incomplete,
+            Exit::Tampered,
+            Exit::Malformed,
+            Exit::Fork,
+            Exit::Usage,
+            Exit::Internal,
+        ];
+        for exit in exits {
+            findings.add(Fault::new(exit, "file", "what"));
+        }
+        let exit = |fault: &Option<Fault>| fault.as_ref().map(|fault| fault.exit);
+        assert_eq!(findings.incomplete, ["file: what"]);
+        assert_eq!(exit(&findings.fault), Some(Exit::Tampered));
+        assert_eq!(exit(&findings.fork), Some(Exit::Fork));
+        assert_eq!(exit(&findings.internal), Some(Exit::Usage));
+    }
+
+    #[test]
     fn a_hundred_short_outages_never_hide_a_long_one() {
         let mut findings = Findings::default();
         for number in 0..100 {

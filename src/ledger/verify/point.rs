@@ -41,9 +41,8 @@ impl Point {
 
     /// A note that somebody kept.
     pub(super) fn known(checkpoint: &Checkpoint, name: &str, pinned: &[Vkey]) -> Self {
-        let (verdict, signer) = pinned_verdict(checkpoint, pinned);
+        let (_, signer) = pinned_verdict(checkpoint, pinned);
         Self {
-            valid: verdict == SignedBy::Yes,
             known: Some(name.to_owned()),
             ..Self::mark(checkpoint, signer, checkpoint.origin.as_str().into())
         }

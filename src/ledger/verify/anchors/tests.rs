@@ -89,6 +89,36 @@ fn a_time_stamp_passes_under_a_trusted_authority_only() {
 }
 
 #[test]
+fn trust_in_an_authority_asks_for_a_time_stamp() {
+    let request = crate::ledger::verify::Request {
+        tsa_certs: vec![vector("ca-ec.pem")],
+        ..Default::default()
+    };
+    let token = vector("p256-sha256.tsr");
+    let stamp = || judged(&[mark()], Some("ca-ec.pem"), "24.tsr", &token);
+    let mail = || {
+        judged(
+            &[mark()],
+            None,
+            "24.eml",
+            &eml("checkpoint.txt", &note(24, 3)),
+        )
+    };
+    let missing = |anchors: Vec<Outcome>| {
+        let mut audit = Audit::new(&request);
+        audit.load_authorities();
+        let listed = anchors.into_iter().filter_map(|outcome| outcome.anchor);
+        listed.for_each(|anchor| audit.list_anchor(anchor));
+        audit.settle_anchors();
+        !audit.findings.incomplete.is_empty()
+    };
+    assert!(missing(Vec::new()));
+    assert!(missing(vec![mail()]), "a mail is no time stamp");
+    assert!(!missing(vec![mail(), stamp()]));
+    assert!(!missing(vec![stamp(), stamp()]));
+}
+
+#[test]
 fn each_bad_time_stamp_has_its_exit() {
     for (file, exit) in [
         ("other-imprint.tsr", 1),
