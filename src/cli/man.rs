@@ -335,9 +335,9 @@ fn shown(command: &Command) -> impl Iterator<Item = &Command> {
 }
 
 /// The verbs of a noun, or the noun itself where it has none.
-fn leaves<'a>(noun: &'a Command, verbs: &[&'a Command]) -> impl Iterator<Item = &'a Command> {
+fn leaves<'a>(noun: &'a Command, verbs: &'a [&'a Command]) -> impl Iterator<Item = &'a Command> {
     let alone = verbs.is_empty().then_some(noun);
-    verbs.to_vec().into_iter().chain(alone)
+    verbs.iter().copied().chain(alone)
 }
 
 fn about(command: &Command) -> String {
