@@ -13,6 +13,7 @@ pub fn exports() -> Vec<ExportCase> {
     all.push(nothing_signed_and_broken());
     all.push(nobody_signed_and_a_wrong_root());
     all.push(another_log_with_our_id());
+    all.extend(lost_in_a_restore());
     all
 }
 
@@ -217,6 +218,34 @@ fn nobody_signed_and_a_wrong_root() -> ExportCase {
         files,
     )
     .pinned([stranger])
+}
+
+/// What was lost is what the `open` admits, and only where somebody trusted stands behind it.
+fn lost_in_a_restore() -> Vec<ExportCase> {
+    let first = shop_of_24();
+    let mut more = first.clone();
+    more.beat();
+    let of = |signed: u64| {
+        let mut files = first.files(0);
+        files.extend(first.restored("shop.example/89abcdef", signed).files(1));
+        files
+    };
+    let mut unsigned = of(30);
+    unsigned.insert("gen-0/marks.ndjson".to_owned(), Vec::new());
+    vec![
+        case(
+            "the last size that a restore admits to have lost is known",
+            0,
+            of(25),
+        )
+        .known(more.newest_note()),
+        case(
+            "a lost size is known, and nobody trusted admits it",
+            1,
+            unsigned,
+        )
+        .known(more.newest_note()),
+    ]
 }
 
 fn another_log_with_our_id() -> ExportCase {

@@ -161,6 +161,7 @@ pub fn notes() -> Vec<Value> {
         let line = format!("\u{2014} w {}\n", STANDARD.encode([9; 8]));
         format!("{note}{}", line.repeat(count))
     };
+    let named = |name: &str| format!("{note}\u{2014} {name} {}\n", STANDARD.encode([9; 8]));
     let root = note.lines().nth(2).unwrap();
     for (name, note) in [
         (
@@ -190,6 +191,12 @@ pub fn notes() -> Vec<Value> {
         ),
         ("64 signatures", witnesses(63)),
         ("65 signatures", witnesses(64)),
+        ("a plus sign in another signer's name", named("w+x")),
+        ("white space in another signer's name", named("w\u{3000}x")),
+        (
+            "a control character in another signer's name",
+            named("w\u{1}x"),
+        ),
         (
             "a line that is no signature at the end",
             format!("{note}hello\n"),

@@ -1,6 +1,6 @@
 //! Exports as `.tar.zst`: POSIX ustar in one Zstandard frame, read strictly and as a stream.
 //!
-//! The `tar` crate knows the headers; walking from one to the next is done in [`walk`], because padding, the end of the
+//! The `tar` crate knows the headers; walking from one to the next is done in `walk`, because padding, the end of the
 //! archive and what comes after it must be checked, and because a member must be readable on its own.
 //!
 //! A frame is read from its beginning only. So that many generations do not mean as many beginnings, a walk that was

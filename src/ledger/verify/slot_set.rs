@@ -212,6 +212,40 @@ mod tests {
         assert_eq!((set.pages.len(), set.covered.len()), (200, 100));
     }
 
+    /// Every other slot of a page, so many that it takes a bit for each.
+    fn dense(from: u64) -> SlotSet {
+        let mut set = SlotSet::default();
+        for slot in (from..from + 400).step_by(2) {
+            assert_eq!(set.insert(&range(slot, slot)), Ok(()));
+        }
+        assert!(matches!(set.pages.as_slice(), [Page::Bits(_)]));
+        set
+    }
+
+    #[test]
+    fn a_page_of_many_ranges_notices_each_slot_twice() {
+        for from in [0, 70, PAGE_SLOTS + 6] {
+            for slot in [0, 2, 62, 64, 66, 126, 128, 130, 398].map(|slot| from + slot) {
+                assert_eq!(dense(from).insert(&range(slot, slot)), Err(slot));
+                let mut set = dense(from);
+                assert_eq!(set.insert(&range(slot + 1, slot + 1)), Ok(()));
+                assert_eq!(set.insert(&range(slot + 1, slot + 1)), Err(slot + 1));
+            }
+            assert_eq!(
+                dense(from).insert(&range(from + 301, from + 398)),
+                Err(from + 302)
+            );
+            // A whole page, and more than one.
+            let page = from / PAGE_SLOTS * PAGE_SLOTS;
+            let end = page + PAGE_SLOTS - 1;
+            assert_eq!(dense(from).insert(&range(page, end)), Err(from));
+            assert_eq!(dense(from).insert(&range(0, end + 9)), Err(from));
+        }
+        let mut few = SlotSet::default();
+        assert_eq!(few.insert(&range(9, 9)), Ok(()));
+        assert_eq!(few.insert(&range(0, PAGE_SLOTS - 1)), Err(9));
+    }
+
     #[test]
     fn it_says_what_a_set_of_single_slots_says() {
         let mut state = 1_u64;
