@@ -7,8 +7,8 @@ pub mod lines;
 pub mod notes;
 pub mod trees;
 
-use crate::ledger_shop::parts::Witness;
-use crate::ledger_shop::{
+use super::ledger_shop::parts::Witness;
+use super::ledger_shop::{
     ORIGIN, Rows, Shop, cases, log_key, pinned, root_key, shop_of_24, vkey_of,
 };
 use base64::Engine;
