@@ -200,7 +200,7 @@ class HeadersOfEveryAnswer(WebShop):
     SETTINGS = {"LISTEN__HTTP": f"127.0.0.1:{PLAIN}"}
     POLICY = {"default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "img-src": "'self' data:", "connect-src": "'self'",
               "frame-ancestors": "'none'", "base-uri": "'none'"}
-    STORED = ("/static/", "/pic/", "/brand/", "/c/", "/ledger/tile/", "/ledger/gen-0/tile/", "/favicon.ico", "/robots.txt", "/ledger/checkpoint", "/", "/p/card", "/verify", "/verify/keystall-verify.html", "/terms")
+    STORED = ("/static/", "/pic/", "/brand/", "/c/", "/ledger/tile/", "/ledger/gen-0/tile/", "/favicon.ico", "/robots.txt", "/ledger/checkpoint", "/ledger/gen-0/checkpoint", "/", "/p/card", "/verify", "/verify/keystall-verify.html", "/terms")
 
     def every_answer(self):
         for path in self.every_get():
