@@ -135,7 +135,7 @@ const HASHES_AT_A_TIME: usize = 2;
 const HASHES_WAITING_MAX: usize = 32;
 const DATABASE: &str = "shop.redb";
 /// The first schema that has a row for each generation of the ledger.
-const GENERATIONS_SINCE: u32 = 3;
+pub(super) const GENERATIONS_SINCE: u32 = 3;
 
 impl Shop {
     /// Makes a shop in `dir`: root key, database, log key, and the ledger's `open` entry.
@@ -376,7 +376,7 @@ pub(super) fn unwritten<E>(error: WriteError<E>) -> Fault {
 }
 
 /// The schema that the data is of. The store opens none that it does not know.
-fn schema_of(snapshot: &Snapshot) -> Result<u32, Fault> {
+pub(super) fn schema_of(snapshot: &Snapshot) -> Result<u32, Fault> {
     match snapshot.meta("schema")?.map(<[u8; 4]>::try_from) {
         Some(Ok(bytes)) => Ok(u32::from_le_bytes(bytes)),
         _ => Err(Fault::Invariant("an open store has its schema number")),

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fs;
 
 use crate::domain::{Contact, Effect, EffectKind, Order, Via};
-use crate::store::{LetterContent, Tx, WriteError, encode_sealed};
+use crate::store::{LetterContent, Rows, SCHEMA, Tx, WriteError, encode_sealed};
 use crate::testing::{TestShop, Till};
 
 const NOTE: &str = "Frau Lindqvist called twice";
@@ -27,6 +27,11 @@ fn write(shop: &TestShop, change: impl Fn(&mut Tx<'_>) + Send + 'static) {
 
 fn note_of(shop: &TestShop, order: &Order) -> Option<String> {
     shop.shop.view_order(order.id).unwrap().unwrap().note
+}
+
+fn schema_of(shop: &TestShop) -> u32 {
+    let schema = shop.shop.store().read().unwrap().meta("schema").unwrap();
+    u32::from_le_bytes(schema.unwrap().try_into().unwrap())
 }
 
 fn is_on_disk(shop: &TestShop, text: &str) -> bool {
@@ -99,6 +104,30 @@ async fn a_shop_of_older_data_that_was_restored_keeps_its_generations() {
         keys.iter().map(|(_, log)| log.origin.clone()).collect()
     };
     assert_eq!(origins(&shop.shop.log_keys().unwrap()), origins(&before));
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn a_copy_made_before_the_notes_were_sealed_is_restored_and_brought_up_when_the_shop_is_opened()
+ {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 2);
+    let order = shop.order("steam").await;
+    let noted = Order {
+        clear_note: Some(NOTE.into()),
+        ..order.clone()
+    };
+    write(&shop, move |tx| {
+        tx.put_order(&noted, None).unwrap();
+        tx.put_meta("schema", &3_u32.to_le_bytes()).unwrap();
+    });
+    let copy = shop.dir.path().join("copy.redb");
+    fs::copy(shop.dir.path().join("shop/shop.redb"), &copy).unwrap();
+    let (shop, restored) = shop.restored_from(&copy, &[]);
+    assert_eq!((restored.generation, restored.expired), (1, 1));
+    assert_eq!(schema_of(&shop), SCHEMA);
+    assert_eq!(note_of(&shop, &order).as_deref(), Some(NOTE));
+    assert_eq!(shop.shop.log_keys().unwrap().len(), 2);
     assert_right(&shop);
 }
 
