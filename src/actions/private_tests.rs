@@ -108,6 +108,61 @@ async fn a_shop_of_older_data_that_was_restored_keeps_its_generations() {
 }
 
 #[tokio::test]
+async fn a_sealing_of_old_notes_that_was_cut_off_is_of_the_new_schema_and_goes_on_when_opened() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 2);
+    let order = shop.order("steam").await;
+    let noted = Order {
+        clear_note: Some(NOTE.into()),
+        ..order.clone()
+    };
+    write(&shop, move |tx| {
+        tx.put_order(&noted, None).unwrap();
+        tx.put_meta("schema", &3_u32.to_le_bytes()).unwrap();
+    });
+    let (_, log) = shop.shop.log_keys().unwrap().remove(0);
+    shop.shop.begin_upgrade(3, log).unwrap();
+    // Killed here: an older version refuses this, whatever was sealed.
+    assert_eq!(schema_of(&shop), SCHEMA);
+    let clear = shop.shop.order(order.id).unwrap().unwrap().clear_note;
+    assert_eq!(clear.as_deref(), Some(NOTE));
+    let shop = shop.reopen();
+    let stored = shop.shop.order(order.id).unwrap().unwrap();
+    assert_eq!(stored.clear_note, None);
+    assert_eq!(note_of(&shop, &order).as_deref(), Some(NOTE));
+    let left = shop.shop.store().read().unwrap().meta("notes_unsealed");
+    assert_eq!(left.unwrap(), None);
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn contacts_are_indexed_again_for_data_of_the_first_schema_alone() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 2);
+    let order = shop.order("steam").await;
+    shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    let contact = Contact::parse("buyer1@example.com").unwrap();
+    let fingerprint = shop.shop.contact_fingerprint(&contact);
+    let found = |shop: &TestShop| {
+        let rows = shop.shop.store().read().unwrap();
+        rows.orders_of_contact(&fingerprint, None, 9).unwrap()
+    };
+    assert_eq!(found(&shop), [order.id]);
+    write(&shop, move |tx| {
+        tx.put_contact(&fingerprint, order.id, false).unwrap();
+        tx.put_meta("schema", &3_u32.to_le_bytes()).unwrap();
+    });
+    let shop = shop.reopen();
+    assert_eq!(found(&shop), [], "the index of schema 3 is taken as it is");
+    write(&shop, |tx| {
+        tx.put_meta("schema", &1_u32.to_le_bytes()).unwrap();
+    });
+    let shop = shop.reopen();
+    assert_eq!(found(&shop), [order.id]);
+    assert_right(&shop);
+}
+
+#[tokio::test]
 async fn a_copy_made_before_the_notes_were_sealed_is_restored_and_brought_up_when_the_shop_is_opened()
  {
     let shop = TestShop::new();
