@@ -18,9 +18,7 @@ use crate::ledger::Hash;
 use crate::ledger::entry::{Body, Prior, SlotList, What, Why};
 use crate::ledger::note::{Checkpoint, Vkey};
 use crate::ledger::sign::{Message, RecoverySecret};
-use crate::store::{
-    Ended, Fault, Generation, Head, Held, Options, Rows, Store, Tx, WriteError,
-};
+use crate::store::{Ended, Fault, Generation, Head, Held, Options, Rows, Store, Tx, WriteError};
 use crate::vault::{RootKey, Vault, replace_file};
 
 /// What a shop is restored from.

@@ -185,7 +185,9 @@ mod tests {
     fn what_a_program_started_ends_with_it_when_its_time_is_over() {
         let (_folder, fifo, told) = held();
         let slow = shell(&format!("sleep 300 3>{fifo} & wait"));
-        let error = run(slow, b"", Duration::from_millis(300), &Stop::default()).err().unwrap();
+        let error = run(slow, b"", Duration::from_millis(300), &Stop::default())
+            .err()
+            .unwrap();
         assert!(matches!(error, RunError::Time(_)), "{error}");
         told.recv_timeout(SOON).unwrap();
     }
