@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fs;
 
 use crate::domain::{Contact, Effect, EffectKind, Order, Via};
-use crate::store::{LetterContent, Rows, SCHEMA, Tx, WriteError, encode_sealed};
+use crate::store::{Fault, LetterContent, Rows, SCHEMA, Tx, WriteError, encode_sealed};
 use crate::testing::{TestShop, Till};
 
 const NOTE: &str = "Frau Lindqvist called twice";
@@ -239,6 +239,36 @@ async fn a_letter_that_was_sent_does_not_open_any_more_after_the_erasure() {
     let [waiting] = links(&shop).try_into().unwrap();
     assert_eq!(goes_to(&shop, &waiting).unwrap(), "buyer2@example.com");
     assert_right(&shop);
+}
+
+#[tokio::test]
+async fn a_letter_of_a_copy_older_than_the_last_erasure_is_needless() {
+    let (shop, order, _) = mailing().await;
+    ask_for_link(&shop, 2).await;
+    let copy = shop.dir.path().join("copy.redb");
+    fs::copy(shop.dir.path().join("shop/shop.redb"), &copy).unwrap();
+    shop.shop.erase_order(order.id).unwrap();
+    shop.shop.replace_month_keys().unwrap();
+    let (shop, _) = shop.restored_from(&copy, &[]);
+    let [waiting] = links(&shop).try_into().unwrap();
+    assert!(matches!(shop.shop.letter(&waiting), Ok(None)));
+    // The next erasure is not held up by it either.
+    assert_eq!(shop.shop.reseal_letters().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_key_of_messages_that_cannot_be_stored_is_no_fault_of_the_database() {
+    let (shop, _, _) = mailing().await;
+    let in_the_way = shop.dir.path().join("shop/erase.keys.new");
+    fs::create_dir(&in_the_way).unwrap();
+    let contact = Contact::parse("buyer1@example.com").unwrap();
+    shop.shop.ask_for_inbox(&contact);
+    let error = shop.shop.send_inbox_links().await.unwrap_err();
+    assert!(matches!(error, Fault::Invariant(_)), "{error}");
+    // Who asked is served once the disk takes the key.
+    fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(shop.shop.send_inbox_links().await.unwrap(), 1);
+    assert_eq!(links(&shop).len(), 1);
 }
 
 #[tokio::test]
