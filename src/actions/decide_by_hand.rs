@@ -2,9 +2,11 @@
 //! own decisions, with a reason that is kept.
 
 use super::deliver::{Counter, open_private};
-use super::open_shop::Shop;
+use super::open_shop::{Shop, decimal};
 use super::{notes, outbox, stock};
-use crate::domain::{EffectKind, Order, OrderId, OrderState, Reason, SlotRef};
+use crate::domain::{
+    Amount, EffectKind, Money, Order, OrderId, OrderState, Payment, PaymentOutcome, Reason, SlotRef,
+};
 use crate::limits;
 use crate::store::{Rows, Tx, WriteError};
 
@@ -25,6 +27,18 @@ pub enum HandError {
     /// No stock.
     #[error("not enough keys in stock: import some, then deliver again")]
     Stock,
+    /// Said to be paid whole, and recorded as paid in part.
+    #[error(
+        "{paid} of {price} is on record as a short payment: deliver without --paid, and the sale says that much; where the price was paid otherwise, return that payment and record it (`keystall order refund {order} --note …`, once the order has expired), then deliver with --paid"
+    )]
+    PaidShort {
+        /// Which.
+        order: OrderId,
+        /// What the short payments brought and still hold.
+        paid: String,
+        /// Its price.
+        price: Money,
+    },
     /// Nothing to return.
     #[error("nothing waits to be returned for this order")]
     NothingOwed,
@@ -88,8 +102,9 @@ impl Shop {
         self.hand_over(id, note, Reason::Given)
     }
 
-    /// Hands an order out although no notice settled it: a person saw the money, outside the channels or at the provider. Where no
-    /// payment is on record, its `sale` says that the price was paid, and a notice of it that comes later is that payment's.
+    /// Hands an order out although no notice settled it: a person saw the money, outside the channels or at the provider. Its `sale`
+    /// says that the price was paid, and a notice of it that comes later is that payment's. Refused while a short payment is on
+    /// record that was not sent back: the sale would name that one, and its amount.
     ///
     /// # Errors
     /// [`HandError`].
@@ -117,6 +132,9 @@ impl Shop {
             }
             if order.is_erased() {
                 return Err(WriteError::Refused(HandError::Erased));
+            }
+            if reason == Reason::ByHand {
+                refuse_paid_short(order)?;
             }
             if !counter.has_stock(tx, order)? {
                 return Err(WriteError::Refused(HandError::Stock));
@@ -213,12 +231,8 @@ impl Shop {
 /// Short payments of an order that is given out anyway are accepted as they are, up to its price. The first becomes the one that
 /// pays, which the `sale` names.
 fn settle_short_payments(order: &mut Order) {
-    use crate::domain::PaymentOutcome::{Queued, Settled, Short};
-    if order
-        .payments
-        .iter()
-        .any(|payment| matches!(payment.outcome, Settled { .. } | Queued { .. }))
-    {
+    use crate::domain::PaymentOutcome::{Settled, Short};
+    if has_paid(order) {
         return;
     }
     let mut missing = order.total.amount;
@@ -234,6 +248,28 @@ fn settle_short_payments(order: &mut Order) {
             surplus: payment.amount - accepted,
         };
     }
+}
+
+/// A price that was paid beside a short payment has no place in the books: the later notice of the rest would wait to be returned.
+fn refuse_paid_short(order: &Order) -> Result<(), Refusal> {
+    let short = order.payments.iter();
+    let short = short.filter(|payment| payment.outcome == PaymentOutcome::Short);
+    let paid: Amount = short.map(|payment| payment.amount - payment.returned).sum();
+    if paid <= 0 || has_paid(order) {
+        return Ok(());
+    }
+    Err(WriteError::Refused(HandError::PaidShort {
+        order: order.id,
+        paid: decimal(paid, order.total.currency),
+        price: order.total,
+    }))
+}
+
+/// Whether a payment of its price is on record.
+fn has_paid(order: &Order) -> bool {
+    use crate::domain::PaymentOutcome::{Queued, Settled};
+    let pays = |payment: &Payment| matches!(payment.outcome, Settled { .. } | Queued { .. });
+    order.payments.iter().any(pays)
 }
 
 fn state(order: &Order, hint: &'static str) -> Refusal {

@@ -11,7 +11,7 @@ use crate::domain::{Contact, Effect, EffectKind, Order, OrderState, Product, Sec
 use crate::store::{
     Fault, LetterContent, Rows, Template, Tx, WriteError, decode_sealed, encode_sealed,
 };
-use crate::vault::Vault;
+use crate::vault::{SealError, Vault};
 
 /// Purpose of the key that sealed the content of messages that belong to no order, in older data.
 const PURPOSE: &str = "outbox";
@@ -76,7 +76,7 @@ impl Shop {
                 }))
             }
             None if effect.content.is_empty() => Ok(Some(Letter::bare())),
-            None => self.letter_of_content(effect).map(Some),
+            None => self.letter_of_content(effect),
         }
     }
 
@@ -122,8 +122,12 @@ impl Shop {
         })
     }
 
-    fn letter_of_content(&self, effect: &Effect) -> Result<Letter, Fault> {
-        let content = open_content(&self.vault, effect)?;
+    fn letter_of_content(&self, effect: &Effect) -> Result<Option<Letter>, Fault> {
+        let Some(content) = open_content(&self.vault, effect)? else {
+            // In a copy of the database older than an erasure: whom it was for was destroyed with the key.
+            tracing::warn!(effect = effect.id, "the key of a message is gone: it is not sent");
+            return Ok(None);
+        };
         let product = match content.product.as_deref().map(Slug::parse) {
             Some(Ok(slug)) => self.store.read()?.product(&slug)?,
             _ => None,
@@ -141,13 +145,13 @@ impl Shop {
             (_, Some(product)) => Some(format!("/p/{}", product.slug)),
             _ => None,
         };
-        Ok(Letter {
+        Ok(Some(Letter {
             to: Some(contact),
             language: Some(content.language),
             path,
             product,
             ..Letter::bare()
-        })
+        }))
     }
 
     /// Seals the content of the message number `effect`, under the key that is replaced after each erasure: what freed pages and
@@ -160,7 +164,11 @@ impl Shop {
         let plain = zeroize::Zeroizing::new(encode_sealed(content));
         vault
             .seal_erasable(NOTICES_LABEL, &row(effect), &plain)
-            .map_err(|error| Fault::Database(error.to_string()))
+            .map_err(|error| {
+                // Not the database's: sales of the same batch have no part in it.
+                tracing::error!(%error, "a message's key is not stored: the message is not kept");
+                Fault::Invariant("the key of messages is stored in erase.keys")
+            })
     }
 
     /// Seals the messages that wait anew, those that are not under the newest key, in one pass. Gives how many.
@@ -248,21 +256,25 @@ impl Letter {
 /// Whether `effect` carries the link to the orders of one of `contacts`, which are in their canonical form.
 pub(super) fn is_inbox_link_to(vault: &Vault, effect: &Effect, contacts: &[String]) -> bool {
     effect.kind == EffectKind::InboxLink
-        && open_content(vault, effect).is_ok_and(|content| {
-            let canonical = Contact::stored(&content.contact).canonical();
-            contacts.contains(&canonical)
-        })
+        && matches!(open_content(vault, effect), Ok(Some(content))
+            if contacts.contains(&Contact::stored(&content.contact).canonical()))
 }
 
-fn open_content(vault: &Vault, effect: &Effect) -> Result<LetterContent, Fault> {
-    let opened = vault
-        .open_erasable(NOTICES_LABEL, &row(effect.id), &effect.content)
-        .or_else(|_| vault.open_for(PURPOSE, &effect.id.to_be_bytes(), &effect.content))
-        .map_err(|_| Fault::Invariant("a message's content opens"))?;
-    decode_sealed(opened.expose()).map_err(|error| Fault::Record {
+/// None where its key was destroyed after an erasure.
+fn open_content(vault: &Vault, effect: &Effect) -> Result<Option<LetterContent>, Fault> {
+    let opened = match vault.open_erasable(NOTICES_LABEL, &row(effect.id), &effect.content) {
+        Err(SealError::KeyGone) => return Ok(None),
+        Err(SealError::Forged) => {
+            vault.open_for(PURPOSE, &effect.id.to_be_bytes(), &effect.content)
+        }
+        opened => opened,
+    };
+    let opened = opened.map_err(|_| Fault::Invariant("a message's content opens"))?;
+    let content = decode_sealed(opened.expose()).map_err(|error| Fault::Record {
         table: "outbox",
         error,
-    })
+    });
+    content.map(Some)
 }
 
 /// Seals one message anew. One that does not open is left as it is: it keeps no key from being replaced.
@@ -273,9 +285,14 @@ fn reseal(tx: &mut Tx<'_>, vault: &Vault, id: u64) -> Result<bool, Fault> {
     else {
         return Ok(false);
     };
-    let Ok(content) = open_content(vault, &before) else {
-        tracing::error!(effect = id, "a message that waits does not open");
-        return Ok(false);
+    let content = match open_content(vault, &before) {
+        Ok(Some(content)) => content,
+        // Its sending finds it needless.
+        Ok(None) => return Ok(false),
+        Err(_) => {
+            tracing::error!(effect = id, "a message that waits does not open");
+            return Ok(false);
+        }
     };
     let after = Effect {
         content: Shop::seal_letter(vault, id, &content)?,

@@ -5,11 +5,13 @@ use std::convert::Infallible;
 use super::deliver::{open_private, seal_private};
 use super::open_shop::{Shop, unwritten};
 use crate::domain::{Order, OrderId};
-use crate::store::{Fault, Rows, WriteError};
+use crate::store::{Fault, Rows, Tx, WriteError};
 use crate::vault::Vault;
 
 /// Orders looked at in one step.
 const PAGE: usize = 500;
+/// The row that stands while orders may have notes in clear.
+const UNSEALED: &str = "notes_unsealed";
 
 /// Keeps a note with an order that is not yet written. One whose private part is gone keeps none: nothing would seal it. What was
 /// decided stands either way.
@@ -29,14 +31,23 @@ pub(super) fn keep(vault: &Vault, order: &mut Order, note: &str) {
     }
 }
 
+/// Says, in the write that brings older data to this schema, that its orders may have notes in clear.
+pub(super) fn expect_old(tx: &mut Tx<'_>) -> Result<(), Fault> {
+    tx.put_meta(UNSEALED, &[])
+}
+
 impl Shop {
-    /// Seals the notes that lie in the orders of older data in clear. Repeated after a crash, it goes on.
+    /// Seals the notes that lie in the orders of older data in clear, where [`expect_old`] said so. Repeated after a crash, it goes
+    /// on.
     pub(super) fn seal_old_notes(&self) -> Result<(), Fault> {
+        if self.store.read()?.meta(UNSEALED)?.is_none() {
+            return Ok(());
+        }
         let mut before = None;
         loop {
             let page = self.store.read()?.orders_before(before, PAGE)?;
             let Some(last) = page.last() else {
-                return Ok(());
+                return self.end_sealing();
             };
             before = Some(last.id);
             let noted = page.iter().filter(|order| order.clear_note.is_some());
@@ -62,5 +73,12 @@ impl Shop {
                 });
             write.wait().map_err(unwritten)?;
         }
+    }
+
+    fn end_sealing(&self) -> Result<(), Fault> {
+        let write = self
+            .store
+            .write(|tx| -> Result<(), WriteError<Infallible>> { Ok(tx.remove_meta(UNSEALED)?) });
+        write.wait().map_err(unwritten)
     }
 }

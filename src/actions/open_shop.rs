@@ -17,7 +17,7 @@ use super::unread::Opened;
 use super::wishes::WishRounds;
 use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, Tell, seams::random};
 use crate::store::{
-    Fault, OpenError, Options, Rows, SCHEMA, Snapshot, Store, WriteError, create_file,
+    Fault, Generation, OpenError, Options, Rows, SCHEMA, Snapshot, Store, WriteError, create_file,
 };
 use crate::vault::{MonthError, RootKey, RootKeyError, Vault};
 
@@ -134,8 +134,10 @@ const HASHES_AT_A_TIME: usize = 2;
 /// More that wait for their turn: about a second of work, so that none waits for nothing.
 const HASHES_WAITING_MAX: usize = 32;
 const DATABASE: &str = "shop.redb";
+/// The first schema whose orders are found by their contacts.
+const CONTACTS_SINCE: u32 = 2;
 /// The first schema that has a row for each generation of the ledger.
-const GENERATIONS_SINCE: u32 = 3;
+pub(super) const GENERATIONS_SINCE: u32 = 3;
 
 impl Shop {
     /// Makes a shop in `dir`: root key, database, log key, and the ledger's `open` entry.
@@ -233,7 +235,6 @@ impl Shop {
         let store = Store::open(options, hook)?;
         let snapshot = store.read()?;
         let schema = schema_of(&snapshot)?;
-        let older = schema < SCHEMA;
         let meta = |name| {
             snapshot
                 .meta(name)?
@@ -284,19 +285,30 @@ impl Shop {
             folder: dir.to_owned(),
             highwater,
         };
-        if older {
-            shop.index_old_contacts()?;
-            shop.seal_old_notes()?;
-            let upgraded = shop.store.write(
-                move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
-                    tx.put_generation(tx.head().generation, &log)?;
-                    Ok(tx.upgrade()?)
-                },
-            );
-            upgraded.wait().map_err(unwritten)?;
+        if schema < SCHEMA {
+            shop.begin_upgrade(schema, log)?;
         }
+        shop.seal_old_notes()?;
         shop.clear_staging()?;
         Ok(shop)
+    }
+
+    /// Says that the data is of this version's schema, before any record is written in its form: an older version that meets what
+    /// a kill left half done refuses it by its number. What is left to do stands in rows of its own.
+    pub(super) fn begin_upgrade(&self, schema: u32, log: Generation) -> Result<(), Fault> {
+        if schema < CONTACTS_SINCE {
+            self.index_old_contacts()?;
+        }
+        let write = self.store.write(
+            move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
+                if schema < GENERATIONS_SINCE {
+                    tx.put_generation(tx.head().generation, &log)?;
+                }
+                super::notes::expect_old(tx)?;
+                Ok(tx.upgrade()?)
+            },
+        );
+        write.wait().map_err(unwritten)
     }
 
     /// The store, for health and reads.
@@ -376,7 +388,7 @@ pub(super) fn unwritten<E>(error: WriteError<E>) -> Fault {
 }
 
 /// The schema that the data is of. The store opens none that it does not know.
-fn schema_of(snapshot: &Snapshot) -> Result<u32, Fault> {
+pub(super) fn schema_of(snapshot: &Snapshot) -> Result<u32, Fault> {
     match snapshot.meta("schema")?.map(<[u8; 4]>::try_from) {
         Some(Ok(bytes)) => Ok(u32::from_le_bytes(bytes)),
         _ => Err(Fault::Invariant("an open store has its schema number")),

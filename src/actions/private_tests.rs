@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fs;
 
 use crate::domain::{Contact, Effect, EffectKind, Order, Via};
-use crate::store::{LetterContent, Tx, WriteError, encode_sealed};
+use crate::store::{Fault, LetterContent, Rows, SCHEMA, Tx, WriteError, encode_sealed};
 use crate::testing::{TestShop, Till};
 
 const NOTE: &str = "Frau Lindqvist called twice";
@@ -27,6 +27,11 @@ fn write(shop: &TestShop, change: impl Fn(&mut Tx<'_>) + Send + 'static) {
 
 fn note_of(shop: &TestShop, order: &Order) -> Option<String> {
     shop.shop.view_order(order.id).unwrap().unwrap().note
+}
+
+fn schema_of(shop: &TestShop) -> u32 {
+    let schema = shop.shop.store().read().unwrap().meta("schema").unwrap();
+    u32::from_le_bytes(schema.unwrap().try_into().unwrap())
 }
 
 fn is_on_disk(shop: &TestShop, text: &str) -> bool {
@@ -102,6 +107,85 @@ async fn a_shop_of_older_data_that_was_restored_keeps_its_generations() {
     assert_right(&shop);
 }
 
+#[tokio::test]
+async fn a_sealing_of_old_notes_that_was_cut_off_is_of_the_new_schema_and_goes_on_when_opened() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 2);
+    let order = shop.order("steam").await;
+    let noted = Order {
+        clear_note: Some(NOTE.into()),
+        ..order.clone()
+    };
+    write(&shop, move |tx| {
+        tx.put_order(&noted, None).unwrap();
+        tx.put_meta("schema", &3_u32.to_le_bytes()).unwrap();
+    });
+    let (_, log) = shop.shop.log_keys().unwrap().remove(0);
+    shop.shop.begin_upgrade(3, log).unwrap();
+    // Killed here: an older version refuses this, whatever was sealed.
+    assert_eq!(schema_of(&shop), SCHEMA);
+    let clear = shop.shop.order(order.id).unwrap().unwrap().clear_note;
+    assert_eq!(clear.as_deref(), Some(NOTE));
+    let shop = shop.reopen();
+    let stored = shop.shop.order(order.id).unwrap().unwrap();
+    assert_eq!(stored.clear_note, None);
+    assert_eq!(note_of(&shop, &order).as_deref(), Some(NOTE));
+    let left = shop.shop.store().read().unwrap().meta("notes_unsealed");
+    assert_eq!(left.unwrap(), None);
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn contacts_are_indexed_again_for_data_of_the_first_schema_alone() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 2);
+    let order = shop.order("steam").await;
+    shop.shop.settle(shop.claim(&order, "T1")).await.unwrap();
+    let contact = Contact::parse("buyer1@example.com").unwrap();
+    let fingerprint = shop.shop.contact_fingerprint(&contact);
+    let found = |shop: &TestShop| {
+        let rows = shop.shop.store().read().unwrap();
+        rows.orders_of_contact(&fingerprint, None, 9).unwrap()
+    };
+    assert_eq!(found(&shop), [order.id]);
+    write(&shop, move |tx| {
+        tx.put_contact(&fingerprint, order.id, false).unwrap();
+        tx.put_meta("schema", &3_u32.to_le_bytes()).unwrap();
+    });
+    let shop = shop.reopen();
+    assert_eq!(found(&shop), [], "the index of schema 3 is taken as it is");
+    write(&shop, |tx| {
+        tx.put_meta("schema", &1_u32.to_le_bytes()).unwrap();
+    });
+    let shop = shop.reopen();
+    assert_eq!(found(&shop), [order.id]);
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn a_copy_made_before_the_notes_were_sealed_is_restored_and_brought_up_when_the_shop_is_opened()
+ {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 2);
+    let order = shop.order("steam").await;
+    let noted = Order {
+        clear_note: Some(NOTE.into()),
+        ..order.clone()
+    };
+    write(&shop, move |tx| {
+        tx.put_order(&noted, None).unwrap();
+        tx.put_meta("schema", &3_u32.to_le_bytes()).unwrap();
+    });
+    let copy = shop.dir.path().join("copy.redb");
+    fs::copy(shop.dir.path().join("shop/shop.redb"), &copy).unwrap();
+    let (shop, restored) = shop.restored_from(&copy, &[]);
+    assert_eq!((restored.generation, restored.expired), (1, 1));
+    assert_eq!(schema_of(&shop), SCHEMA);
+    assert_eq!(note_of(&shop, &order).as_deref(), Some(NOTE));
+    assert_eq!(shop.shop.log_keys().unwrap().len(), 2);
+    assert_right(&shop);
+}
+
 /// A shop that mails, with an order of buyer 1 and one of buyer 2.
 async fn mailing() -> (TestShop, Order, Order) {
     let mut till = Till::default();
@@ -155,6 +239,36 @@ async fn a_letter_that_was_sent_does_not_open_any_more_after_the_erasure() {
     let [waiting] = links(&shop).try_into().unwrap();
     assert_eq!(goes_to(&shop, &waiting).unwrap(), "buyer2@example.com");
     assert_right(&shop);
+}
+
+#[tokio::test]
+async fn a_letter_of_a_copy_older_than_the_last_erasure_is_needless() {
+    let (shop, order, _) = mailing().await;
+    ask_for_link(&shop, 2).await;
+    let copy = shop.dir.path().join("copy.redb");
+    fs::copy(shop.dir.path().join("shop/shop.redb"), &copy).unwrap();
+    shop.shop.erase_order(order.id).unwrap();
+    shop.shop.replace_month_keys().unwrap();
+    let (shop, _) = shop.restored_from(&copy, &[]);
+    let [waiting] = links(&shop).try_into().unwrap();
+    assert!(matches!(shop.shop.letter(&waiting), Ok(None)));
+    // The next erasure is not held up by it either.
+    assert_eq!(shop.shop.reseal_letters().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_key_of_messages_that_cannot_be_stored_is_no_fault_of_the_database() {
+    let (shop, _, _) = mailing().await;
+    let in_the_way = shop.dir.path().join("shop/erase.keys.new");
+    fs::create_dir(&in_the_way).unwrap();
+    let contact = Contact::parse("buyer1@example.com").unwrap();
+    shop.shop.ask_for_inbox(&contact);
+    let error = shop.shop.send_inbox_links().await.unwrap_err();
+    assert!(matches!(error, Fault::Invariant(_)), "{error}");
+    // Who asked is served once the disk takes the key.
+    fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(shop.shop.send_inbox_links().await.unwrap(), 1);
+    assert_eq!(links(&shop).len(), 1);
 }
 
 #[tokio::test]

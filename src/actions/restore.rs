@@ -9,18 +9,16 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 
 use super::admin_log::append_admin;
-use super::chain::{Chain, first_generation};
+use super::chain::Chain;
 use super::highwater::{Highwater, signed_by_log};
-use super::open_shop::{Shop, ShopError, unwritten};
+use super::open_shop::{GENERATIONS_SINCE, Shop, ShopError, schema_of, unwritten};
 use super::stock;
 use crate::domain::{Entropy, Order, OrderState, Pool, Secret, SlotRef, Slug, Span, seams::random};
 use crate::ledger::Hash;
 use crate::ledger::entry::{Body, Prior, SlotList, What, Why};
 use crate::ledger::note::{Checkpoint, Vkey};
 use crate::ledger::sign::{Message, RecoverySecret};
-use crate::store::{
-    Ended, Fault, Generation, Head, Held, OpenError, Options, Rows, SCHEMA, Store, Tx, WriteError,
-};
+use crate::store::{Ended, Fault, Generation, Head, Held, Options, Rows, Store, Tx, WriteError};
 use crate::vault::{RootKey, Vault, replace_file};
 
 /// What a shop is restored from.
@@ -102,6 +100,14 @@ pub enum RestoreError {
         "nothing here says how far this ledger was signed after the copy was made: give the newest checkpoint that was mailed or that somebody kept with --known, or say --signed-unknown"
     )]
     SignedUnknown,
+    /// Made before the ledger had generations.
+    #[error(
+        "this copy is of schema {found}, and a restore begins with schema {GENERATIONS_SINCE}: put it as shop.redb into an empty folder with this shop's root.key and erase.keys, and its ledger.highwater as it was when the copy was made; open it there once with `keystall --dir THAT-FOLDER doctor`, then restore from that shop.redb"
+    )]
+    TooOld {
+        /// The copy's schema.
+        found: u32,
+    },
     /// Too many restores.
     #[error("a ledger has at most 65535 generations")]
     Generations,
@@ -317,7 +323,8 @@ fn renew(
     outcome
 }
 
-/// The vault and the generation of a copy, brought up to this version's schema, with its log open.
+/// The vault and the generation of a copy, with its log open. A copy of an older schema is restored as it is: the next opening of
+/// the shop brings it up, as it does a shop that was never away.
 fn open_copy(
     dir: &Path,
     store: &Store,
@@ -342,18 +349,15 @@ fn open_copy(
     let seed = vault
         .open_for("log key", origin.as_bytes(), &meta("log_key")?)
         .map_err(|_| ShopError::WrongRootKey)?;
-    let current = meta("schema")? == SCHEMA.to_le_bytes();
-    if !current {
-        // The copy is of an older version: that one's shop opens it first, and brings it up.
-        return Err(ShopError::Store(OpenError::Foreign(
-            "this copy was made by an older keystall: put it into a folder of its own with root.key, erase.keys and its ledger.highwater, run `keystall doctor` there once, then restore from it".into(),
-        ))
-        .into());
+    let schema = schema_of(&snapshot)?;
+    if schema < GENERATIONS_SINCE {
+        return Err(RestoreError::TooOld { found: schema });
     }
-    let log = match snapshot.generation(snapshot.head()?.generation)? {
-        Some(log) => log,
-        None => first_generation(&snapshot, &origin)?,
-    };
+    let log = snapshot
+        .generation(snapshot.head()?.generation)?
+        .ok_or(Fault::Invariant(
+            "the generation that is written has its row",
+        ))?;
     chain.open(&snapshot, &origin, &seed)?;
     Ok((vault, log))
 }

@@ -217,7 +217,7 @@ async fn a_person_who_accepts_a_short_payment_has_the_sale_say_what_was_paid() {
     let mut claim = shop.claim(&order, "T1");
     claim.amount = 1_500;
     shop.shop.settle(claim).await.unwrap();
-    let delivered = shop.shop.deliver_by_hand(order.id, "a regular").unwrap();
+    let delivered = shop.shop.give_by_hand(order.id, "a regular").unwrap();
     assert_eq!((delivered.owed(), delivered.accepted()), (0, 1_500));
     let seq = delivered.sale.unwrap();
     let row = shop
@@ -233,6 +233,29 @@ async fn a_person_who_accepts_a_short_payment_has_the_sale_say_what_was_paid() {
             .unwrap()
             .contains("\"amt\":1500,")
     );
+    assert_right(&shop);
+}
+
+#[tokio::test]
+async fn a_price_said_to_be_paid_beside_a_short_payment_on_record_is_refused_with_what_to_do() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 1);
+    let order = shop.order("steam").await;
+    let mut claim = shop.claim(&order, "T1");
+    claim.amount = 1_500;
+    shop.shop.settle(claim).await.unwrap();
+    let refused = shop.shop.deliver_by_hand(order.id, "the rest in cash");
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.starts_with("15.00 of CNY 19.90 is on"), "{refused}");
+    assert_eq!(state_of(&shop, &order).0, OrderState::Pending);
+    // Both ways that it names.
+    shop.clock.advance_ms(31 * MINUTE_MS);
+    shop.shop.expire_due().await.unwrap();
+    shop.shop.returned_by_hand(order.id, "sent back").unwrap();
+    let delivered = shop.shop.deliver_by_hand(order.id, "all in cash").unwrap();
+    assert_eq!((delivered.accepted(), delivered.owed()), (1_990, 0));
+    let settled = shop.shop.settle(shop.claim(&order, "T2")).await.unwrap();
+    assert_eq!(settled.verdict, Verdict::Settled);
     assert_right(&shop);
 }
 

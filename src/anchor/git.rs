@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use run::run;
+pub(super) use run::{Stop, StopAtEnd};
 
 use crate::actions::KeptCheckpoint;
 use crate::domain::GitRemote;
@@ -28,6 +29,8 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 pub(super) struct Repository {
     pub(super) folder: PathBuf,
     pub(super) remote: String,
+    /// Ends the git that runs, and what would follow it.
+    pub(super) stop: Stop,
 }
 
 impl Repository {
@@ -107,7 +110,8 @@ impl Repository {
     /// Runs git with these arguments; gives what it wrote, without the line's end.
     fn git_at(&self, arguments: &[&str], input: &[u8], now_ms: i64) -> Result<String, String> {
         let verb = arguments.first().copied().unwrap_or_default();
-        let ran = run(command(&self.folder, arguments, now_ms), input, TIMEOUT)
+        let command = command(&self.folder, arguments, now_ms);
+        let ran = run(command, input, TIMEOUT, &self.stop)
             .map_err(|error| format!("git {verb}: {error}"))?;
         if ran.status.success() {
             return Ok(ran.out.trim_end().to_owned());

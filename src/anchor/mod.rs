@@ -193,9 +193,12 @@ impl Anchorer {
     }
 
     async fn push(&self, checkpoint: &KeptCheckpoint) -> Result<Vec<u8>, String> {
+        // The daemon's end cancels this task; the thread that waits for git, and git, go with it.
+        let until = git::StopAtEnd::default();
         let repository = git::Repository {
             folder: self.config.dir.join(git::FOLDER),
             remote: self.config.git.clone().unwrap_or_default(),
+            stop: until.stop(),
         };
         let (checkpoint, now_ms) = (checkpoint.clone(), self.shop.now_ms());
         let pushed = tokio::task::spawn_blocking(move || repository.push(&checkpoint, now_ms));

@@ -163,6 +163,7 @@ impl From<RestoreError> for Failure {
             RestoreError::InUse => "in_use",
             RestoreError::Recovery | RestoreError::Stranger => "recovery",
             RestoreError::Known(_) | RestoreError::SignedUnknown => "known",
+            RestoreError::TooOld { .. } => "schema",
             RestoreError::Generations => "limit",
         };
         Self::new(code, error)

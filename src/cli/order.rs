@@ -101,7 +101,7 @@ pub(super) struct Deliver {
     #[command(flatten)]
     decide: Decide,
     /// The price was paid, as you saw outside the shop or at the provider. Without it the ledger says that nothing was paid but
-    /// what the shop recorded
+    /// what the shop recorded. Refused where a short payment is on record that you did not send back
     #[arg(long)]
     paid: bool,
 }

@@ -1,5 +1,7 @@
 //! `keystall serve`.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::Value;
 
@@ -21,15 +23,21 @@ impl Serve {
             mode: Mode::Live,
             port_as_had: false,
         };
-        let served = runtime()?.block_on(async {
+        let runtime = runtime()?;
+        let served = runtime.block_on(async {
             let served = daemon::serve(&place.dir, plan).await?;
             served.until_end().await;
             Ok::<(), daemon::ServeError>(())
         });
+        // What had to be kept is committed and the shop is closed: a call that still blocks keeps nobody from the end.
+        runtime.shutdown_timeout(BLOCKED_END);
         served.map_err(|error| Failure::new("serve", error))?;
         Ok(Done::new(Value::Null, ""))
     }
 }
+
+/// How long calls that block may go on after all else has ended.
+const BLOCKED_END: Duration = Duration::from_secs(2);
 
 /// The daemon's runtime: two workers at least, so that a busy one leaves the other to signals and timers.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

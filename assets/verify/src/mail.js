@@ -49,13 +49,34 @@ function splitHead(text) {
   return [fields, body];
 }
 
-/** A field's value in lower case, and `of`: its parameter of that name, or null. */
+/** A field's value in lower case, and `of`: its parameter of that name, or null; one in coded form or in pieces (RFC 2231) as it reads. */
 function parameters(field) {
   const all = new Map();
+  const pieces = new Map();
   for (const [, key, quoted, plain] of field.matchAll(/;\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*))/g)) {
-    if (!all.has(key.toLowerCase())) all.set(key.toLowerCase(), quoted?.replace(/\\(.)/g, "$1") ?? plain);
+    const [, name, place, coded] = /^([^*]+)(?:\*(\d{1,3}))?(\*)?$/.exec(key.toLowerCase()) ?? [];
+    if (name === undefined) continue;
+    const given = quoted?.replace(/\\(.)/g, "$1") ?? plain;
+    const value = coded ? uncoded(given, Number(place ?? 0) === 0) : given;
+    if (place === undefined) {
+      if (!all.has(name)) all.set(name, value);
+      continue;
+    }
+    if (!pieces.has(name)) pieces.set(name, new Map());
+    if (!pieces.get(name).has(Number(place))) pieces.get(name).set(Number(place), value);
+  }
+  for (const [name, parts] of pieces) {
+    let whole = "";
+    for (let place = 0; parts.has(place); place += 1) whole += parts.get(place);
+    if (!all.has(name)) all.set(name, whole);
   }
   return { value: field.split(";")[0].trim().toLowerCase(), of: (name) => all.get(name) ?? null };
+}
+
+/** The bytes that a coded value (RFC 2231, 4) says; its first piece begins with charset and language. */
+function uncoded(value, first) {
+  const said = first ? value.replace(/^[^']*'[^']*'/, "") : value;
+  return said.replace(/%([0-9A-Fa-f]{2})/g, (_, digits) => String.fromCharCode(parseInt(digits, 16)));
 }
 
 /** What lies between the delimiters (RFC 2046, 5.1.1): the line end before one belongs to it. */

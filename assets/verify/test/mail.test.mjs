@@ -13,6 +13,18 @@ test("a part within a part is found, by a parameter of either field", () => {
   assert.deepEqual(found(mail), ["one", "two"]);
 });
 
+test("a file name in coded form or in pieces is found as it reads", () => {
+  const named = (...parameters) => found([`Content-Disposition: attachment; ${parameters.join("; ")}`, "", "x"]);
+  assert.deepEqual(named("filename*=utf-8''checkpoint.txt"), ["x"]);
+  assert.deepEqual(named("FILENAME*=UTF-8'en'check%70oint%2Etxt"), ["x"]);
+  assert.deepEqual(named("filename*0=check", "filename*1=\"point.txt\""), ["x"]);
+  assert.deepEqual(named("filename*1*=%70oint.txt", "filename*0*=us-ascii''check"), ["x"]);
+  assert.deepEqual(found(["Content-Type: text/plain; name*=utf-8''checkpoint%2etxt", "", "x"]), ["x"]);
+  assert.deepEqual(named("filename*=utf-8''checkpoint.txt.exe"), []);
+  assert.deepEqual(named("filename*0=checkpoint", "filename*2=.txt"), []);
+  assert.deepEqual(named("filename=check%70oint.txt"), []);
+});
+
 test("each encoding gives the bytes back", () => {
   assert.deepEqual(found(part("Content-Transfer-Encoding: BASE64", "", "4oCU", "IHg=")), ["\u2014 x"]);
   assert.deepEqual(found(part("Content-Transfer-Encoding: quoted-printable", "", "=E2=80=94 a=3Db=", "c")), ["\u2014 a=bc"]);

@@ -4,6 +4,8 @@
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,13 +29,50 @@ pub(super) enum RunError {
     /// Killed, with what it started.
     #[error("took longer than {} s", .0.as_secs())]
     Time(Duration),
+    /// Killed, or not begun: nobody waits for it any more.
+    #[error("was cut off")]
+    Stopped,
     /// The system does not tell how it stands; killed.
     #[error("{0}")]
     Wait(io::Error),
 }
 
-/// Runs `command` for at most `limit`, with `input` to read, which is shorter than a pipe holds. Blocks.
-pub(super) fn run(mut command: Command, input: &[u8], limit: Duration) -> Result<Ran, RunError> {
+/// Whether programs are to end before their time.
+#[derive(Clone, Debug, Default)]
+pub(in crate::anchor) struct Stop(Arc<AtomicBool>);
+
+/// Stops when it is dropped: the task that waited was cancelled, or is through.
+#[derive(Debug, Default)]
+pub(in crate::anchor) struct StopAtEnd(Stop);
+
+impl StopAtEnd {
+    pub(in crate::anchor) fn stop(&self) -> Stop {
+        self.0.clone()
+    }
+}
+
+impl Drop for StopAtEnd {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Release);
+    }
+}
+
+impl Stop {
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Runs `command` for at most `limit`, and not after `stop`, with `input` to read, which is shorter than a pipe holds. Blocks.
+pub(super) fn run(
+    mut command: Command,
+    input: &[u8],
+    limit: Duration,
+    stop: &Stop,
+) -> Result<Ran, RunError> {
+    if stop.is_set() {
+        return Err(RunError::Stopped);
+    }
     let until = Instant::now() + limit;
     command
         .process_group(0)
@@ -46,12 +85,13 @@ pub(super) fn run(mut command: Command, input: &[u8], limit: Duration) -> Result
         let _ = stdin.write_all(input);
     }
     let (out, err) = (collect(child.stdout.take()), collect(child.stderr.take()));
-    let ended = wait_until(&child, until);
+    let ended = wait_until(&child, until, stop);
     // Also of one that ended by itself: what it left running would hold its pipes.
     kill_group(&child);
     let status = child.wait();
     let status = match ended.and_then(|ended| status.map(|status| ended.then_some(status))) {
         Ok(Some(status)) => status,
+        Ok(None) if stop.is_set() => return Err(RunError::Stopped),
         Ok(None) => return Err(RunError::Time(limit)),
         Err(error) => return Err(RunError::Wait(error)),
     };
@@ -63,7 +103,7 @@ pub(super) fn run(mut command: Command, input: &[u8], limit: Duration) -> Result
 }
 
 /// Whether it ended in time. It is not reaped, so its number, which is its group's, stays its own.
-fn wait_until(child: &Child, until: Instant) -> io::Result<bool> {
+fn wait_until(child: &Child, until: Instant, stop: &Stop) -> io::Result<bool> {
     let Some(pid) = pid(child) else {
         return Ok(false);
     };
@@ -71,7 +111,7 @@ fn wait_until(child: &Child, until: Instant) -> io::Result<bool> {
     loop {
         match waitid(WaitId::Pid(pid), how) {
             Ok(Some(_)) => return Ok(true),
-            Ok(None) if Instant::now() >= until => return Ok(false),
+            Ok(None) if stop.is_set() || Instant::now() >= until => return Ok(false),
             Ok(None) | Err(rustix::io::Errno::INTR) => thread::sleep(LOOK_EVERY),
             Err(error) => return Err(error.into()),
         }
@@ -145,16 +185,40 @@ mod tests {
     fn what_a_program_started_ends_with_it_when_its_time_is_over() {
         let (_folder, fifo, told) = held();
         let slow = shell(&format!("sleep 300 3>{fifo} & wait"));
-        let error = run(slow, b"", Duration::from_millis(300)).err().unwrap();
+        let error = run(slow, b"", Duration::from_millis(300), &Stop::default())
+            .err()
+            .unwrap();
         assert!(matches!(error, RunError::Time(_)), "{error}");
         told.recv_timeout(SOON).unwrap();
+    }
+
+    #[test]
+    fn a_program_that_nobody_waits_for_ends_at_once_with_what_it_started_and_none_follows() {
+        let (folder, fifo, told) = held();
+        let begun = folder.path().join("begun");
+        let slow = shell(&format!(
+            "sleep 300 3>{fifo} & echo > {}; wait",
+            begun.display()
+        ));
+        let task = StopAtEnd::default();
+        let stop = task.stop();
+        let running = thread::spawn(move || run(slow, b"", SOON * 30, &stop).err());
+        while !begun.exists() {
+            thread::yield_now();
+        }
+        let stop = task.stop();
+        drop(task);
+        assert!(matches!(running.join().unwrap(), Some(RunError::Stopped)));
+        told.recv_timeout(SOON).unwrap();
+        let next = run(shell("exit 0"), b"", SOON, &stop).err();
+        assert!(matches!(next, Some(RunError::Stopped)));
     }
 
     #[test]
     fn what_a_program_leaves_running_holds_nobody_up() {
         let (_folder, fifo, told) = held();
         let quick = shell(&format!("sleep 300 3>{fifo} & echo done"));
-        let ran = run(quick, b"", SOON).unwrap();
+        let ran = run(quick, b"", SOON, &Stop::default()).unwrap();
         assert!(ran.status.success());
         assert_eq!(ran.out, "done\n");
         told.recv_timeout(SOON).unwrap();
@@ -162,10 +226,11 @@ mod tests {
 
     #[test]
     fn a_program_reads_its_input_and_says_what_is_wrong() {
-        let ran = run(shell("cat; echo no >&2; exit 3"), b"note", SOON).unwrap();
+        let stop = Stop::default();
+        let ran = run(shell("cat; echo no >&2; exit 3"), b"note", SOON, &stop).unwrap();
         assert_eq!((ran.out.as_str(), ran.err.as_str()), ("note", "no\n"));
         assert_eq!(ran.status.code(), Some(3));
-        let missing = run(Command::new("no-such-program"), b"", SOON).err();
+        let missing = run(Command::new("no-such-program"), b"", SOON, &stop).err();
         assert!(matches!(missing, Some(RunError::Start(_))));
     }
 }

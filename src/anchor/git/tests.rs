@@ -43,6 +43,7 @@ fn repositories() -> (tempfile::TempDir, PathBuf, Repository) {
     let ours = Repository {
         folder: folder.path().join(FOLDER),
         remote: format!("file://{}", remote.display()),
+        stop: Stop::default(),
     };
     (folder, remote, ours)
 }

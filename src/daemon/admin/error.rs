@@ -122,7 +122,7 @@ impl From<HandError> for CommandError {
     fn from(error: HandError) -> Self {
         let code = match &error {
             HandError::Unknown(_) => "unknown",
-            HandError::State { .. } => "state",
+            HandError::State { .. } | HandError::PaidShort { .. } => "state",
             HandError::Stock | HandError::Replacement { .. } => "no_stock",
             HandError::NotSold | HandError::Ended | HandError::Erased => "state",
             HandError::AllRefunded => "nothing_owed",
