@@ -18,7 +18,7 @@ pub(super) struct Interrupt {
 }
 
 /// As a shell says that a process ended by SIGINT.
-const INTERRUPTED: i32 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 impl Interrupt {
     /// Watches from now on. Where that fails a signal ends the process at once, as before.
@@ -98,5 +98,5 @@ fn end(last_words: &str) -> ! {
         // Nowhere else to say it.
         let _ = writeln!(std::io::stderr(), "\nkeystall: {last_words}");
     }
-    std::process::exit(INTERRUPTED)
+    std::process::exit(INTERRUPTED.into())
 }

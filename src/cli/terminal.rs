@@ -27,6 +27,14 @@ pub(super) fn ask(question: &str, default: Option<&str>) -> Result<String, Failu
 
 /// As [`ask`], but an empty line without a default is an empty answer. The input's end is none.
 pub(super) fn prompt(question: &str, default: Option<&str>) -> Result<String, Failure> {
+    let line = line(question, default)?;
+    let line = line.trim();
+    let empty = default.unwrap_or_default();
+    Ok(if line.is_empty() { empty } else { line }.to_owned())
+}
+
+/// Asks for one line; gives it as it was typed.
+fn line(question: &str, default: Option<&str>) -> Result<String, Failure> {
     let failed = |error: io::Error| Failure::new("terminal", error);
     let mut prompt = io::stderr().lock();
     match default {
@@ -40,17 +48,18 @@ pub(super) fn prompt(question: &str, default: Option<&str>) -> Result<String, Fa
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line).map_err(failed)?;
     if read == 0 {
+        // What is said next begins a line.
+        let _ = writeln!(io::stderr());
         return Err(Failure::usage(format!("{question}: nothing was answered")));
     }
-    let line = line.trim();
-    let empty = default.unwrap_or_default();
-    Ok(if line.is_empty() { empty } else { line }.to_owned())
+    line.truncate(line.trim_end_matches(['\r', '\n']).len());
+    Ok(line)
 }
 
 /// How the terminal was before typing was hidden.
 static SHOWN: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Asks for a line that is not shown while it is typed.
+/// Asks for a line that is not shown while it is typed; gives it with its blanks, for they may be a password's. It may be empty.
 pub(super) fn ask_hidden(question: &str) -> Result<String, Failure> {
     let stdin = io::stdin();
     let shown = tcgetattr(&stdin).map_err(|error| Failure::new("terminal", error))?;
@@ -59,7 +68,7 @@ pub(super) fn ask_hidden(question: &str) -> Result<String, Failure> {
     *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
     tcsetattr(&stdin, OptionalActions::Now, &hidden)
         .map_err(|error| Failure::new("terminal", error))?;
-    let answer = ask(question, None);
+    let answer = line(question, None);
     show_typing();
     // The line's end was not shown either.
     let _ = writeln!(io::stderr());

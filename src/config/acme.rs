@@ -112,8 +112,9 @@ pub(super) fn doubts(settings: &Settings) -> Vec<Problem> {
     doubts
 }
 
-/// Names that lead nowhere on the Internet (RFC 6761, 6762, 8375, 9476, ICANN's `internal`), and addresses alike.
-fn is_reserved(name: &str) -> bool {
+/// Names that lead nowhere on the Internet (RFC 6761, 6762, 8375, 9476, ICANN's `internal`), and addresses alike: no public
+/// authority signs for them.
+pub fn is_reserved(name: &str) -> bool {
     const ENDS: [&str; 10] = [
         "localhost",
         "local",
@@ -145,6 +146,37 @@ fn is_reserved(name: &str) -> bool {
                     .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             };
             !name.contains('.') || ENDS.iter().any(within)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_signs_only_for_what_the_whole_internet_reaches() {
+        for host in [
+            "shop.example.com",
+            "xn--fiq.cn",
+            "8.8.8.8",
+            "2606:4700::1111",
+        ] {
+            assert!(!is_reserved(host), "{host}");
+        }
+        for host in [
+            "localhost",
+            "shop",
+            "shop.test",
+            "192.168.1.2",
+            "203.0.113.9",
+            "100.64.0.1",
+            "::1",
+            "2001:db8::1",
+            "nas.local",
+            "nas.lan",
+        ] {
+            assert!(is_reserved(host), "{host}");
         }
     }
 }

@@ -101,30 +101,96 @@ impl Draft {
         }
     }
 
-    /// Keys, as `[section] key`, of which `self` says something else than `other`, or `other` nothing.
-    pub fn unlike(&self, other: &Self) -> Vec<String> {
-        let differs =
-            |key: &(String, String), placed: &Placed| match (&placed.raw, other.0.get(key)) {
-                (Raw::Text(a), Some(found)) => !matches!(&found.raw, Raw::Text(b) if a == b),
-                (Raw::Number(a), Some(found)) => !matches!(&found.raw, Raw::Number(b) if a == b),
-                (Raw::Flag(a), Some(found)) => !matches!(&found.raw, Raw::Flag(b) if a == b),
-                (Raw::List(a), Some(found)) => !matches!(&found.raw, Raw::List(b) if a == b),
-                _ => true,
-            };
+    /// Keys, as `[section] key`, of which `self` says something else than `other`, or `other` nothing. A secret is held against
+    /// what is in its file (a relative path begins at `dir`), but not where that file is the one that
+    /// [`Draft::secrets_for`] would make.
+    pub fn unlike(&self, other: &Self, dir: &Path) -> Vec<String> {
+        let differs = |key: &(String, String), placed: &Placed| match other.0.get(key) {
+            Some(found) => !same(&placed.raw, &found.raw),
+            None if other.awaits(key) => false,
+            None => {
+                let secret = self.secret(key, dir);
+                secret.is_none() || secret != other.secret(key, dir)
+            }
+        };
         let unlike = self.0.iter().filter(|(key, placed)| differs(key, placed));
         unlike
             .map(|((section, key), _)| format!("[{section}] {key}"))
             .collect()
     }
 
+    /// Secrets of `self`, each under the name of its file, of which `settings` say that they are in just that file: those that
+    /// an unfinished try was about to make.
+    pub fn secrets_for(&self, settings: &Self) -> Vec<(String, Secret)> {
+        let awaited = self.0.keys().filter(|key| settings.awaits(key));
+        awaited
+            .filter_map(|(section, key)| {
+                let secret = Secret::from(self.text(section, key)?.to_owned());
+                Some((secret_file(section, key), secret))
+            })
+            .collect()
+    }
+
+    /// A copy in which the secrets of [`Draft::secrets_for`] stand in place of their files.
+    pub fn with_secrets_of(&self, given: &Self) -> Self {
+        let mut whole = self.clone();
+        for (section, key) in given.0.keys() {
+            let awaited = self.awaits(&(section.clone(), key.clone()));
+            if let Some(secret) = given.text(section, key).filter(|_| awaited) {
+                whole.set(section, key, secret);
+            }
+        }
+        whole
+    }
+
+    /// Keys, as `[section] key`, of secrets that stand in it and not in a file of their own.
+    pub fn secret_keys(&self) -> Vec<String> {
+        let keys = self.0.keys().filter(|key| is_secret(key));
+        keys.map(|(section, key)| format!("[{section}] {key}"))
+            .collect()
+    }
+
+    /// As [`Draft::toml`], every secret as `"[redacted]"`.
+    pub fn redacted(&self) -> String {
+        let mut shown = self.clone();
+        for (_, placed) in shown.0.iter_mut().filter(|(key, _)| is_secret(key)) {
+            placed.raw = Raw::Text("[redacted]".to_owned());
+        }
+        shown.toml()
+    }
+
+    /// Whether it says of a secret that it is in the file that [`Draft::take_secrets`] names.
+    fn awaits(&self, key: &(String, String)) -> bool {
+        let (section, name) = key;
+        is_secret(key)
+            && self.text(section, &source::twin(section, name))
+                == Some(secret_file(section, name).as_str())
+    }
+
+    /// A secret that stands in it or in a file of its own, by the key of either form.
+    fn secret(&self, (section, key): &(String, String), dir: &Path) -> Option<String> {
+        let twin = source::twin(section, key);
+        let names = [key.clone(), twin].map(|name| (section.clone(), name));
+        let inline = names.iter().find(|key| is_secret(key))?;
+        let file = names.iter().find(|key| !is_secret(key))?;
+        if let Some(text) = self.text(&inline.0, &inline.1) {
+            return Some(text.to_owned());
+        }
+        let path = self.0.get(file)?.raw.clone();
+        source::secret_of(path, dir).ok()
+    }
+
     /// Moves every secret out, each under the name of the file that its key is now said to be in, `SECTION.KEY`.
     pub fn take_secrets(&mut self) -> Vec<(String, Secret)> {
-        let secret =
-            |(section, key): &(String, String)| source::kind(section, key) == Some(Kind::Secret);
-        let keys: Vec<_> = self.0.keys().filter(|key| secret(key)).cloned().collect();
+        let keys: Vec<_> = self
+            .0
+            .keys()
+            .filter(|key| is_secret(key))
+            .cloned()
+            .collect();
         let mut taken = Vec::new();
         for (section, key) in keys {
-            let name = format!("{section}.{key}");
+            let name = secret_file(&section, &key);
             // Of another type it stays, for the check to complain of.
             if let Some(text) = self.text(&section, &key) {
                 taken.push((name.clone(), Secret::from(text.to_owned())));
@@ -172,6 +238,25 @@ impl std::fmt::Debug for Draft {
     }
 }
 
+fn is_secret((section, key): &(String, String)) -> bool {
+    source::kind(section, key) == Some(Kind::Secret)
+}
+
+/// The file of a secret that did not name one, in the shop's folder.
+fn secret_file(section: &str, key: &str) -> String {
+    format!("{section}.{key}")
+}
+
+fn same(a: &Raw, b: &Raw) -> bool {
+    match (a, b) {
+        (Raw::Text(a), Raw::Text(b)) => a == b,
+        (Raw::Number(a), Raw::Number(b)) => a == b,
+        (Raw::Flag(a), Raw::Flag(b)) => a == b,
+        (Raw::List(a), Raw::List(b)) => a == b,
+        _ => false,
+    }
+}
+
 fn value(raw: &Raw) -> Option<String> {
     Some(match raw {
         Raw::Text(text) => quoted(text),
@@ -207,12 +292,42 @@ mod tests {
         let file = dir.path().join("keystall.toml");
         std::fs::write(&file, draft.toml()).unwrap();
         let read = Draft::read(&file).unwrap().unwrap();
-        assert_eq!(draft.unlike(&read), Vec::<String>::new());
+        assert_eq!(draft.unlike(&read, dir.path()), Vec::<String>::new());
         let settings = read.settings(dir.path(), none()).unwrap();
         assert_eq!(settings.shop.title, "店 \"一\" \\ ☂");
         assert_eq!(settings.listen.http.len(), 2);
         draft.set("shop", "host", "other.example.com");
-        assert_eq!(draft.unlike(&read), ["[shop] host"]);
+        assert_eq!(draft.unlike(&read, dir.path()), ["[shop] host"]);
+    }
+
+    #[test]
+    fn a_secret_is_like_the_file_that_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut given = Draft::default();
+        given.set("mail", "password", "hunter2");
+        let settings = |text: &str| {
+            let file = dir.path().join("keystall.toml");
+            std::fs::write(&file, text).unwrap();
+            Draft::read(&file).unwrap().unwrap()
+        };
+        // Of an init that ended between the settings and the secret: the same flags make it.
+        let awaiting = settings("[mail]\npassword_file = \"mail.password\"\n");
+        assert_eq!(given.unlike(&awaiting, dir.path()), Vec::<String>::new());
+        let secrets = given.secrets_for(&awaiting);
+        assert_eq!(secrets[0].0, "mail.password");
+        assert_eq!(secrets[0].1.expose_str(), Some("hunter2"));
+        let whole = awaiting.with_secrets_of(&given);
+        assert_eq!(whole.text("mail", "password"), Some("hunter2"));
+        // One of the merchant's own is read, and never made.
+        let own = settings("[mail]\npassword_file = \"own\"\n");
+        assert_eq!(given.unlike(&own, dir.path()), ["[mail] password"]);
+        std::fs::write(dir.path().join("own"), "hunter2\n").unwrap();
+        assert_eq!(given.unlike(&own, dir.path()), Vec::<String>::new());
+        assert!(given.secrets_for(&own).is_empty());
+        std::fs::write(dir.path().join("own"), "hunter3\n").unwrap();
+        assert_eq!(given.unlike(&own, dir.path()), ["[mail] password"]);
+        assert_eq!(given.secret_keys(), ["[mail] password"]);
+        assert_eq!(given.redacted(), "[mail]\npassword = \"[redacted]\"\n");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use acme::is_reserved;
 pub use branding::{Branding, branding};
 pub use draft::Draft;
 pub use settings::{Ledger, Limits, Listen, Log, Mail, Net, Settings, Shop, Store, Tls, Webhook};

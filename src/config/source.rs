@@ -227,7 +227,7 @@ pub(super) fn twin(section: &str, key: &str) -> String {
 }
 
 /// The secret in a file: one line, without its end.
-fn secret_of(path: Raw, dir: &Path) -> Result<String, String> {
+pub(super) fn secret_of(path: Raw, dir: &Path) -> Result<String, String> {
     let Raw::Text(path) = path else {
         return Err("a path in quotes is needed here".to_owned());
     };

@@ -244,6 +244,93 @@ class OnATerminal(Base):
         again = subprocess.run([binary(), "ledger", "vkey", "--dir", shop], env=self.env(), capture_output=True)
         self.assertEqual(again.returncode, 0, again.stderr)
 
+    def test_ctrl_d_after_the_sheet_leaves_a_whole_shop_and_says_what_is_next(self):
+        for typed in ("\x04", "\xff"):
+            shop = os.path.join(self.home(), "shop")
+            t = self.terminal("init", "--dir", shop, "--host", "127.0.0.1", "--title", "T", "--tls", "self-signed", "--listen-https", f"127.0.0.1:{free_port()}")
+            t.answer("Currency", "")
+            t.answer("Mail server", "")
+            t.answer("Go on?", "")
+            t.wait_for(" of 8: ")
+            if typed == "\x04":
+                t.type(typed)
+            else:  # No UTF-8: of a terminal with another charset.
+                os.write(t.fd, b"\xff\xfe\n")
+            self.assertEqual(t.end(), 0, t.screen[-500:])
+            for word in ("Not checked", "\nvkey ", "next: keystall product add"):
+                self.assertIn(word, t.screen)
+
+    def test_wrong_answers_are_asked_again_and_a_password_keeps_its_blanks(self):
+        shop = os.path.join(self.home(), "shop")
+        t = self.terminal("init", "--dir", shop, "--host", "127.0.0.1", "--title", "T", "--no-start", "--mail-host", "smtp.example.com", "--mail-user", "me@example.com")
+        t.answer("Currency", "")
+        t.answer("Which? [3]", "1")
+        t.answer("Do you agree", "y")
+        t.answer("Mail address for the authority", "me at example.com")
+        self.assertIn("bare mail address", t.wait_for("Mail address for the authority"))
+        t.type("me@example.com\n")
+        t.answer("Its port", "")
+        for password in ("", " hunter2  "):
+            t.wait_for("Password")
+            time.sleep(0.2)  # Until typing is hidden.
+            t.type(password + "\n")
+            if not password:
+                t.wait_for("needed here")
+        t.answer("Sender's", "")
+        t.answer("Where your own", "")
+        t.answer("Go on?", "")
+        t.answer(" of 8: ", "")
+        self.assertEqual(t.end(), 0, t.screen[-1500:])
+        self.assertEqual(verify_ledger.read(os.path.join(shop, "mail.password")), b" hunter2  ")
+        self.assertIn('acme_contact = "me@example.com"', verify_ledger.read(os.path.join(shop, "keystall.toml")).decode())
+
+    def test_what_a_flag_says_wrongly_is_refused_before_anything_is_asked(self):
+        shop = os.path.join(self.home(), "shop")
+        t = self.terminal("init", "--dir", shop, "--host", "https://shop.example.com/")
+        self.assertEqual(t.end(), 1)
+        self.assertIn("[shop] host: ", t.screen)
+        self.assertNotIn("The shop's name", t.screen)
+        t = self.terminal("init", "--dir", shop, "--host", "127.0.0.1", "--title", "T", "--tls", "acme", "--agree-tos", "--acme-contact", "nobody")
+        t.answer("Currency", "")
+        self.assertEqual(t.end(), 1)
+        self.assertIn("[tls] acme_contact: ", t.screen)
+        self.assertNotIn("Mail server", t.screen)
+
+    def test_settings_that_are_there_are_shown_as_they_are_and_their_terms_are_asked_for(self):
+        shop = os.path.join(self.home(), "shop")
+        os.mkdir(shop)
+        file, port = os.path.join(shop, "keystall.toml"), free_port()
+        text = f"""[shop]
+        host = "127.0.0.1"
+        title = "T"
+        [listen]
+        https = ["127.0.0.1:{port}"]
+        [tls]
+        mode = "acme"
+        [mail]
+        host = "smtp.example.com"
+        from = "me@example.com"
+        user = "me@example.com"
+        password = "hunter2"
+        """
+        with open(file, "w") as f:
+            f.write(text)
+        os.chmod(file, 0o644)
+        t = self.terminal("init", "--dir", shop)
+        t.answer("Do you agree", "n")
+        self.assertEqual(t.end(), 1)
+        self.assertEqual(os.listdir(shop), ["keystall.toml"])
+        t = self.terminal("init", "--dir", shop, "--agree-tos")
+        plan = t.answer("Go on?", "")
+        for word in ("stay as they are", 'password = "[redacted]"', f"others can read {file}", "[mail] password"):
+            self.assertIn(word, plan)
+        for word in (":80", "password_file", "currency", "Do you agree", "hunter2"):
+            self.assertNotIn(word, plan)
+        t.answer(" of 8: ", "")
+        self.assertEqual(t.end(), 0, t.screen[-500:])
+        self.assertEqual(verify_ledger.read(file).decode(), text)
+        self.assertFalse(os.path.exists(os.path.join(shop, "mail.password")))
+
     def test_the_dialogue_speaks_the_language_of_the_terminal(self):
         shop = os.path.join(self.home(), "shop")
         for locale, word in (("zh_CN.UTF-8", "店名"), ("en_GB.UTF-8", "The shop's name"), ("zh_CN.GB18030", "The shop's name")):
@@ -369,6 +456,89 @@ class WithoutATerminal(Base):
         self.assertEqual(code, 0, said)
         self.assertEqual(verify_ledger.read(file).decode(), text)
         self.assertIn("a shop for shop.test", said)
+
+    MAIL = ("--host", "shop.test", "--title", "T", "--mail-host", "smtp.example.com", "--mail-user", "me@example.com", "--mail-password-file", "-")
+
+    def test_a_try_that_ended_half_way_is_repeated_with_the_same_flags(self):
+        """What lies there after a kill -9 at each point: a part of the secret, the secret, the settings too."""
+        home = self.home()
+        shop = os.path.join(home, "shop")
+        code, said = self.run_init(shop, *self.MAIL, stdin=b"hunter2\n")
+        self.assertEqual(code, 0, said)
+        whole = verify_ledger.read(os.path.join(shop, "keystall.toml"))
+        for left in ({"mail.password": b"hunt"}, {"mail.password": b"hunter2"}, {"mail.password": b"", "keystall.toml.unfinished": b"[sho"},
+                     {"mail.password": b"hunter2", "keystall.toml": whole}, {"keystall.toml": whole}):
+            with self.subTest(list(left)):
+                shop = os.path.join(self.home(), "shop")
+                os.mkdir(shop)
+                for name, content in left.items():
+                    with open(os.path.join(shop, name), "wb") as f:
+                        f.write(content)
+                code, said = self.run_init(shop, *self.MAIL, stdin=b"hunter2\n")
+                self.assertEqual(code, 0, said)
+                self.assertEqual(verify_ledger.read(os.path.join(shop, "mail.password")), b"hunter2")
+                self.assertEqual(stat.S_IMODE(os.stat(os.path.join(shop, "mail.password")).st_mode), 0o600)
+                self.assertEqual(verify_ledger.read(os.path.join(shop, "keystall.toml")), whole)
+                self.assertFalse(os.path.exists(os.path.join(shop, "keystall.toml.unfinished")))
+
+    def test_a_part_of_a_shop_is_not_called_a_shop_and_what_to_delete_is_said(self):
+        shop = os.path.join(self.home(), "shop")
+        arguments = ("--host", "shop.test", "--title", "T")
+        code, said = self.run_init(shop, *arguments)
+        self.assertEqual(code, 0, said)
+        code, said = self.run_init(shop, *arguments)
+        self.assertEqual(code, 1)
+        self.assertIn("holds a shop already", said)
+        for gone in ("ledger.highwater", "shop.redb", "erase.keys"):
+            os.remove(os.path.join(shop, gone))
+            code, said = self.run_init(shop, *arguments)
+            self.assertEqual(code, 1)
+            self.assertNotIn("holds a shop already", said)
+            self.assertIn(gone, said[:said.index("nothing was changed")])
+        told = re.search(r"delete (.*?) there and init again", said)[1].split(", ")
+        self.assertEqual(told, ["root.key"])
+        for name in told:
+            os.remove(os.path.join(shop, name))
+        code, said = self.run_init(shop, *arguments)
+        self.assertEqual(code, 0, said)
+
+    def test_no_shop_stays_whose_sheet_nobody_saw(self):
+        """A dropped connection: the sheet has nowhere to go, or a signal comes while the shop is made."""
+        arguments = ("--host", "shop.test", "--title", "T")
+        shop = os.path.join(self.home(), "shop")
+        ours, theirs = os.pipe()
+        os.close(ours)
+        done = subprocess.run([binary(), "init", "--dir", shop, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs, env=self.env(), timeout=60)
+        os.close(theirs)
+        self.assertEqual(done.returncode, 1)
+        self.assert_nothing(shop)
+        outcomes = set()
+        for kind in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            for file in ("root.key", "erase.keys", "shop.redb"):
+                shop = os.path.join(self.home(), "shop")
+                made = subprocess.Popen([binary(), "init", "--dir", shop, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.env())
+                while made.poll() is None and not os.path.exists(os.path.join(shop, file)):
+                    time.sleep(0.0005)
+                made.send_signal(kind)
+                said = made.communicate(timeout=60)[0].decode()
+                outcomes.add(made.returncode)
+                self.assertEqual(os.path.exists(shop), "Recovery secret" in said, said)
+                if "Recovery secret" not in said:
+                    self.assertEqual(made.returncode, 130, said)
+                    self.assertIn("nothing was made", said)
+        self.assertIn(130, outcomes, "no signal came in time")
+
+    def test_terms_of_settings_that_are_there_need_an_agreement_too(self):
+        shop = os.path.join(self.home(), "shop")
+        os.mkdir(shop)
+        with open(os.path.join(shop, "keystall.toml"), "w") as f:
+            f.write("[shop]\nhost = 'shop.test'\ntitle = 'T'\n[tls]\nmode = 'acme'\n")
+        code, said = self.run_init(shop)
+        self.assertEqual(code, 2, said)
+        self.assertIn("--agree-tos is needed", said)
+        self.assertEqual(os.listdir(shop), ["keystall.toml"])
+        code, said = self.run_init(shop, "--agree-tos")
+        self.assertEqual(code, 0, said)
 
     def test_behind_a_proxy_the_shop_listens_to_this_machine_alone(self):
         shop = os.path.join(self.home(), "shop")
@@ -524,6 +694,33 @@ class AsAPackage(Base):
         self.assertIn("4711 /run/a/keystall.toml", lines)
         self.assertIn("0 /run/b/root.key", lines)
         self.assertEqual({l.split()[0] for l in lines if "/run/a/" in l}, {"4711"})
+
+    def test_a_relative_folder_is_the_same_for_the_process_that_makes_the_shop(self):
+        t, _ = self.machine(f"""
+            mkdir /run/shop /run/other; chown 4711:4712 /run/shop; cd /run/other
+            /usr/local/lib/keystall init --dir ../shop --yes {self.FLAGS.format(port=free_port())}; echo "ended $?"
+            ls -d /shop /run/shop/shop.redb; stat -c 'of %u' /run/shop/shop.redb
+            """)
+        t.end()
+        self.assertIn("ended 0", t.screen, t.screen[-2000:])
+        self.assertIn("\n/run/shop/shop.redb\n", t.screen)
+        self.assertIn("of 4711", t.screen)
+
+    def test_a_process_that_is_killed_in_the_services_folder_leaves_nothing_there(self):
+        """The one that makes the shop as the service's user: its database is larger than files may be, a signal ends it."""
+        t, _ = self.machine(f"""
+            (ulimit -c 0; ulimit -f 64; env --default-signal=XFSZ /usr/local/lib/keystall init --yes {self.FLAGS.format(port=free_port())}; echo "ended $?")
+            ls -d /etc/keystall /var/lib/keystall
+            /usr/local/lib/keystall init --yes {self.FLAGS.format(port=free_port())}; echo "again $?"
+            """)
+        t.end()
+        self.assertIn("ended 1", t.screen)
+        first = t.screen[:t.screen.index("ended 1")]
+        self.assertIn("the shop was not made: signal", first)
+        self.assertNotIn("delete ", first)
+        for path in ("/etc/keystall", "/var/lib/keystall"):
+            self.assertNotIn(f"\n{path}\n", t.screen)
+        self.assertIn("again 0", t.screen)
 
 
 if __name__ == "__main__":

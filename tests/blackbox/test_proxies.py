@@ -235,6 +235,41 @@ class Stories:
             self.assertNotIn(order.split("/")[2].encode(), verify_ledger.read(log), log)
 
 
+def passed_on():
+    """The settings that nginx.conf shows beside TLS that is passed on, as variables."""
+    example = verify_ledger.read(os.path.join(EXAMPLES, "nginx.conf")).decode()
+    part = example[example.index("pass port 443 on as it is"):example.index("server {")]
+    settings, section = {}, None
+    for line in part.splitlines():
+        if found := re.match(r"#   \[(\w+)\]", line):
+            section = found[1].upper()
+        elif found := re.match(r"#   (\w+) = ([^#]*[^# ])", line):
+            settings[f"{section}__{found[1].upper()}"] = found[2].strip("[]").replace('"', "") or ","
+    return settings
+
+
+class PassedOn(Story):
+    def test_who_has_tls_passed_on_cannot_choose_his_address(self):
+        """For the shop each buyer comes from this machine, as from a proxy that terminates TLS; only his headers are his own."""
+        settings = passed_on()
+        self.assertEqual(settings["LISTEN__TRUSTED_PROXIES"], ",", "the example says that nobody is trusted")
+        for key in ("LIMITS__OPEN_ORDERS_PER_ADDRESS", "LIMITS__HELD_SHARE_PERCENT"):
+            self.assertEqual(settings.pop(key), "0")
+        self.assertTrue(settings.pop("LISTEN__HTTPS").startswith("127.0.0.1:"))
+        gateway = self.open_gateway()
+        shop = Shop([gateway], **{**settings, "LIMITS__OPEN_ORDERS_PER_ADDRESS": "1"})
+        self.addCleanup(shop.close)
+        shop.add_product("card", "9.99", 50)
+        shop.add_channel(gateway)
+        shop.start()
+        buyer = Buyer(shop)
+        buyer.order(fast=True, contact="a@example.com")
+        for number, claim in enumerate(("198.51.100.1", "198.51.100.2, 203.0.113.9")):
+            values = {"quantity": "1", "contact": f"b{number}@example.com", "password": "", "channel": "main"}
+            again = buyer.post("/p/card", values, X_Forwarded_For=claim)
+            self.assertIn(again.status, (422, 429), f"{claim} was believed")
+
+
 class BehindNginx(Stories, Story):
     kind = Nginx
 

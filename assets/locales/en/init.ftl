@@ -53,10 +53,16 @@ init-disk-enough = { $mib } MiB are free on the disk
 init-disk-little = only { $mib } MiB are free on the disk: make room, 1024 MiB are a good beginning
 init-disk-remote =
     the folder is on { $kind }, over the network: a power cut there may cost sales; take a disk of this machine (--dir)
+init-secret-readable =
+    others can read { $file }, and a secret stands in it ({ $keys }): move it to a file of its own that only the shop's user reads (the key with _file), or chmod 600 and chown the settings to that user
 init-plan =
     This will be made:
       the shop       { $dir }, of user { $owner }
       its settings   { $file }
+init-plan-kept =
+    This will be made:
+      the shop       { $dir }, of user { $owner }
+    from the settings that are there and stay as they are: { $file }
 init-go-on = Go on?
 init-start = Start the shop now, and at each boot?
 init-starting = Starting the shop …

@@ -53,10 +53,16 @@ init-disk-enough = 磁盘剩余 { $mib } MiB
 init-disk-little = 磁盘只剩 { $mib } MiB：请腾出空间，至少 1024 MiB 比较稳妥
 init-disk-remote =
     目录在网络存储 { $kind } 上：断电时可能丢失销售记录；请使用本机的磁盘（--dir）
+init-secret-readable =
+    其他用户可以读取 { $file }，其中有密码（{ $keys }）：请把它移到只有店铺用户能读取的单独文件（键名加 _file），或者把设置 chmod 600 并 chown 给该用户
 init-plan =
     将会创建：
       店铺   { $dir }，属于用户 { $owner }
       设置   { $file }
+init-plan-kept =
+    将会创建：
+      店铺   { $dir }，属于用户 { $owner }
+    使用已有的设置，不会改动：{ $file }
 init-go-on = 继续？
 init-start = 现在启动店铺，并在每次开机时启动？
 init-starting = 正在启动店铺 …

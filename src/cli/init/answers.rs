@@ -2,10 +2,11 @@
 
 use std::{net::TcpListener, path::Path};
 
-use super::{Init, Tls};
+use super::{Init, Setting, Tls};
 use crate::{
-    cli::{Failure, files},
-    config::Draft,
+    cli::{Failure, files, session::environment},
+    config::{Draft, Settings},
+    domain::Secret,
 };
 
 /// Where a shop behind a proxy of the same machine listens.
@@ -13,6 +14,60 @@ pub(super) const BEHIND_PROXY: &str = "127.0.0.1:8080";
 /// The port of mail with TLS from the start, as most providers have it.
 pub(super) const MAIL_PORT: u16 = 465;
 const SECRET_BYTES_MAX: usize = 4 * 1024;
+
+/// All answers, and what becomes of them.
+pub(super) struct Answers {
+    pub(super) settings: Settings,
+    /// What stands, or will stand, in the file of settings.
+    pub(super) draft: Draft,
+    /// That file's text, where it is to be written: one that is there stays as it is.
+    pub(super) written: Option<String>,
+    /// Files in the shop's folder with a secret each, by their name.
+    pub(super) secrets: Vec<(String, Secret)>,
+}
+
+impl Answers {
+    /// Of a shop without settings yet.
+    pub(super) fn new(at: &Setting<'_>, mut draft: Draft) -> Result<Self, Failure> {
+        needed(&draft)?;
+        completed(&mut draft);
+        let settings = settings(at, &draft)?;
+        let secrets = draft.take_secrets();
+        let text = format!(
+            "# Keystall's settings. `keystall config example` shows all with their defaults.\n\n{}",
+            draft.toml()
+        );
+        Ok(Self {
+            settings,
+            draft,
+            written: Some(text),
+            secrets,
+        })
+    }
+
+    /// Of a shop whose settings are there: nothing that is `given` may say otherwise, and nothing is put into them.
+    pub(super) fn kept(at: &Setting<'_>, given: &Draft, existing: Draft) -> Result<Self, Failure> {
+        let unlike = given.unlike(&existing, at.dir);
+        if !unlike.is_empty() {
+            let message = format!(
+                "{} is there already and says otherwise, or nothing, of {}: nothing was changed; change that file, or remove it",
+                at.file.display(),
+                unlike.join(", ")
+            );
+            return Err(Failure::new("config", message));
+        }
+        needed(&existing)?;
+        // With the secrets whose files are yet to be made.
+        let whole = existing.with_secrets_of(given);
+        let settings = settings(at, &whole)?;
+        Ok(Self {
+            settings,
+            secrets: given.secrets_for(&existing),
+            draft: existing,
+            written: None,
+        })
+    }
+}
 
 /// The answers of the file, the flags over them.
 pub(super) fn given(init: &Init) -> Result<Draft, Failure> {
@@ -62,15 +117,20 @@ pub(super) fn given(init: &Init) -> Result<Draft, Failure> {
     }
     let acme = draft.text("tls", "mode") == Some("acme");
     if acme && !init.agree_tos && (init.yes || !crate::cli::terminal::is_there()) {
-        return Err(Failure::usage(
-            "--agree-tos is needed with an ACME certificate: it says that you agree to the authority's terms, for Let's Encrypt those at https://letsencrypt.org/repository/",
-        ));
+        return Err(terms_are_needed());
     }
     Ok(draft)
 }
 
+/// Nobody can be asked whether he agrees.
+pub(super) fn terms_are_needed() -> Failure {
+    Failure::usage(
+        "--agree-tos is needed with an ACME certificate: it says that you agree to the authority's terms, for Let's Encrypt those at https://letsencrypt.org/repository/",
+    )
+}
+
 /// Refuses answers without those that have no default.
-pub(super) fn needed(draft: &Draft) -> Result<(), Failure> {
+fn needed(draft: &Draft) -> Result<(), Failure> {
     let all = [("--host", "host"), ("--title", "title")];
     let missing = all.iter().filter(|(_, key)| !draft.has("shop", key));
     let missing: Vec<&str> = missing.map(|(flag, _)| *flag).collect();
@@ -85,7 +145,7 @@ pub(super) fn needed(draft: &Draft) -> Result<(), Failure> {
 }
 
 /// Puts in what follows from the other answers.
-pub(super) fn completed(draft: &mut Draft) {
+fn completed(draft: &mut Draft) {
     if !draft.has("shop", "currency") {
         draft.set("shop", "currency", "CNY");
     }
@@ -153,6 +213,11 @@ pub(super) fn everywhere(port: u16) -> Vec<String> {
         all.push(format!("[::]:{port}"));
     }
     all
+}
+
+fn settings(at: &Setting<'_>, draft: &Draft) -> Result<Settings, Failure> {
+    let settings = draft.settings(at.dir, environment());
+    settings.map_err(|error| Failure::new("config", error))
 }
 
 fn from_file(file: &Path) -> Result<Draft, Failure> {

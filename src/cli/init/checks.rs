@@ -3,13 +3,15 @@
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket},
+    os::unix::fs::PermissionsExt,
     path::Path,
     sync::mpsc,
     time::Duration,
 };
 
-use super::{Setting, ports};
+use super::{Setting, answers::Answers, ports};
 use crate::{
+    cli::print,
     config::{Settings, TlsMode},
     net::{Client, ClientPolicy, TlsServer, guard},
     words::language::id,
@@ -32,7 +34,8 @@ const CLOCK_OFF_MAX_S: i64 = 60;
 
 /// All that the settings do not need a person's answer for. The network is asked only where a person waits, or where the shop
 /// is about to need it.
-pub(super) fn all(at: &Setting<'_>, settings: &Settings) -> Vec<Seen> {
+pub(super) fn all(at: &Setting<'_>, answers: &Answers) -> Vec<Seen> {
+    let settings = &answers.settings;
     let acme = settings.tls.mode == TlsMode::Acme;
     let mut seen = Vec::new();
     if acme && !at.person {
@@ -44,6 +47,7 @@ pub(super) fn all(at: &Setting<'_>, settings: &Settings) -> Vec<Seen> {
     }
     let of_settings = settings.doubts();
     seen.extend(of_settings.iter().map(doubt));
+    seen.extend(open_secrets(at, answers));
     seen.extend(folder(at));
     seen
 }
@@ -104,6 +108,18 @@ fn look_up(host: &str) -> Option<Vec<IpAddr>> {
     found.sort();
     found.dedup();
     Some(found).filter(|found| !found.is_empty())
+}
+
+/// Secrets in a file of settings that others can read.
+fn open_secrets(at: &Setting<'_>, answers: &Answers) -> Option<Seen> {
+    let keys = answers.draft.secret_keys();
+    let mode = fs::metadata(&at.file).ok()?.permissions().mode();
+    if keys.is_empty() || mode & 0o044 == 0 {
+        return None;
+    }
+    let text = at.words.with(id("init-secret-readable"));
+    let text = text.str("file", print::safe(&at.file.display().to_string()));
+    Some(doubt(text.str("keys", keys.join(", "))))
 }
 
 /// Whether an address is one of this machine's: only these can be bound.

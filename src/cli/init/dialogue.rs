@@ -1,17 +1,20 @@
 //! The questions, each answer looked at before the next one. Nothing is forced: a doubt is told, and may be passed.
 
-use std::{net::IpAddr, path::Path};
+use std::path::Path;
 
 use super::{Init, Setting, Tls, answers, checks};
 use crate::{
     cli::{Failure, session::environment, terminal},
-    config::Draft,
+    config::{self, Draft},
     words::language::id,
 };
 
 /// Asks for what the draft does not say.
 pub(super) fn ask(at: &Setting<'_>, init: &Init, draft: &mut Draft) -> Result<(), Failure> {
     let asker = Asker { at, init };
+    for key in ["host", "title", "currency"] {
+        asker.refuse_given(draft, "shop", key)?;
+    }
     at.say(&at.words.text(id("init-welcome")));
     asker.host(draft)?;
     asker.text(draft, "title", &at.words.text(id("init-ask-title")), None)?;
@@ -19,6 +22,11 @@ pub(super) fn ask(at: &Setting<'_>, init: &Init, draft: &mut Draft) -> Result<()
     asker.text(draft, "currency", &currency, Some("CNY"))?;
     asker.certificate(draft)?;
     asker.mail(draft)
+}
+
+/// Whether the authority's terms are agreed to.
+pub(super) fn agrees(at: &Setting<'_>, init: &Init) -> Result<bool, Failure> {
+    Asker { at, init }.agrees()
 }
 
 struct Asker<'a> {
@@ -116,7 +124,7 @@ impl Asker<'_> {
 
     fn which_certificate(&self, draft: &Draft) -> Result<Tls, Failure> {
         let host = draft.text("shop", "host").unwrap_or_default();
-        let default = if is_public(host) { "1" } else { "3" };
+        let default = if config::is_reserved(host) { "3" } else { "1" };
         if self.at.yes && !self.init.agree_tos {
             return Ok(Tls::SelfSigned);
         }
@@ -155,15 +163,12 @@ impl Asker<'_> {
     }
 
     fn acme(&self, draft: &mut Draft) -> Result<(), Failure> {
+        self.refuse_given(draft, "tls", "acme_contact")?;
         if draft.has("tls", "acme_contact") || self.at.yes {
             return Ok(());
         }
         let question = self.at.words.text(id("init-ask-contact"));
-        let answer = terminal::prompt(&question, None)?;
-        if !answer.is_empty() {
-            draft.set("tls", "acme_contact", &answer);
-        }
-        Ok(())
+        self.or_nothing(draft, "tls", "acme_contact", &question)
     }
 
     fn files(&self, draft: &mut Draft) -> Result<(), Failure> {
@@ -171,7 +176,7 @@ impl Asker<'_> {
         for _ in 0..ATTEMPTS_MAX {
             for (key, question) in [("cert", id("init-ask-cert")), ("key", id("init-ask-key"))] {
                 if !draft.has("tls", key) {
-                    let answer = terminal::ask(&self.at.words.text(question), None)?;
+                    let answer = self.something(&self.at.words.text(question))?;
                     draft.set("tls", key, &answers::whole(Path::new(&answer)));
                 }
             }
@@ -189,42 +194,38 @@ impl Asker<'_> {
     }
 
     fn mail(&self, draft: &mut Draft) -> Result<(), Failure> {
-        if draft.has("mail", "host") || self.at.yes {
-            return Ok(());
-        }
-        let words = self.at.words;
-        let question = words.text(id("init-ask-mail"));
-        for _ in 0..ATTEMPTS_MAX {
-            let host = terminal::prompt(&question, None)?;
-            if host.is_empty() {
-                return Ok(());
+        if !draft.has("mail", "host") {
+            let question = self.at.words.text(id("init-ask-mail"));
+            let keys = ["user", "password", "from", "merchant"];
+            // Said of a server, they need one.
+            if keys.iter().any(|key| draft.has("mail", key)) {
+                self.until_good(draft, "mail", "host", &question, None)?;
+            } else if !self.at.yes {
+                self.or_nothing(draft, "mail", "host", &question)?;
             }
-            draft.set("mail", "host", &host);
-            match draft.fault("mail", "host", self.at.dir, environment()) {
-                None => return self.mailbox(draft),
-                Some(fault) => self.wrong(&fault),
-            }
-            draft.clear("mail", "host");
         }
-        Err(self.too_often())
+        match draft.has("mail", "host") {
+            true => self.mailbox(draft),
+            false => Ok(()),
+        }
     }
 
     /// The rest of a mail server that was named.
     fn mailbox(&self, draft: &mut Draft) -> Result<(), Failure> {
         let words = self.at.words;
-        if !draft.has("mail", "port") {
+        if !draft.has("mail", "port") && !self.at.yes {
             let port = self.port()?;
             draft.set_number("mail", "port", port);
             draft.set("mail", "tls", answers::mail_tls(port));
         }
-        if !draft.has("mail", "user") {
+        if !draft.has("mail", "user") && !self.at.yes {
             let user = terminal::prompt(&words.text(id("init-ask-mail-user")), None)?;
             if !user.is_empty() {
                 draft.set("mail", "user", &user);
-                let question = words.text(id("init-ask-mail-password"));
-                let password = terminal::ask_hidden(&question)?;
-                draft.set("mail", "password", &password);
             }
+        }
+        if draft.has("mail", "user") && !draft.has("mail", "password") {
+            self.password(draft)?;
         }
         let user = draft.text("mail", "user").unwrap_or_default().to_owned();
         let user = Some(user.as_str()).filter(|user| user.contains('@'));
@@ -238,6 +239,73 @@ impl Asker<'_> {
             self.until_good(draft, "mail", "merchant", &question, from.as_deref())?;
         }
         Ok(())
+    }
+
+    fn password(&self, draft: &mut Draft) -> Result<(), Failure> {
+        let question = self.at.words.text(id("init-ask-mail-password"));
+        for _ in 0..ATTEMPTS_MAX {
+            let password = terminal::ask_hidden(&question)?;
+            draft.set("mail", "password", &password);
+            let fault = match password.as_str() {
+                "" => Some(self.at.words.text(id("init-empty"))),
+                _ => draft.fault("mail", "password", self.at.dir, environment()),
+            };
+            let Some(fault) = fault else {
+                return Ok(());
+            };
+            self.wrong(&fault);
+            draft.clear("mail", "password");
+        }
+        Err(self.too_often())
+    }
+
+    /// A text asked for until the settings take it; an empty answer leaves it out.
+    fn or_nothing(
+        &self,
+        draft: &mut Draft,
+        section: &str,
+        key: &str,
+        question: &str,
+    ) -> Result<(), Failure> {
+        for _ in 0..ATTEMPTS_MAX {
+            let answer = terminal::prompt(question, None)?;
+            if answer.is_empty() {
+                return Ok(());
+            }
+            draft.set(section, key, &answer);
+            let Some(fault) = draft.fault(section, key, self.at.dir, environment()) else {
+                return Ok(());
+            };
+            self.wrong(&fault);
+            draft.clear(section, key);
+        }
+        Err(self.too_often())
+    }
+
+    /// An answer that is not empty.
+    fn something(&self, question: &str) -> Result<String, Failure> {
+        for _ in 0..ATTEMPTS_MAX {
+            let answer = terminal::prompt(question, None)?;
+            if !answer.is_empty() {
+                return Ok(answer);
+            }
+            self.wrong(&self.at.words.text(id("init-empty")));
+        }
+        Err(self.too_often())
+    }
+
+    /// Refuses what a flag says wrongly before a person has answered the rest.
+    fn refuse_given(&self, draft: &Draft, section: &str, key: &str) -> Result<(), Failure> {
+        if !draft.has(section, key) {
+            return Ok(());
+        }
+        match draft.fault(section, key, self.at.dir, environment()) {
+            None => Ok(()),
+            Some(fault) => Err(Failure::new(
+                "config",
+                format!("[{section}] {key}: {fault}"),
+            )),
+        }
     }
 
     fn port(&self) -> Result<u16, Failure> {
@@ -259,45 +327,5 @@ impl Asker<'_> {
 
     fn too_often(&self) -> Failure {
         Failure::usage(self.at.words.text(id("init-too-often")))
-    }
-}
-
-/// Whether an authority could sign for this host: a name with a dot that is reserved for nothing (RFC 6761), or a public address.
-fn is_public(host: &str) -> bool {
-    const RESERVED: [&str; 6] = [
-        ".test",
-        ".example",
-        ".invalid",
-        ".localhost",
-        ".local",
-        ".internal",
-    ];
-    match host.parse::<IpAddr>() {
-        Ok(address) => crate::net::guard::is_public(address),
-        Err(_) => host.contains('.') && !RESERVED.iter().any(|end| host.ends_with(end)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_authority_is_proposed_only_for_what_it_can_sign() {
-        for host in ["shop.example.com", "203.0.113.9", "xn--fiq.cn"] {
-            // 203.0.113.0/24 is for documentation: not public.
-            assert_eq!(is_public(host), host != "203.0.113.9", "{host}");
-        }
-        for host in [
-            "localhost",
-            "shop",
-            "shop.test",
-            "192.168.1.2",
-            "::1",
-            "nas.local",
-        ] {
-            assert!(!is_public(host), "{host}");
-        }
-        assert!(is_public("8.8.8.8"));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::OsString,
     fs,
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
@@ -14,14 +13,23 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Setting, checks};
+use super::{Setting, answers::Answers, checks};
 use crate::{
     actions::{Founding, Shop},
-    cli::{Done, Failure, owner::Owner, session::environment},
-    config::{self, Draft, TlsMode},
+    cli::{Done, Failure, interrupt::Interrupt, owner::Owner, session::environment},
+    config::{self, TlsMode},
     daemon,
     vault::SystemEntropy,
 };
+
+/// What the folder's owner is to do in it.
+#[derive(Serialize, Deserialize)]
+enum Task {
+    /// Make the shop.
+    Found(Job),
+    /// Remove everything but what lay there before.
+    Undo { kept: BTreeSet<String> },
+}
 
 /// What is to be made in the folder.
 #[derive(Serialize, Deserialize)]
@@ -42,73 +50,153 @@ pub(super) struct Report {
     pub(super) root_vkey: String,
 }
 
-/// The outcome as the process that made the shop tells it to the one that asked.
+/// The outcome as the process that did a task tells it to the one that asked.
 #[derive(Serialize, Deserialize)]
 enum Told {
     Made(Report),
+    Undone { left: Vec<PathBuf> },
     Failed { code: String, message: String },
 }
 
-/// Makes the settings, the folder and the shop.
-pub(super) fn found(at: &Setting<'_>, mut draft: Draft) -> Result<Report, Failure> {
-    let secrets = draft.take_secrets().into_iter();
+/// Makes the settings, the folder and the shop; gives what undoes all of it, for as long as nobody saw the sheet.
+pub(super) fn found(at: &Setting<'_>, answers: &Answers) -> Result<(Report, Made), Failure> {
+    let secrets = answers.secrets.iter();
     let secrets = secrets
-        .map(|(name, secret)| (name, secret.expose_str().unwrap_or_default().to_owned()))
+        .map(|(name, secret)| {
+            (
+                name.clone(),
+                secret.expose_str().unwrap_or_default().to_owned(),
+            )
+        })
         .collect();
-    let text = format!(
-        "# Keystall's settings. `keystall config example` shows all with their defaults.\n\n{}",
-        draft.toml()
-    );
-    let (outside, inside) = match at.file.exists() {
-        true => (None, None),
-        false if at.file.starts_with(at.dir) => (None, Some((at.file.clone(), text))),
-        false => (Some(text), None),
+    let (outside, inside) = match &answers.written {
+        None => (None, None),
+        Some(text) if at.file.starts_with(at.dir) => (None, Some((at.file.clone(), text.clone()))),
+        Some(text) => (Some(text), None),
     };
     let job = Job {
-        host: draft.text("shop", "host").unwrap_or_default().to_owned(),
+        host: answers.settings.shop.host.clone(),
         settings: inside,
         secrets,
     };
-    let mut made = Made::default();
-    if let Some(text) = outside {
-        made.settings(&at.file, &text)?;
+    let mut made = Made::nothing(at);
+    match made.everything(at, outside.map(String::as_str), job) {
+        Ok(report) => Ok((report, made)),
+        Err(failure) => Err(made.undone(failure)),
     }
-    let report = match &at.owner {
-        None => here(at.dir, job),
-        Some(owner) => made
-            .folder(at.dir, owner)
-            .and_then(|()| through(owner, at.dir, &job)),
-    };
-    report.map_err(|failure| made.undone(failure))
 }
 
 /// The other end of `through`: does what standard input says, and tells standard output.
 pub(super) fn as_told(dir: &Path) -> Result<Done, Failure> {
-    const JOB_BYTES_MAX: u64 = 1024 * 1024;
+    const TASK_BYTES_MAX: u64 = 1024 * 1024;
+    // A signal is only noted: the process that asked decides what stays.
+    let _noted = Interrupt::watch();
     let mut text = String::new();
-    let read = io::stdin().take(JOB_BYTES_MAX).read_to_string(&mut text);
+    let read = io::stdin().take(TASK_BYTES_MAX).read_to_string(&mut text);
     read.map_err(|error| Failure::new("system", error))?;
-    let job = serde_json::from_str(&text).map_err(|error| Failure::new("system", error))?;
-    let told = match here(dir, job) {
-        Ok(report) => Told::Made(report),
-        Err(failure) => Told::Failed {
-            code: failure.code,
-            message: failure.message,
+    let task = serde_json::from_str(&text).map_err(|error| Failure::new("system", error))?;
+    let before = names(dir);
+    let told = match task {
+        Task::Found(job) => match in_folder(dir, job) {
+            Ok(report) => Told::Made(report),
+            Err(failure) => {
+                let Failure { code, message, .. } = with_left(failure, emptied(dir, &before));
+                Told::Failed { code, message }
+            }
+        },
+        Task::Undo { kept } => Told::Undone {
+            left: emptied(dir, &kept),
         },
     };
-    let value = serde_json::json!(told);
-    let text = format!("{value}\n");
-    Ok(Done::new(value, text))
+    let mut out = io::stdout().lock();
+    let told = writeln!(out, "{}", serde_json::json!(told)).and_then(|()| out.flush());
+    match told {
+        Ok(()) => Ok(Done::new(serde_json::Value::Null, "")),
+        // Nobody is left who could show the sheet.
+        Err(error) => Err(with_left(
+            Failure::new("system", error),
+            emptied(dir, &before),
+        )),
+    }
 }
 
-/// What this process made outside of the shop's own making.
-#[derive(Default)]
-struct Made {
+/// What was made, and how to undo it.
+pub(super) struct Made {
+    dir: PathBuf,
+    owner: Option<Owner>,
+    /// Names that lay in the folder before.
+    kept: BTreeSet<String>,
+    /// Outside of what the folder's owner makes.
     files: Vec<PathBuf>,
     folders: Vec<PathBuf>,
 }
 
 impl Made {
+    /// As it is before anything is made.
+    fn nothing(at: &Setting<'_>) -> Self {
+        Self {
+            dir: at.dir.to_owned(),
+            owner: at.owner.clone(),
+            kept: names(at.dir),
+            files: Vec::new(),
+            folders: Vec::new(),
+        }
+    }
+
+    /// Removes it all; the failure says besides what could not be.
+    pub(super) fn undone(self, failure: Failure) -> Failure {
+        let mut left = self.emptied();
+        let files = self.files.iter().map(|file| (file, fs::remove_file(file)));
+        let files: Vec<_> = files.collect();
+        let folders = self.folders.iter().map(|one| (one, fs::remove_dir(one)));
+        let others = files
+            .into_iter()
+            .chain(folders)
+            .filter(|(path, removed)| removed.is_err() && path.exists());
+        left.extend(others.map(|(path, _)| path.clone()));
+        with_left(failure, left)
+    }
+
+    fn everything(
+        &mut self,
+        at: &Setting<'_>,
+        outside: Option<&str>,
+        job: Job,
+    ) -> Result<Report, Failure> {
+        if let Some(text) = outside {
+            self.settings(&at.file, text)?;
+        }
+        let Some(owner) = &at.owner else {
+            if !at.dir.exists() {
+                self.folders.push(at.dir.to_owned());
+            }
+            return in_folder(at.dir, job);
+        };
+        self.folder(at.dir, owner)?;
+        match through(owner, at.dir, &Task::Found(job))? {
+            Told::Made(report) => Ok(report),
+            Told::Failed { code, message } => Err(Failure::new(&code, message)),
+            Told::Undone { .. } => Err(Failure::new("internal", "the shop was not made")),
+        }
+    }
+
+    /// Removes what is new in the folder; what is left of that.
+    fn emptied(&self) -> Vec<PathBuf> {
+        let new = new_names(&self.dir, &self.kept);
+        match &self.owner {
+            _ if new.is_empty() => new,
+            None => emptied(&self.dir, &self.kept),
+            // Never root itself: the owner could put a link in the folder's place meanwhile.
+            Some(owner) => {
+                let kept = self.kept.clone();
+                match through(owner, &self.dir, &Task::Undo { kept }) {
+                    Ok(Told::Undone { left }) => left,
+                    _ => new_names(&self.dir, &self.kept),
+                }
+            }
+        }
+    }
+
     /// The settings of a packaged shop: everybody may read them, they hold no secret.
     fn settings(&mut self, file: &Path, text: &str) -> Result<(), Failure> {
         if let Some(folder) = file.parent().filter(|folder| !folder.exists()) {
@@ -117,16 +205,9 @@ impl Made {
             self.folders.push(folder.to_owned());
             // Whatever the umask took away: the service must find its settings, or it would go on with the defaults.
             let opened = fs::set_permissions(folder, fs::Permissions::from_mode(0o755));
-            if let Err(error) = opened {
-                let failure = at_path(folder, error);
-                return Err(self.take().undone(failure));
-            }
+            opened.map_err(|error| at_path(folder, error))?;
         }
-        let written = new_file(file, text, 0o644);
-        if let Err(error) = written {
-            let failure = at_path(file, error);
-            return Err(self.take().undone(failure));
-        }
+        whole_file(file, text, 0o644).map_err(|error| at_path(file, error))?;
         self.files.push(file.to_owned());
         Ok(())
     }
@@ -157,30 +238,10 @@ impl Made {
         let given = std::os::unix::fs::chown(dir, Some(owner.user), Some(owner.group));
         given.map_err(|error| at_path(dir, error))
     }
-
-    fn take(&mut self) -> Self {
-        std::mem::take(self)
-    }
-
-    /// Removes it all; says what could not be.
-    fn undone(self, mut failure: Failure) -> Failure {
-        let files = self.files.iter().map(|file| (file, fs::remove_file(file)));
-        let files: Vec<_> = files.collect();
-        let folders = self.folders.iter().map(|one| (one, fs::remove_dir(one)));
-        let left = files
-            .into_iter()
-            .chain(folders)
-            .filter(|(path, removed)| removed.is_err() && path.exists());
-        for (path, _) in left {
-            let line = format!("\ndelete {} before you try again", path.display());
-            failure.message.push_str(&line);
-        }
-        failure
-    }
 }
 
-/// Has `job` done by this program as `owner`.
-fn through(owner: &Owner, dir: &Path, job: &Job) -> Result<Report, Failure> {
+/// Has `task` done by this program as `owner`. `dir` is absolute: the other process is elsewhere.
+fn through(owner: &Owner, dir: &Path, task: &Task) -> Result<Told, Failure> {
     let system = |error: io::Error| {
         let message = format!(
             "cannot run this program as {}: {error}: every user must be able to run it",
@@ -194,51 +255,19 @@ fn through(owner: &Owner, dir: &Path, job: &Job) -> Result<Report, Failure> {
     // A Ctrl-C of the terminal does not reach it: what it began it ends, so that the sheet is shown.
     command.process_group(0).current_dir("/");
     let mut child = command.spawn().map_err(system)?;
-    let text = serde_json::to_vec(job).map_err(|error| Failure::new("internal", error))?;
+    let text = serde_json::to_vec(task).map_err(|error| Failure::new("internal", error))?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that is gone already says why on standard error.
         let _ = stdin.write_all(&text);
     }
     let output = child.wait_with_output().map_err(system)?;
-    match serde_json::from_slice(&output.stdout) {
-        Ok(Told::Made(report)) => Ok(report),
-        Ok(Told::Failed { code, message }) => Err(Failure::new(&code, message)),
-        Err(_) => {
-            let message = format!("the shop was not made: {}", output.status);
-            Err(Failure::new("system", message))
-        }
-    }
-}
-
-/// Makes the shop as this process's user.
-fn here(dir: &Path, job: Job) -> Result<Report, Failure> {
-    let was_there = dir.exists();
-    let before = names(dir);
-    let made = in_folder(dir, job);
-    made.map_err(|mut failure| {
-        let new = names(dir).difference(&before).cloned().collect::<Vec<_>>();
-        let mut left: Vec<PathBuf> = Vec::new();
-        for name in new {
-            let path = dir.join(name);
-            let removed = match path.is_dir() {
-                true => fs::remove_dir_all(&path),
-                false => fs::remove_file(&path),
-            };
-            if removed.is_err() {
-                left.push(path);
-            }
-        }
-        if !was_there && left.is_empty() && fs::remove_dir(dir).is_err() && dir.exists() {
-            left.push(dir.to_owned());
-        }
-        for path in left {
-            let line = format!("\ndelete {} before you try again", path.display());
-            failure.message.push_str(&line);
-        }
-        failure
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        let message = format!("the shop was not made: {}", output.status);
+        Failure::new("system", message)
     })
 }
 
+/// Makes the shop as this process's user.
 fn in_folder(dir: &Path, job: Job) -> Result<Report, Failure> {
     if !dir.exists() {
         let mut builder = fs::DirBuilder::new();
@@ -247,10 +276,12 @@ fn in_folder(dir: &Path, job: Job) -> Result<Report, Failure> {
     }
     for (name, secret) in &job.secrets {
         let path = dir.join(name);
-        new_file(&path, secret, 0o600).map_err(|error| at_path(&path, error))?;
+        // Without a shop in the folder, a file of that name is an unfinished try's.
+        let written = absent(&path).and_then(|()| new_file(&path, secret, 0o600));
+        written.map_err(|error| at_path(&path, error))?;
     }
     if let Some((file, text)) = &job.settings {
-        new_file(file, text, 0o600).map_err(|error| at_path(file, error))?;
+        whole_file(file, text, 0o600).map_err(|error| at_path(file, error))?;
     }
     let settings = config::load(dir, environment());
     let settings = settings.map_err(|error| Failure::new("config", error))?;
@@ -275,9 +306,60 @@ fn in_folder(dir: &Path, job: Job) -> Result<Report, Failure> {
     })
 }
 
-fn names(dir: &Path) -> BTreeSet<OsString> {
+/// Removes what is new in a folder; what is left of that.
+fn emptied(dir: &Path, kept: &BTreeSet<String>) -> Vec<PathBuf> {
+    let mut new = new_names(dir, kept);
+    new.retain(|path| {
+        let removed = match fs::symlink_metadata(path).is_ok_and(|about| about.is_dir()) {
+            true => fs::remove_dir_all(path),
+            false => fs::remove_file(path),
+        };
+        removed.is_err()
+    });
+    new
+}
+
+fn new_names(dir: &Path, kept: &BTreeSet<String>) -> Vec<PathBuf> {
+    let new = names(dir);
+    new.difference(kept).map(|name| dir.join(name)).collect()
+}
+
+fn names(dir: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name()).collect()
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+fn with_left(mut failure: Failure, left: Vec<PathBuf>) -> Failure {
+    for path in left {
+        let line = format!("\ndelete {} before you try again", path.display());
+        failure.message.push_str(&line);
+    }
+    failure
+}
+
+/// A file that was not there, with all of its text or not at all, whenever the process ends.
+fn whole_file(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    if path.exists() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let unfinished = PathBuf::from(unfinished);
+    absent(&unfinished)?;
+    let written = new_file(&unfinished, text, mode).and_then(|()| fs::rename(&unfinished, path));
+    written.inspect_err(|_| {
+        // What is left of it is replaced by the next try.
+        let _ = fs::remove_file(&unfinished);
+    })
+}
+
+fn absent(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A file that was not there, on disk before this returns.

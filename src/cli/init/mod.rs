@@ -20,16 +20,17 @@ use std::{
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use self::answers::Answers;
 use super::{
     Done, Failure,
-    interrupt::Interrupt,
+    interrupt::{INTERRUPTED, Interrupt},
     owner::{self, Owner},
     print,
-    session::{Place, environment},
+    session::Place,
     terminal,
 };
 use crate::{
-    config::{self, Draft, Settings},
+    config::{self, Draft, Settings, TlsMode},
     words::{Language, language::id},
 };
 
@@ -132,7 +133,10 @@ struct Setting<'a> {
 
 impl Init {
     pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
-        let dir = place.dir.as_path();
+        // Absolute: the process that makes a shop for another user works elsewhere.
+        let dir = std::path::absolute(&place.dir);
+        let dir = dir.map_err(|error| Failure::new("folder", error))?;
+        let dir = dir.as_path();
         if self.found_here {
             return found::as_told(dir);
         }
@@ -157,75 +161,87 @@ impl Init {
                 "--start: there is no service here to start: a package brings it, for the shop in /var/lib/keystall alone; leave --start out, then `keystall serve`",
             ));
         }
-        let interrupt = at.person.then(Interrupt::watch);
-        if let Some(interrupt) = &interrupt {
-            interrupt.release("interrupted: nothing was made");
+        let interrupt = Interrupt::watch();
+        interrupt.release("interrupted: nothing was made");
+        let answers = self.settled(&at)?;
+        at.agreed(&answers)?;
+        interrupt.hold();
+        let settings = &answers.settings;
+        let (founded, made) = found::found(&at, &answers)?;
+        // Whoever ended it may not see the sheet any more: no shop stays without one.
+        let seen = match interrupt.came() {
+            true => Err(Failure {
+                exit: INTERRUPTED,
+                ..Failure::new("interrupted", "interrupted: nothing was made")
+            }),
+            false => sheet::show(&at, &settings.shop.host, &founded),
+        };
+        if let Err(failure) = seen {
+            return Err(made.undone(failure));
         }
-        let (draft, settings) = self.settled(&at)?;
-        at.agreed(&settings, &draft)?;
-        if let Some(interrupt) = &interrupt {
-            interrupt.hold();
-        }
-        let founded = found::found(&at, draft)?;
-        sheet::show(&at, &settings.shop.host, &founded)?;
-        if let Some(interrupt) = &interrupt {
-            interrupt.release("interrupted: the shop is made; `keystall serve` serves it");
-        }
-        sheet::ask_back(&at, &founded)?;
+        interrupt.release("interrupted: the shop is made; `keystall serve` serves it");
+        sheet::ask_back(&at, &founded);
         let started = match unit {
-            Some(unit) if self.wants_start(&at)? => {
-                unit.start(&at, &settings)?;
+            Some(unit) if self.wants_start(&at) => {
+                unit.start(&at, settings)?;
                 true
             }
             _ => false,
         };
-        Ok(at.done(&settings, &founded, started))
+        Ok(at.done(settings, &founded, started))
     }
 
-    /// All answers, and the settings that they are.
-    fn settled(&self, at: &Setting<'_>) -> Result<(Draft, Settings), Failure> {
-        let mut draft = answers::given(self)?;
+    /// All answers: those of a file of settings that is there, else flags, the file of answers and the dialogue.
+    fn settled(&self, at: &Setting<'_>) -> Result<Answers, Failure> {
+        let mut given = answers::given(self)?;
         let existing = Draft::read(&at.file).map_err(|error| Failure::new("config", error))?;
-        if let Some(existing) = existing {
-            let unlike = draft.unlike(&existing);
-            if !unlike.is_empty() {
-                let message = format!(
-                    "{} is there already and says otherwise, or nothing, of {}: nothing was changed; change that file, or remove it",
-                    at.file.display(),
-                    unlike.join(", ")
-                );
-                return Err(Failure::new("config", message));
+        let mut asked = false;
+        let answers = match existing {
+            Some(existing) => Answers::kept(at, &given, existing)?,
+            None => {
+                if at.person {
+                    dialogue::ask(at, self, &mut given)?;
+                    asked = given.text("tls", "mode") == Some("acme");
+                }
+                Answers::new(at, given)?
             }
-            draft = existing;
-            answers::needed(&draft)?;
-        } else if at.person {
-            dialogue::ask(at, self, &mut draft)?;
+        };
+        let acme = answers.settings.tls.mode == TlsMode::Acme;
+        if acme && !asked && !self.agree_tos {
+            if !at.person || at.yes {
+                return Err(answers::terms_are_needed());
+            }
+            if !dialogue::agrees(at, self)? {
+                let message = at.words.text(id("init-declined"));
+                return Err(Failure::new("declined", message));
+            }
         }
-        answers::needed(&draft)?;
-        answers::completed(&mut draft);
-        let settings = draft.settings(at.dir, environment());
-        let settings = settings.map_err(|error| Failure::new("config", error))?;
-        Ok((draft, settings))
+        Ok(answers)
     }
 
-    fn wants_start(&self, at: &Setting<'_>) -> Result<bool, Failure> {
+    fn wants_start(&self, at: &Setting<'_>) -> bool {
         if self.start || self.no_start || !at.person {
-            return Ok(self.start);
+            return self.start;
         }
-        at.confirm(&at.words.text(id("init-start")), true)
+        // The shop is made: where nothing can be answered any more it is not started, and what is next is still said.
+        let question = at.words.text(id("init-start"));
+        at.confirm(&question, true).unwrap_or(false)
     }
 }
 
 impl Setting<'_> {
     /// Shows what was seen and what will be done, and asks whether to.
-    fn agreed(&self, settings: &Settings, draft: &Draft) -> Result<(), Failure> {
-        self.tell(checks::all(self, settings));
+    fn agreed(&self, answers: &Answers) -> Result<(), Failure> {
+        self.tell(checks::all(self, answers));
         if !self.person {
             return Ok(());
         }
         let path = |path: &Path| print::safe(&path.display().to_string());
         let owner = self.owner.as_ref().map(|owner| owner.name.clone());
-        let plan = self.words.with(id("init-plan"));
+        let plan = self.words.with(match answers.written {
+            Some(_) => id("init-plan"),
+            None => id("init-plan-kept"),
+        });
         let plan = plan
             .str("dir", path(self.dir))
             .str("file", path(&self.file))
@@ -234,9 +250,7 @@ impl Setting<'_> {
                 print::safe(&owner.unwrap_or_else(owner::this_user)),
             );
         self.say(&format!("\n{plan}"));
-        let mut shown = draft.clone();
-        shown.take_secrets();
-        for line in shown.toml().lines() {
+        for line in answers.draft.redacted().lines() {
             self.say(&format!("    {}", print::safe(line)));
         }
         match self.confirm(&self.words.text(id("init-go-on")), true)? {
@@ -320,18 +334,29 @@ impl Setting<'_> {
     }
 }
 
+/// Refuses a folder with a shop in it; of one that an init left half-made, says what to delete. Nothing of it is deleted
+/// here: it may as well be what a disk left of a shop that has sold.
 fn refuse_a_shop(dir: &Path) -> Result<(), Failure> {
-    let is_there = |name: &str| dir.join(name).exists();
-    match ["shop.redb", "root.key"].into_iter().any(is_there) {
-        true => {
-            let message = format!(
-                "{} holds a shop already: nothing was changed",
-                dir.display()
-            );
-            Err(Failure::new("exists", message))
-        }
-        false => Ok(()),
+    // In the order in which they are made.
+    const FILES: [&str; 4] = ["root.key", "erase.keys", "shop.redb", "ledger.highwater"];
+    let is_there = |name: &str| std::fs::symlink_metadata(dir.join(name)).is_ok();
+    if !FILES.into_iter().any(is_there) {
+        return Ok(());
     }
+    let shown = dir.display();
+    let message = match is_there("root.key") && !is_there("ledger.highwater") {
+        false => format!("{shown} holds a shop already: nothing was changed"),
+        true => {
+            let there = FILES.into_iter().filter(|name| is_there(name));
+            let missing = FILES.into_iter().filter(|name| !is_there(name));
+            format!(
+                "{shown} holds a part of a shop, without {}: nothing was changed. After an init that did not end, delete {} there and init again. If a shop was served from there, delete nothing and put back what is missing: `keystall restore --help`",
+                missing.collect::<Vec<_>>().join(", "),
+                there.collect::<Vec<_>>().join(", "),
+            )
+        }
+    };
+    Err(Failure::new("exists", message))
 }
 
 /// The language of this terminal, as POSIX says (XBD, section 8.2): English where it is none of ours, or cannot show it.

@@ -35,18 +35,16 @@ pub(super) fn show(at: &Setting<'_>, host: &str, report: &Report) -> Result<(), 
         .str("log", &report.vkey);
     let shown = writeln!(io::stderr().lock(), "\n{sheet}\n");
     shown.map_err(|error| {
-        let message = format!(
-            "the recovery secret could not be shown ({error}): remove {} and init again",
-            at.dir.display()
-        );
+        let message = format!("the recovery secret could not be shown ({error}): nothing was made");
         Failure::new("terminal", message)
     })
 }
 
-/// Asks a person for some groups of it. An empty answer passes, with a warning: the shop is made either way.
-pub(super) fn ask_back(at: &Setting<'_>, report: &Report) -> Result<(), Failure> {
+/// Asks a person for some groups of it. An empty answer passes, with a warning, and so does one that cannot be read, or the
+/// input's end: the shop is made either way.
+pub(super) fn ask_back(at: &Setting<'_>, report: &Report) {
     if !at.person || at.yes {
-        return Ok(());
+        return;
     }
     let groups = groups(&report.recovery);
     at.say(&at.words.text(id("init-sheet-ask")));
@@ -54,10 +52,10 @@ pub(super) fn ask_back(at: &Setting<'_>, report: &Report) -> Result<(), Failure>
         let question = at.words.with(id("init-sheet-group"));
         let question = question.num("group", position as i64 + 1).to_string();
         loop {
-            let answer = terminal::prompt(&question, None)?;
+            let answer = terminal::prompt(&question, None).unwrap_or_default();
             if answer.is_empty() {
                 at.tell(vec![doubt(at.words.text(id("init-sheet-passed")))]);
-                return Ok(());
+                return;
             }
             let typed: String = answer.split_whitespace().collect();
             if groups
@@ -70,7 +68,6 @@ pub(super) fn ask_back(at: &Setting<'_>, report: &Report) -> Result<(), Failure>
         }
     }
     at.tell(vec![good(at.words.text(id("init-sheet-right")))]);
-    Ok(())
 }
 
 fn groups(secret: &str) -> Vec<&str> {
