@@ -27,6 +27,10 @@ pub struct KeptCertificate {
 pub struct Renewal {
     /// The certificate that was served last, of an authority or from files.
     pub served: Option<ServedCertificate>,
+    /// What an authority is asked for; none where somebody else renews. All that failed was for this.
+    pub wanted: Option<WantedCertificate>,
+    /// When a certificate was ordered last and came.
+    pub renewed_at_ms: i64,
     /// Renewals in a row that came in time.
     pub good_renewals: u32,
     /// Attempts in a row that failed.
@@ -37,6 +41,8 @@ pub struct Renewal {
     pub last_error: Option<String>,
     /// Since when an attempt is under way. Kept before it begins: a shop that ends over it must not ask again without pause.
     pub asking_since_ms: Option<i64>,
+    /// When the last one did.
+    pub failed_at_ms: i64,
     /// No attempt before this, because of failures.
     pub wait_until_ms: i64,
     /// The authority's window of renewal.
@@ -55,6 +61,15 @@ pub struct Renewal {
     pub alarmed_for: Option<String>,
 }
 
+/// What an authority is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedCertificate {
+    /// The names, in their order.
+    pub names: Vec<String>,
+    /// The directory of the authority.
+    pub source: String,
+}
+
 /// A certificate that the shop served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServedCertificate {
@@ -71,7 +86,7 @@ pub struct ServedCertificate {
 /// What the merchant is told of a certificate that was not renewed in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateAlarm {
-    /// When it runs out; none where there never was one.
+    /// When it runs out; none where there never was one for these names.
     pub until_ms: Option<i64>,
     /// Why the last attempt failed, in English; empty where none was made.
     pub reason: String,
@@ -100,7 +115,46 @@ const RENEWAL: &str = "certificate renewal";
 const ASKED: &str = "certificate asked for";
 const PURPOSE: &str = "certificate";
 
+/// Longest that an authority's window is not asked for (RFC 9773, section 4.3.2).
+const ASK_MAX_MS: i64 = 24 * 3_600_000;
+
 impl Renewal {
+    /// Wants a certificate of `source` for `names` from now on. Whether that is something else than before: then what failed, and
+    /// what it is waited for, was about the other, and is forgotten.
+    pub fn want(&mut self, source: &str, names: &[String]) -> bool {
+        let is_same = |wanted: &WantedCertificate| wanted.source == source && wanted.names == names;
+        if self.wanted.as_ref().is_some_and(is_same) {
+            return false;
+        }
+        *self = Self {
+            served: self.served.take(),
+            wanted: Some(WantedCertificate {
+                names: names.to_vec(),
+                source: source.to_owned(),
+            }),
+            good_renewals: self.good_renewals,
+            asking_since_ms: self.asking_since_ms,
+            early_at_ms: self.early_at_ms,
+            ..Self::default()
+        };
+        true
+    }
+
+    /// Brings times that a clock once ahead left behind to where they can be at `now_ms`. Whether there were any.
+    pub fn believe(&mut self, now_ms: i64) -> bool {
+        let before = (self.wait_until_ms, self.ask_at_ms, self.failing_since_ms);
+        let (renewed_ms, early_ms) = (self.renewed_at_ms, self.early_at_ms);
+        self.wait_until_ms =
+            renewal::believed_wait_ms(self.failed_at_ms, self.wait_until_ms, now_ms);
+        self.failed_at_ms = self.failed_at_ms.min(now_ms);
+        self.ask_at_ms = self.ask_at_ms.min(now_ms.saturating_add(ASK_MAX_MS));
+        self.failing_since_ms = self.failing_since_ms.map(|since_ms| since_ms.min(now_ms));
+        self.renewed_at_ms = renewed_ms.min(now_ms);
+        self.early_at_ms = early_ms.map(|early_ms| early_ms.min(now_ms));
+        before != (self.wait_until_ms, self.ask_at_ms, self.failing_since_ms)
+            || (renewed_ms, early_ms) != (self.renewed_at_ms, self.early_at_ms)
+    }
+
     /// Takes `next` as the certificate that is served from now on. A renewal in time counts; a first certificate, one from
     /// elsewhere and one for other names begin anew; one that came otherwise leaves the count.
     pub fn succeed(&mut self, next: ServedCertificate, now_ms: i64) {
@@ -114,6 +168,8 @@ impl Renewal {
         let is_early = before.is_some_and(|old| now_ms < old.life.half_ms());
         *self = Self {
             served: Some(next),
+            wanted: self.wanted.take(),
+            renewed_at_ms: now_ms,
             good_renewals: self.good_renewals,
             early_at_ms: is_early.then_some(now_ms),
             proved_by: self.proved_by.take(),
@@ -126,28 +182,40 @@ impl Renewal {
         self.asking_since_ms = None;
         self.failures = self.failures.saturating_add(1);
         self.failing_since_ms.get_or_insert(now_ms);
+        self.failed_at_ms = now_ms;
         self.last_error = Some(error);
         self.wait_until_ms = now_ms + renewal::wait_ms(self.failures, retry_after_ms, jitter);
     }
 
-    /// When the next certificate is to be ordered from `source` for `names`: at once where there is none of that kind.
-    pub fn next_at_ms(&self, source: &str, names: &[String]) -> i64 {
-        let fitting = self
-            .served
-            .as_ref()
-            .filter(|served| served.fits(source, names));
-        let due_ms = fitting.map_or(0, |served| {
-            served
-                .life
-                .renew_at_ms(self.window, self.draw, self.early_at_ms)
+    /// When the next certificate is to be ordered: at once where there is none of the kind that is wanted.
+    pub fn next_at_ms(&self) -> i64 {
+        let due_ms = self.fitting().map_or(0, |served| {
+            let life = served.life;
+            life.renew_at_ms(self.window, self.draw, self.early_at_ms)
         });
-        due_ms.max(self.wait_until_ms)
+        // No success is followed by another order at once, whatever certificates and windows say.
+        let pause_ms = match &self.served {
+            _ if self.renewed_at_ms == 0 => 0,
+            Some(served) => served.life.pause_ms(),
+            None => renewal::PAUSE_MS,
+        };
+        let paused_ms = self.renewed_at_ms.saturating_add(pause_ms);
+        due_ms.max(self.wait_until_ms).max(paused_ms)
     }
 
-    /// Whether the merchant is to know that something is wrong.
+    /// Whether the merchant is to know that something is wrong. A certificate for other names, or of another authority, than those
+    /// that are wanted counts as none.
     pub fn is_overdue(&self, now_ms: i64) -> bool {
-        let life = self.served.as_ref().map(|served| served.life);
+        let life = self.fitting().map(|served| served.life);
         renewal::is_overdue(life, self.failing_since_ms, now_ms)
+    }
+
+    /// The certificate that is served, where it is what is wanted.
+    pub fn fitting(&self) -> Option<&ServedCertificate> {
+        self.served.as_ref().filter(|served| {
+            let wanted = self.wanted.as_ref();
+            wanted.is_none_or(|wanted| served.fits(&wanted.source, &wanted.names))
+        })
     }
 }
 
@@ -269,7 +337,7 @@ impl Shop {
     pub fn certificate_alarm(&self) -> Result<Option<CertificateAlarm>, Fault> {
         let renewal = self.renewal()?;
         Ok(renewal.is_overdue(self.now_ms()).then(|| CertificateAlarm {
-            until_ms: renewal.served.map(|served| served.life.not_after_ms),
+            until_ms: renewal.fitting().map(|served| served.life.not_after_ms),
             reason: renewal.last_error.unwrap_or_default(),
         }))
     }
@@ -305,13 +373,16 @@ impl Shop {
         let Some(sealed) = self.store.read()?.meta(row)? else {
             return Ok(None);
         };
-        let opened = self
-            .vault
-            .open_for(PURPOSE, row.as_bytes(), &sealed)
-            .map_err(|_| Fault::Invariant("what is kept of the certificate opens at its place"))?;
-        serde_json::from_slice(opened.expose())
-            .map(Some)
-            .map_err(|_| Fault::Invariant("what is kept of the certificate can be read"))
+        let opened = self.vault.open_for(PURPOSE, row.as_bytes(), &sealed).ok();
+        let value = opened.and_then(|opened| serde_json::from_slice(opened.expose()).ok());
+        if value.is_none() {
+            // All of it can be had again: a shop that does not sell is worse than one more order.
+            tracing::error!(
+                row,
+                "what is kept of the certificate cannot be read: it is fetched anew"
+            );
+        }
+        Ok(value)
     }
 
     fn sealed(&self, row: &str, value: &impl Serialize) -> Vec<u8> {
@@ -407,6 +478,22 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_row_that_does_not_open_is_as_good_as_none_and_stops_nothing() {
+        let test = TestShop::new();
+        let shop = &test.shop;
+        shop.write_rows(|tx| {
+            tx.put_meta(RENEWAL, b"torn")?;
+            tx.put_meta(ACCOUNT, b"torn")?;
+            tx.put_meta(CERTIFICATE, b"torn")
+        })
+        .await
+        .unwrap();
+        assert_eq!(shop.renewal().unwrap(), Renewal::default());
+        assert!(shop.certificate().unwrap().is_none());
+        assert!(shop.acme_account("ca").unwrap().is_none());
+    }
+
     #[test]
     fn a_renewal_in_time_counts_and_another_source_begins_anew() {
         let mut renewal = Renewal::default();
@@ -427,12 +514,20 @@ mod tests {
     fn a_certificate_for_other_names_or_of_another_authority_is_ordered_at_once() {
         let names = vec!["shop.example".to_owned()];
         let mut renewal = Renewal::default();
-        assert_eq!(renewal.next_at_ms("ca", &names), 0);
+        assert!(renewal.want("ca", &names));
+        assert_eq!(renewal.next_at_ms(), 0);
         renewal.succeed(served("1", DAY_MS, "ca"), DAY_MS);
-        assert_eq!(renewal.next_at_ms("ca", &names), 46 * DAY_MS);
-        assert_eq!(renewal.next_at_ms("other", &names), 0);
-        assert_eq!(renewal.next_at_ms("ca", &["new.example".to_owned()]), 0);
+        assert!(!renewal.want("ca", &names));
+        assert_eq!(renewal.next_at_ms(), 46 * DAY_MS);
+        let lost = renewal.served.take();
+        assert_eq!(renewal.next_at_ms(), DAY_MS + renewal::PAUSE_MS);
+        renewal.served = lost;
         renewal.fail("no".into(), None, 46 * DAY_MS, 0);
-        assert_eq!(renewal.next_at_ms("ca", &names), 46 * DAY_MS + 60_000);
+        assert_eq!(renewal.next_at_ms(), 46 * DAY_MS + 60_000);
+        for (source, name) in [("other", "shop.example"), ("ca", "new.example")] {
+            assert!(renewal.want(source, &[name.to_owned()]));
+            assert_eq!((renewal.next_at_ms(), renewal.failures), (0, 0));
+            assert!(renewal.fitting().is_none());
+        }
     }
 }

@@ -77,7 +77,9 @@ pub use admin_log::AdminEntry;
 pub use anchors::{AnchorAge, KeptCheckpoint};
 pub use audit::{AuditError, Audited};
 pub use categories::{CategoryChange, CategoryError, ordered_categories};
-pub use certificates::{CertificateAlarm, KeptCertificate, Renewal, ServedCertificate};
+pub use certificates::{
+    CertificateAlarm, KeptCertificate, Renewal, ServedCertificate, WantedCertificate,
+};
 pub use chain::{Chain, Latest};
 pub use channels::{ChannelError, ChannelSettings};
 pub use check_books::{Books, Money as MoneyOfChannel};

@@ -51,6 +51,8 @@ fn shown(value: &Value) -> String {
     let rows = [
         ("mode", "mode"),
         ("names", "names"),
+        ("wanted names", "wanted_names"),
+        ("as wanted", "is_as_wanted"),
         ("authority", "authority"),
         ("serial", "serial"),
         ("good from", "good_from"),

@@ -27,7 +27,11 @@ pub(super) fn check(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
             "cert and key are set: write mode = \"files\", or remove them",
         );
     }
-    if !is_reachable(settings, &tls.acme_directory) {
+    let is_uri = |text: &str| {
+        text.parse::<http::Uri>()
+            .is_ok_and(|uri| uri.host().is_some())
+    };
+    if !is_uri(&tls.acme_directory) || !is_reachable(settings, &tls.acme_directory) {
         wrong(
             "[tls] acme_directory",
             "an https:// address is needed; http:// only to a place of [net] allow_private",

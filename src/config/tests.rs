@@ -167,6 +167,14 @@ fn values_that_cannot_be_used_are_refused_with_their_key() {
             "[tls]\nmode = \"acme\"\nacme_directory = \"http://ca.example/dir\"",
             "https:// address is needed",
         ),
+        (
+            "[tls]\nmode = \"acme\"\nacme_directory = \"https://ca.example/dir \"",
+            "https:// address is needed",
+        ),
+        (
+            "[tls]\nmode = \"acme\"\nacme_directory = \"https://\"",
+            "https:// address is needed",
+        ),
         ("[tls]\nmode = \"none\"", "\"self-signed\""),
         ("[tls]\ncert = \"c.pem\"\nkey = \"k.pem\"", "[tls] mode"),
         (

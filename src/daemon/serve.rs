@@ -184,9 +184,10 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         }));
     let told = ending.clone();
     tasks.spawn(worker.run(async move { told.wait().await }));
+    let keeper = certificates::keeper(&shop, &settings, tls, board, hsts, metrics.clone())?;
+    keeper.begin().map_err(ShopError::from)?;
     let running = spawn_serving(listeners, web::router(state), &settings, &ending);
     // Once an authority can look at the listeners.
-    let keeper = certificates::keeper(&shop, &settings, tls, board, hsts, metrics.clone())?;
     tasks.spawn(keeper.run(ending.clone()));
     let context = Context {
         shop: shop.clone(),

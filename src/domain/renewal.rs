@@ -38,6 +38,12 @@ const WAITS_MS: [i64; 5] = [
 const ALARM_MS: i64 = 48 * HOUR_MS;
 /// Certificates that live shorter than this raise it in their last third.
 const SHORT_LIFE_MS: i64 = 6 * DAY_MS;
+/// Between a certificate and the next order, whatever is said of it, as far as its life allows.
+pub const PAUSE_MS: i64 = HOUR_MS;
+/// What two clocks may differ by.
+const SKEW_MS: i64 = 5 * MINUTE_MS;
+/// Longest wait of [`wait_ms`]: the longest word of an authority that is kept, a week, and what is added to it.
+const WAIT_MAX_MS: i64 = 7 * DAY_MS * 11 / 10;
 /// How long a shop may try for its first certificate before the alarm.
 const FIRST_ALARM_MS: i64 = HOUR_MS;
 /// `Strict-Transport-Security`, first step: a broken certificate on the first day is not the end of the shop.
@@ -62,18 +68,41 @@ impl Lifetime {
     /// of its life. A moment that has passed means at once. A window that begins when the certificate is no good any more is none.
     /// `early_at_ms` is when a certificate was last renewed before half of its life: an authority whose windows lie in the past
     /// again and again is followed once a day.
+    /// No window puts it off beyond [`Lifetime::latest_ms`].
     pub fn renew_at_ms(self, window: Option<Window>, draw: u32, early_at_ms: Option<i64>) -> i64 {
         let half_ms = self.half_ms();
         let usable = window.filter(|window| {
             window.start_ms < window.end_ms && window.start_ms < self.not_after_ms
         });
-        let due_ms = usable.map_or(half_ms, |window| window.moment_ms(draw));
+        let due_ms = usable.map_or(half_ms, |window| {
+            window.moment_ms(draw).min(self.latest_ms())
+        });
         match early_at_ms {
             Some(early_ms) if due_ms < half_ms => {
                 due_ms.max(early_ms.saturating_add(DAY_MS).min(half_ms))
             }
             _ => due_ms,
         }
+    }
+
+    /// When it is renewed at the latest, whatever an authority says: with a quarter of its life left, and so long before the alarm
+    /// that attempts which fail at first are none. Later than half of its life.
+    fn latest_ms(self) -> i64 {
+        let length_ms = self.length_ms();
+        let quarter_ms = self.not_after_ms.saturating_sub(length_ms / 4);
+        quarter_ms.min(self.alarm_at_ms().saturating_sub(length_ms / 10))
+    }
+
+    /// How long no other is ordered after it.
+    pub fn pause_ms(self) -> i64 {
+        PAUSE_MS.min(self.length_ms() / 4)
+    }
+
+    /// Whether it can have been signed at `now_ms`: it is good by then, and not half of its life is over. One that is not would be
+    /// due at once, for ever.
+    pub fn is_fresh(self, now_ms: i64) -> bool {
+        let from_ms = self.not_before_ms.saturating_sub(SKEW_MS);
+        (from_ms..self.half_ms()).contains(&now_ms)
     }
 
     /// From when on it is an alarm that it was not renewed: with less than 48 hours left, or a third of a life under six days.
@@ -108,6 +137,16 @@ pub fn wait_ms(failures: u32, retry_after_ms: Option<i64>, jitter: u8) -> i64 {
     let at = (failures.max(1) as usize - 1).min(WAITS_MS.len() - 1);
     let wait_ms = WAITS_MS[at].max(retry_after_ms.unwrap_or(0));
     wait_ms + wait_ms / 10 * i64::from(jitter) / 256
+}
+
+/// When a wait until `until_ms`, begun at `since_ms`, is over. By a clock that was ahead and is so no longer it would last until that
+/// date: its length is counted from `now_ms`, and no wait is longer than the longest of [`wait_ms`].
+pub fn believed_wait_ms(since_ms: i64, until_ms: i64, now_ms: i64) -> i64 {
+    let until_ms = match since_ms > now_ms {
+        true => now_ms.saturating_add(until_ms.saturating_sub(since_ms).max(0)),
+        false => until_ms,
+    };
+    until_ms.min(now_ms.saturating_add(WAIT_MAX_MS))
 }
 
 /// Whether the merchant is to be told: the certificate was not renewed in time, or there is none after an hour of attempts.
@@ -186,6 +225,26 @@ mod tests {
     }
 
     #[test]
+    fn no_window_puts_a_renewal_off_until_the_alarm_or_beyond_the_end() {
+        for length_ms in [90 * DAY_MS, 160 * HOUR_MS, 6 * DAY_MS, 72 * HOUR_MS] {
+            let life = life(1_000, length_ms);
+            let late = Some(Window {
+                start_ms: 1_000,
+                end_ms: 3_650 * DAY_MS,
+            });
+            let due_ms = life.renew_at_ms(late, u32::MAX, None);
+            assert!(due_ms < life.alarm_at_ms() - length_ms / 20, "{length_ms}");
+            assert!(due_ms >= life.half_ms());
+        }
+        let life = life(0, 90 * DAY_MS);
+        let last = Some(Window {
+            start_ms: 89 * DAY_MS,
+            end_ms: 90 * DAY_MS - 1,
+        });
+        assert_eq!(life.renew_at_ms(last, 0, None), 67 * DAY_MS + 12 * HOUR_MS);
+    }
+
+    #[test]
     fn failures_wait_longer_each_time_and_never_reach_five_attempts_in_an_hour() {
         let waits: Vec<i64> = (1..=7).map(|n| wait_ms(n, None, 0) / MINUTE_MS).collect();
         assert_eq!(waits, [1, 5, 30, 120, 360, 360, 360]);
@@ -207,6 +266,15 @@ mod tests {
         assert_eq!(wait_ms(5, Some(1_000), 0), 6 * HOUR_MS);
         let most = wait_ms(1, None, 255);
         assert!(most > MINUTE_MS && most < MINUTE_MS * 11 / 10);
+    }
+
+    #[test]
+    fn a_wait_of_a_clock_that_was_ahead_keeps_its_length_and_not_its_date() {
+        assert_eq!(believed_wait_ms(5, 100, 50), 100);
+        assert_eq!(believed_wait_ms(1_000, 1_100, 50), 150);
+        assert_eq!(believed_wait_ms(1_000, 0, 50), 50);
+        assert_eq!(believed_wait_ms(0, i64::MAX, 0), WAIT_MAX_MS);
+        assert!(wait_ms(1, Some(7 * DAY_MS), 255) <= WAIT_MAX_MS);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub struct WebSettings {
     pub provider_origins: Vec<String>,
     /// Answers that an authority of certificates looks for.
     pub board: Arc<Board>,
-    /// How long browsers are told to come over TLS alone.
+    /// How long browsers are told to come over TLS alone, where the shop listens with it.
     pub hsts: Arc<Hsts>,
 }
 

@@ -14,7 +14,7 @@ use crate::{
 /// Everything that is known of it.
 pub(super) fn show(context: &Context) -> Result<Value, CommandError> {
     let tls = &context.settings.tls;
-    let renewal = context.shop.renewal()?;
+    let renewal = renewal(context)?;
     let is_kept = tls.mode != TlsMode::SelfSigned;
     let is_overdue = is_kept && renewal.is_overdue(context.shop.now_ms());
     let served = renewal.served.as_ref().filter(|_| is_kept);
@@ -23,6 +23,8 @@ pub(super) fn show(context: &Context) -> Result<Value, CommandError> {
     Ok(json!({
         "mode": mode(tls.mode),
         "names": served.map_or_else(|| names(&context.settings), |served| served.names.clone()),
+        "wanted_names": names(&context.settings),
+        "is_as_wanted": served.is_some() && renewal.fitting().is_some(),
         "authority": (tls.mode == TlsMode::Acme).then_some(&tls.acme_directory),
         "serial": served.map(|served| &served.serial),
         "good_from": served.map(|served| time(served.life.not_before_ms)),
@@ -36,7 +38,7 @@ pub(super) fn show(context: &Context) -> Result<Value, CommandError> {
         "last_error": renewal.last_error,
         "overdue": is_overdue,
         "good_renewals": good,
-        "hsts_max_age_s": hsts_max_age_s(served.is_some(), good, is_overdue),
+        "hsts_max_age_s": hsts_max_age_s(served.and(renewal.fitting()).is_some(), good, is_overdue),
     }))
 }
 
@@ -60,7 +62,7 @@ pub(super) fn examine(context: &Context) -> Result<Option<Finding>, CommandError
     if tls.mode == TlsMode::SelfSigned {
         return Ok(None);
     }
-    let renewal = context.shop.renewal()?;
+    let renewal = renewal(context)?;
     let now_ms = context.shop.now_ms();
     let until_ms = renewal
         .served
@@ -79,15 +81,22 @@ pub(super) fn examine(context: &Context) -> Result<Option<Finding>, CommandError
         }
         Some(until_ms) => format!("good until {}", shown(context, until_ms)),
     };
+    let wanted = names(&context.settings).join(", ");
     let names = match &renewal.served {
         Some(served) => served.names.join(", "),
-        None => names(&context.settings).join(", "),
+        None => wanted.clone(),
     };
     message.push_str(&format!(" ({}, {names}", mode(tls.mode)));
     if tls.mode == TlsMode::Acme {
         message.push_str(&format!(", {}", tls.acme_directory));
     }
     message.push(')');
+    let is_other = renewal.served.is_some() && renewal.fitting().is_none();
+    if is_other {
+        message.push_str(&format!(
+            "; it is for other names, or of another authority, than those of the settings: one for {wanted} is to come"
+        ));
+    }
     match next_ms(context, &renewal) {
         Some(..=0) => message.push_str("; the next attempt is due"),
         Some(at_ms) => message.push_str(&format!("; next attempt {}", shown(context, at_ms))),
@@ -104,16 +113,26 @@ pub(super) fn examine(context: &Context) -> Result<Option<Finding>, CommandError
     }
     let level = match until_ms {
         _ if is_overdue => Level::Fail,
-        Some(_) if renewal.failures == 0 => Level::Ok,
+        Some(_) if renewal.failures == 0 && !is_other => Level::Ok,
         _ => Level::Warn,
     };
     Ok(Some(Finding::new("certificate", level, message)))
 }
 
 fn next_ms(context: &Context, renewal: &Renewal) -> Option<i64> {
-    let tls = &context.settings.tls;
-    let names = names(&context.settings);
-    (tls.mode == TlsMode::Acme).then(|| renewal.next_at_ms(&tls.acme_directory, &names))
+    (context.settings.tls.mode == TlsMode::Acme).then(|| renewal.next_at_ms())
+}
+
+/// What is known of renewals, as far as it is of what the settings want.
+fn renewal(context: &Context) -> Result<Renewal, CommandError> {
+    let (mut renewal, tls) = (context.shop.renewal()?, &context.settings.tls);
+    match tls.mode {
+        TlsMode::Acme => {
+            renewal.want(&tls.acme_directory, &names(&context.settings));
+        }
+        _ => renewal.wanted = None,
+    }
+    Ok(renewal)
 }
 
 fn mode(mode: TlsMode) -> &'static str {

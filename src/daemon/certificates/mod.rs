@@ -5,6 +5,9 @@
 //! before anything follows from it.
 
 mod authority;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod hostile_tests;
 mod keeper;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -47,6 +50,9 @@ const ADDRESS_PROFILE: &str = "shortlived";
 /// An authority may think for long over an order.
 const ANSWER_TIME: std::time::Duration = std::time::Duration::from_secs(45);
 
+/// An order with all its names, looked at and signed.
+const ORDER_TIME: std::time::Duration = std::time::Duration::from_secs(600);
+
 /// The server's side of TLS, as `[tls]` says.
 ///
 /// # Errors
@@ -66,6 +72,7 @@ pub(super) fn server(
     if tls.mode != TlsMode::Acme {
         return Ok(server);
     }
+    // One that cannot be served is seen by the keeper, which orders another.
     if let Some(kept) = shop.certificate().map_err(ShopError::from)?
         && let Err(error) = server.install(&kept.chain, &kept.key)
     {
@@ -148,6 +155,7 @@ fn order(settings: &Settings, board: Arc<Board>) -> Result<Order, CertificateSet
         },
         names,
         methods: methods(settings),
+        patience: ORDER_TIME,
     })
 }
 

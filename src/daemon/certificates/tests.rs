@@ -18,23 +18,25 @@ use crate::{
     testing::{TestClock, TestShop, Till},
 };
 
-const MINUTE_MS: i64 = 60_000;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
-const DAY_MS: i64 = 24 * HOUR_MS;
+pub(super) const MINUTE_MS: i64 = 60_000;
+pub(super) const HOUR_MS: i64 = 60 * MINUTE_MS;
+pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 const DIRECTORY: &str = "https://ca.example/dir";
 
 /// Signs for `life_ms` from now on, or fails by its script.
-struct FakeCa {
+pub(super) struct FakeCa {
     clock: Arc<TestClock>,
     life_ms: i64,
-    script: Mutex<VecDeque<AcmeError>>,
-    is_down: std::sync::atomic::AtomicBool,
-    window: Mutex<Option<RenewalInfo>>,
+    /// How far ahead its clock is.
+    pub(super) skew_ms: std::sync::atomic::AtomicI64,
+    pub(super) script: Mutex<VecDeque<AcmeError>>,
+    pub(super) is_down: std::sync::atomic::AtomicBool,
+    pub(super) window: Mutex<Option<RenewalInfo>>,
     asked: Mutex<Vec<(i64, Wanted)>>,
     accounts: std::sync::atomic::AtomicUsize,
 }
 
-fn error(kind: AcmeErrorKind, retry_after: Option<Duration>) -> AcmeError {
+pub(super) fn error(kind: AcmeErrorKind, retry_after: Option<Duration>) -> AcmeError {
     AcmeError {
         kind,
         message: "the authority cannot connect to shop.example".into(),
@@ -45,7 +47,9 @@ fn error(kind: AcmeErrorKind, retry_after: Option<Duration>) -> AcmeError {
 impl FakeCa {
     fn sign(&self, names: &[String]) -> Issued {
         let now = rcgen::date_time_ymd(1970, 1, 1)
-            + Duration::from_millis(u64::try_from(self.clock.now()).unwrap());
+            + Duration::from_millis(
+                u64::try_from(self.clock.now() + self.skew_ms.load(SeqCst)).unwrap(),
+            );
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let mut params = CertificateParams::new(names.to_vec()).unwrap();
@@ -65,7 +69,7 @@ impl FakeCa {
     }
 }
 
-trait Now {
+pub(super) trait Now {
     fn now(&self) -> i64;
 }
 
@@ -108,15 +112,15 @@ impl Ca for FakeCa {
     }
 }
 
-struct Test {
-    till: TestShop,
-    ca: Arc<FakeCa>,
-    keeper: Keeper,
+pub(super) struct Test {
+    pub(super) till: TestShop,
+    pub(super) ca: Arc<FakeCa>,
+    pub(super) keeper: Keeper,
     _dir: tempfile::TempDir,
 }
 
 impl Test {
-    fn new(life_ms: i64) -> Self {
+    pub(super) fn new(life_ms: i64) -> Self {
         let mut decided = Till::default();
         decided.policy.tell = Tell {
             merchant_mail: true,
@@ -126,6 +130,7 @@ impl Test {
         let ca = Arc::new(FakeCa {
             clock: till.clock.clone(),
             life_ms,
+            skew_ms: 0.into(),
             script: Mutex::default(),
             is_down: false.into(),
             window: Mutex::default(),
@@ -144,6 +149,7 @@ impl Test {
                 names: vec!["shop.example".into()],
                 profile: Profile::Default,
                 methods: vec![Method::Http01, Method::TlsAlpn01],
+                patience: Duration::from_secs(60),
             }),
             files: false,
         };
@@ -156,7 +162,7 @@ impl Test {
     }
 
     /// Looks every `step_ms` for `for_ms`.
-    async fn pass(&self, for_ms: i64, step_ms: i64) {
+    pub(super) async fn pass(&self, for_ms: i64, step_ms: i64) {
         for _ in 0..for_ms / step_ms {
             self.keeper.look().await.unwrap();
             self.till.clock.advance_ms(step_ms);
@@ -164,15 +170,15 @@ impl Test {
         self.keeper.look().await.unwrap();
     }
 
-    fn serial(&self) -> String {
+    pub(super) fn serial(&self) -> String {
         self.keeper.tls.facts().unwrap().serial
     }
 
-    fn attempts(&self) -> usize {
+    pub(super) fn attempts(&self) -> usize {
         self.ca.asked.lock().unwrap().len()
     }
 
-    fn alarms(&self) -> usize {
+    pub(super) fn alarms(&self) -> usize {
         let all = self.till.shop.effects(100).unwrap().into_iter();
         all.filter(|one| one.kind == EffectKind::CertificateOverdue)
             .count()
@@ -308,15 +314,11 @@ async fn the_authoritys_window_goes_before_half_of_the_life() {
     };
     *test.ca.window.lock().unwrap() = Some(info(now_ms + 60 * DAY_MS, now_ms + 62 * DAY_MS));
     test.pass(DAY_MS, HOUR_MS).await;
-    let (names, renewal) = (
-        ["shop.example".to_owned()],
-        test.till.shop.renewal().unwrap(),
-    );
-    let due_ms = renewal.next_at_ms(DIRECTORY, &names);
+    let due_ms = test.till.shop.renewal().unwrap().next_at_ms();
     assert!((60 * DAY_MS..62 * DAY_MS).contains(&(due_ms - now_ms)));
     test.pass(DAY_MS, HOUR_MS).await;
     let again = test.till.shop.renewal().unwrap();
-    assert_eq!(again.next_at_ms(DIRECTORY, &names), due_ms, "drawn once");
+    assert_eq!(again.next_at_ms(), due_ms, "drawn once");
     // It is to be revoked: the window has passed.
     *test.ca.window.lock().unwrap() = Some(info(now_ms, now_ms + HOUR_MS));
     test.pass(7 * HOUR_MS, HOUR_MS).await;

@@ -131,7 +131,7 @@ impl Authority {
         let made = Account::builder_with_http(Box::new(way.clone()))
             .create(&wanted, self.directory.clone(), None)
             .await;
-        let (_, credentials) = made.map_err(|error| failed(&way, &error, "an account"))?;
+        let (_, credentials) = made.map_err(|error| refused(&way, &error, "an account"))?;
         let bytes = serde_json::to_vec(&credentials)
             .map_err(|error| failed(&way, &error.into(), "an account"))?;
         Ok(Secret::new(bytes))
@@ -149,7 +149,7 @@ impl Authority {
         board: &Arc<Board>,
     ) -> Result<Issued, AcmeError> {
         let way = Way::new(self.client.clone());
-        let names = wanted.names.join(", ");
+        let names = listed(&wanted.names);
         let because = |error: &Error| failed(&way, error, &names);
         let account = self.open(&way, account).await?;
         let mut order = self.order(&way, &account, wanted).await?;
@@ -191,7 +191,7 @@ impl Authority {
         account: &Account,
         wanted: &Wanted,
     ) -> Result<Order, AcmeError> {
-        let names = wanted.names.join(", ");
+        let names = listed(&wanted.names);
         let identifiers: Vec<Identifier> = wanted.names.iter().map(|n| identifier(n)).collect();
         let profile = profile(account, &wanted.profile)?;
         let new = || {
@@ -210,11 +210,11 @@ impl Authority {
                 Ok(order) => return Ok(order),
                 // Naming the predecessor is a courtesy: what stands against it does not stand against the order.
                 Err(error) if is_about_replacing(&error) => {}
-                Err(error) => return Err(failed(way, &error, &names)),
+                Err(error) => return Err(refused(way, &error, &names)),
             }
         }
         let made = account.new_order(&new()).await;
-        made.map_err(|error| failed(way, &error, &names))
+        made.map_err(|error| refused(way, &error, &names))
     }
 }
 
@@ -226,15 +226,31 @@ async fn prove(
     board: &Arc<Board>,
     posted: &mut Vec<Posted>,
 ) -> Result<Option<Method>, AcmeError> {
-    let names = wanted.names.join(", ");
+    let names = listed(&wanted.names);
     let mut proved_by = None;
+    if order.state().authorizations.len() > wanted.names.len() {
+        return Err(AcmeError::new(
+            AcmeErrorKind::Other,
+            format!(
+                "the authority wants more proofs than there are names ({names}): take another [tls] acme_directory"
+            ),
+        ));
+    }
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization.map_err(|error| failed(way, &error, &names))?;
         if authorization.status != AuthorizationStatus::Pending {
             continue;
         }
-        let name = authorization.identifier().to_string();
+        let name = authorization.identifier().to_string().to_ascii_lowercase();
+        if !wanted.names.contains(&name) {
+            return Err(AcmeError::new(
+                AcmeErrorKind::Other,
+                format!(
+                    "the authority wants proof of {name}, which was not ordered: take another [tls] acme_directory"
+                ),
+            ));
+        }
         let offered = |method: &&Method| {
             let wanted = method.challenge();
             authorization.challenges.iter().any(|c| c.r#type == wanted)
@@ -367,7 +383,8 @@ fn checked(
 
 fn is_about_replacing(error: &Error) -> bool {
     match error {
-        Error::Api(problem) => matches!(short_type(problem), "alreadyReplaced" | "malformed"),
+        // Also that the predecessor is another account's (403 unauthorized): what stands against the order is said of it, too.
+        Error::Api(problem) => short_type(problem) != "rateLimited",
         // The library's own word that the authority did not repeat it, or knows nothing of it.
         Error::Unsupported(_) | Error::Other(_) => {
             !matches!(AcmeError::of(error, "").kind, AcmeErrorKind::Unreachable)
@@ -376,6 +393,38 @@ fn is_about_replacing(error: &Error) -> bool {
     }
 }
 
+/// Names for one line: some of many.
+fn listed(names: &[String]) -> String {
+    match names {
+        [a, b, c, rest @ ..] if rest.len() > 1 => format!("{a}, {b}, {c} and {} more", rest.len()),
+        _ => names.join(", "),
+    }
+}
+
+/// An answer to what is asked in the name of the account alone, before any name is looked at.
+fn refused(way: &Way, error: &Error, names: &str) -> AcmeError {
+    AcmeError::of_account(error, names).after(way.retry_after())
+}
+
 fn failed(way: &Way, error: &Error, names: &str) -> AcmeError {
     AcmeError::of(error, names).after(way.retry_after())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_against_the_predecessor_does_not_stand_against_the_order() {
+        let refused = |kind: &str| {
+            let problem = serde_json::json!({"type": format!("urn:ietf:params:acme:error:{kind}")});
+            Error::Api(serde_json::from_value(problem).unwrap())
+        };
+        // The predecessor was another account's: 403 unauthorized.
+        for kind in ["unauthorized", "alreadyReplaced", "malformed", "new"] {
+            assert!(is_about_replacing(&refused(kind)), "{kind}");
+        }
+        assert!(!is_about_replacing(&refused("rateLimited")));
+    }
 }

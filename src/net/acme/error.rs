@@ -14,7 +14,7 @@ pub struct AcmeError {
     pub kind: AcmeErrorKind,
     /// What it is and what to do about it; one line, bounded.
     pub message: String,
-    /// How long the authority asks to wait, at most a week.
+    /// How long the authority asks to wait: at most a week where it signs no more for now, else at most six hours.
     pub retry_after: Option<Duration>,
 }
 
@@ -35,6 +35,12 @@ pub enum AcmeErrorKind {
 
 /// Prefix of the error types (RFC 8555, section 6.7).
 const URN: &str = "urn:ietf:params:acme:error:";
+/// Longest message.
+const MESSAGE_CHARS_MAX: usize = 1_000;
+/// Longest wait that is believed of an authority that counts: Let's Encrypt's longest limits are counted over a week.
+const LIMITED_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Longest wait that is believed of one that fails otherwise: no word of a proxy before it may cost a certificate.
+const WAIT_MAX: Duration = Duration::from_secs(6 * 3_600);
 /// Longest words of an authority that are passed on.
 const DETAIL_CHARS_MAX: usize = 300;
 
@@ -42,14 +48,19 @@ impl AcmeError {
     pub(super) fn new(kind: AcmeErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            // Foreign words may be anywhere in it.
+            message: plain(message.into(), MESSAGE_CHARS_MAX),
             retry_after: None,
         }
     }
 
     pub(super) fn after(self, retry_after: Option<Duration>) -> Self {
+        let most = match self.kind {
+            AcmeErrorKind::RateLimited => LIMITED_MAX,
+            _ => WAIT_MAX,
+        };
         Self {
-            retry_after,
+            retry_after: retry_after.map(|wait| wait.min(most)),
             ..self
         }
     }
@@ -58,9 +69,10 @@ impl AcmeError {
     pub(super) fn of(error: &Error, names: &str) -> Self {
         match error {
             Error::Api(problem) => Self::of_problem(problem, names),
-            Error::Other(inner) if inner.is::<OutboundError>() => {
-                Self::new(AcmeErrorKind::Unreachable, unreachable(&plain(inner)))
-            }
+            Error::Other(inner) if inner.is::<OutboundError>() => Self::new(
+                AcmeErrorKind::Unreachable,
+                unreachable(&plain(inner, DETAIL_CHARS_MAX)),
+            ),
             // A page where a document of the protocol was due: a proxy's, or one about works.
             Error::Json(_) => Self::new(
                 AcmeErrorKind::Unreachable,
@@ -72,8 +84,26 @@ impl AcmeError {
             ),
             other => Self::new(
                 AcmeErrorKind::Other,
-                format!("the authority's part failed: {}", plain(other)),
+                format!(
+                    "the authority's part failed: {}",
+                    plain(other, DETAIL_CHARS_MAX)
+                ),
             ),
+        }
+    }
+
+    /// What the library says, of an account or an order that is still to be made: what is not allowed then is the account, as
+    /// one that was deactivated (RFC 8555, section 7.3.6).
+    pub(super) fn of_account(error: &Error, names: &str) -> Self {
+        match error {
+            Error::Api(problem) if short_type(problem) == "unauthorized" => Self::new(
+                AcmeErrorKind::Account,
+                format!(
+                    "the authority takes nothing from the shop's account (it says: {})",
+                    said(problem)
+                ),
+            ),
+            _ => Self::of(error, names),
         }
     }
 
@@ -166,16 +196,17 @@ fn unreachable(why: &str) -> String {
 fn said(problem: &Problem) -> String {
     let own = problem.detail.iter().cloned();
     let parts = problem.subproblems.iter().map(ToString::to_string);
-    plain(own.chain(parts).collect::<Vec<_>>().join("; "))
+    let said = own.chain(parts).collect::<Vec<_>>().join("; ");
+    plain(said, DETAIL_CHARS_MAX)
 }
 
-/// Foreign words in one line, without what a terminal would obey.
-fn plain(text: impl ToString) -> String {
+/// Foreign words in one line of at most `chars_max`, without what a terminal would obey.
+fn plain(text: impl ToString, chars_max: usize) -> String {
     let text = text.to_string();
     let safe = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(DETAIL_CHARS_MAX);
+        .take(chars_max);
     safe.collect::<String>().trim().to_owned()
 }
 
@@ -190,6 +221,39 @@ mod tests {
         }))
         .unwrap();
         AcmeError::of_problem(&problem, "shop.example")
+    }
+
+    #[test]
+    fn only_a_limit_is_waited_for_longer_than_six_hours() {
+        let week = Duration::from_secs(7 * 24 * 3_600);
+        let limited = of("rateLimited", "").after(Some(4 * week));
+        assert_eq!(limited.retry_after, Some(week));
+        for problem in ["serverInternal", "connection", "unauthorized"] {
+            assert_eq!(
+                of(problem, "").after(Some(week)).retry_after,
+                Some(WAIT_MAX)
+            );
+        }
+    }
+
+    #[test]
+    fn a_deactivated_account_is_another_matter_than_a_name_that_was_not_proved() {
+        let problem =
+            serde_json::json!({"type": format!("{URN}unauthorized"), "detail": "deactivated"});
+        let error = Error::Api(serde_json::from_value(problem).unwrap());
+        let refused = AcmeError::of_account(&error, "shop.example");
+        assert_eq!(refused.kind, AcmeErrorKind::Account);
+        assert!(refused.message.contains("deactivated"));
+        let looked = AcmeError::of(&error, "shop.example");
+        assert_eq!(looked.kind, AcmeErrorKind::Identifier);
+    }
+
+    #[test]
+    fn foreign_words_are_short_and_obeyed_by_no_terminal_wherever_they_stand() {
+        let said = format!("no profile\n\u{1b}[2J {}", "x".repeat(65_536));
+        let error = AcmeError::new(AcmeErrorKind::Other, said);
+        assert!(!error.message.contains(char::is_control));
+        assert_eq!(error.message.chars().count(), MESSAGE_CHARS_MAX);
     }
 
     #[test]

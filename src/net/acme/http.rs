@@ -48,13 +48,14 @@ impl Way {
         };
         let answer = self.client.send(Request::from_parts(head, body)).await;
         let answer = answer.map_err(|error| Error::Other(Box::new(error)))?;
+        let mut headers = answer.headers;
         *self
             .retry_after
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = retry_after(&answer.headers);
+            .unwrap_or_else(PoisonError::into_inner) = bound_wait(&mut headers);
         let mut response = Response::new(Full::new(answer.body));
         *response.status_mut() = answer.status;
-        *response.headers_mut() = answer.headers;
+        *response.headers_mut() = headers;
         Ok(BytesResponse::from(response))
     }
 }
@@ -66,6 +67,16 @@ impl HttpClient for Way {
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         Box::pin(self.clone().send(request))
     }
+}
+
+/// Leaves in `headers` no wait that the library could not count with, and gives it.
+fn bound_wait(headers: &mut HeaderMap) -> Option<Duration> {
+    let wait = retry_after(headers);
+    headers.remove(header::RETRY_AFTER);
+    if let Some(wait) = wait {
+        headers.insert(header::RETRY_AFTER, wait.as_secs().into());
+    }
+    wait
 }
 
 /// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a time, which is held against the same answer's `Date`.
@@ -87,6 +98,24 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_wait_reaches_the_library_that_its_clock_cannot_hold() {
+        for (said, passed) in [
+            ("18446744073709551615", Some("604800")),
+            ("99999999999999999999999", None),
+            ("Fri, 01 Jan 9999 00:00:00 GMT", Some("604800")),
+            ("7", Some("7")),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, said.parse().unwrap());
+            let noon = "Sun, 22 Nov 2026 12:00:00 GMT".parse().unwrap();
+            headers.insert(header::DATE, noon);
+            bound_wait(&mut headers);
+            let now = headers.get(header::RETRY_AFTER);
+            assert_eq!(now.map(|wait| wait.to_str().unwrap()), passed, "{said}");
+        }
+    }
 
     #[test]
     fn a_wait_is_read_in_both_of_its_forms_and_never_longer_than_a_week() {

@@ -54,7 +54,8 @@ pub(super) fn set(web: &Shared, visit: &Visit, reads: bool, response: &mut Respo
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static(NO_STORE));
-    if visit.secure {
+    // Of two such fields the first counts (RFC 6797, section 8.1): where a proxy alone has TLS, it is the proxy's to say.
+    if visit.secure && web.settings.https_listens {
         let hsts = format!("max-age={}", web.settings.hsts.max_age_s());
         // A number is always a header's value.
         if let Ok(hsts) = HeaderValue::from_str(&hsts) {

@@ -4,7 +4,11 @@ use super::*;
 
 #[test]
 fn s33_every_answer_carries_the_policy_also_errors() {
-    Web::story(|web| async move {
+    let listens = |settings| WebSettings {
+        https_listens: true,
+        ..settings
+    };
+    Web::story_with(Till::default(), listens, |web| async move {
         let order = web.order().await;
         let large = format!("contact={}", "a".repeat(limits::FORM_BYTES_MAX));
         let mut answers = vec![

@@ -229,26 +229,32 @@ fn s38_only_a_trusted_proxy_speaks_for_a_client() {
 }
 
 #[test]
-fn an_encrypted_way_is_promised_only_where_there_is_one() {
-    Web::story(|web| async move {
-        let ask = async |peer: &str| {
-            let mut request = Request::builder()
-                .uri("/")
-                .header("x-forwarded-proto", "https")
-                .body(Body::empty())
-                .unwrap();
-            request.extensions_mut().insert(Peer::Remote {
-                address: peer.parse().unwrap(),
-                tls: false,
-            });
-            web.send(request)
-                .await
-                .header("strict-transport-security")
-                .to_owned()
+fn an_encrypted_way_is_promised_only_where_the_shop_has_one_and_by_the_proxy_where_it_alone_has() {
+    for (https_listens, promised) in [(true, "max-age=300"), (false, "")] {
+        let listens = move |settings| WebSettings {
+            https_listens,
+            ..settings
         };
-        assert_eq!(ask("10.0.0.1:1").await, "max-age=300");
-        assert_eq!(ask("203.0.113.9:1").await, "");
-    });
+        Web::story_with(Till::default(), listens, |web| async move {
+            let ask = async |peer: &str| {
+                let mut request = Request::builder()
+                    .uri("/")
+                    .header("x-forwarded-proto", "https")
+                    .body(Body::empty())
+                    .unwrap();
+                request.extensions_mut().insert(Peer::Remote {
+                    address: peer.parse().unwrap(),
+                    tls: false,
+                });
+                web.send(request)
+                    .await
+                    .header("strict-transport-security")
+                    .to_owned()
+            };
+            assert_eq!(ask("10.0.0.1:1").await, promised);
+            assert_eq!(ask("203.0.113.9:1").await, "");
+        });
+    }
 }
 
 /// A request whose body never comes, from a peer.
@@ -282,6 +288,10 @@ fn bodies_that_never_come_keep_neither_other_buyers_nor_notices_out() {
             (503, "5")
         );
         assert_eq!(web.get("/").await.status, 200, "another line");
+        let mut look = stalled("/.well-known/acme-challenge/token", MANY);
+        *look.method_mut() = http::Method::GET;
+        let look = web.send(look).await;
+        assert_eq!(look.status, 404, "an authority is answered without a place");
         let notice = web
             .router
             .clone()
