@@ -9,6 +9,7 @@ mod acme;
 mod branding;
 mod check;
 mod draft;
+mod families;
 mod settings;
 mod source;
 mod values;
@@ -139,7 +140,9 @@ impl Settings {
 
     /// What can be used, and will most likely not do what is wanted: nothing here keeps the shop from opening.
     pub fn doubts(&self) -> Vec<Problem> {
-        acme::doubts(self)
+        let mut doubts = acme::doubts(self);
+        doubts.extend(families::doubts(self));
+        doubts
     }
 
     /// A mark of each setting's value by its `[section] key`, secrets among them: equal values have equal marks under one

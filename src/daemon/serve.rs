@@ -20,7 +20,7 @@ use super::{
 use crate::store::Observe;
 use crate::{
     actions::{Shop, ShopError},
-    config::Settings,
+    config::{Listen, Settings},
     net::{self, Client, ListenError, Listener, Local, Passed, ServeLimits, Timeouts, TlsError},
     notify::{Outcome, WebhookConfig, WebhookConfigError, Worker},
     pay::{Desk, DeskConfigError, outbound::NetOutbound},
@@ -111,10 +111,17 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         .iter()
         .filter_map(|one| one.local().tcp())
         .collect();
-    listeners.extend(passed.http(&settings.listen.http).await?);
+    let http = passed.http(&settings.listen.http).await?;
+    let listen = listening(&settings, &listeners, &http);
+    listeners.extend(http);
     if let (true, Some(first)) = (plan.port_as_had, https.first()) {
         settings.shop.port = first.port();
     }
+    // What the daemon does, in place of what was asked for, which is what commands compare with the file.
+    let real = Settings {
+        listen,
+        ..settings.clone()
+    };
     let settings = Arc::new(settings);
     let ending = signals::listen(Some(tls.clone()), dir)?;
     let at: Vec<String> = listeners
@@ -142,7 +149,7 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         WebSettings {
             board: board.clone(),
             hsts: Arc::clone(&hsts),
-            ..front::web_settings(&settings, &channels, plan.mode)
+            ..front::web_settings(&real, &channels, plan.mode)
         },
         front::observer(metrics.clone()),
         ending.watched(),
@@ -184,7 +191,7 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         }));
     let told = ending.clone();
     tasks.spawn(worker.run(async move { told.wait().await }));
-    let keeper = certificates::keeper(&shop, &settings, tls, board, hsts, metrics.clone())?;
+    let keeper = certificates::keeper(&shop, &real, tls, board, hsts, metrics.clone())?;
     keeper.begin().map_err(ShopError::from)?;
     let running = spawn_serving(listeners, web::router(state), &settings, &ending);
     // Once an authority can look at the listeners.
@@ -237,6 +244,21 @@ impl Served {
         }
         tasks.shutdown().await;
         close(shop).await;
+    }
+}
+
+/// `[listen]` as it came to be: sockets that systemd passed are listened to, whatever the settings say.
+fn listening(settings: &Settings, https: &[Listener], http: &[Listener]) -> Listen {
+    let tcp = |listeners: &[Listener]| -> Vec<SocketAddr> {
+        listeners
+            .iter()
+            .filter_map(|one| one.local().tcp())
+            .collect()
+    };
+    Listen {
+        https: tcp(https),
+        http: tcp(http),
+        ..settings.listen.clone()
     }
 }
 

@@ -164,6 +164,19 @@ class Serve(Base):
                     f.write(content)
             self.says(self.refused(shop), "root.key")
 
+    def test_a_shop_whose_settings_are_gone_is_not_opened_with_defaults(self):
+        shop = self.bare()
+        path = os.path.join(shop.dir, "keystall.toml")
+        os.rename(path, path + ".away")
+        self.says(self.refused(shop), "settings are gone", path, "[shop] host")
+        # Settings from the environment alone are as good.
+        shop.env["KEYSTALL_SHOP__HOST"] = "shop.test"
+        shop.start()
+        shop.stop()
+        del shop.env["KEYSTALL_SHOP__HOST"]
+        os.rename(path + ".away", path)
+        shop.start()
+
     def test_a_second_daemon_is_refused_while_the_first_goes_on(self):
         shop, _ = self.open_shop(keys=1)
         result = self.exits(1, shop.cli("serve", timeout=20, env={"KEYSTALL_LISTEN__HTTPS": "127.0.0.1:0"}))

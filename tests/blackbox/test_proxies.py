@@ -63,7 +63,7 @@ class Nginx(Proxy):
         example = verify_ledger.read(os.path.join(EXAMPLES, "nginx.conf")).decode()
         server = changed(example, (EXAMPLE_HOST, HOST), ("listen 80;", f"listen 127.0.0.1:{self.plain_port};"), ("    listen [::]:80;\n", ""),
                          ("listen 443 ssl", f"listen 127.0.0.1:{self.port} ssl"), ("    listen [::]:443 ssl http2;\n", ""),
-                         (f"/etc/ssl/{HOST}.pem", self.cert), (f"/etc/ssl/{HOST}.key", self.key), ("http://127.0.0.1:8080", f"http://127.0.0.1:{self.upstream}"))
+                         (f"/etc/ssl/{HOST}.pem", self.cert), (f"/etc/ssl/{HOST}.key", self.key), ("/var/log/nginx/keystall.error.log", f"{self.home}/error.log"), ("http://127.0.0.1:8080", f"http://127.0.0.1:{self.upstream}"))
         paths = "".join(f"{kind}_temp_path {self.home}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         user = "user root;\n" if os.geteuid() == 0 else ""
         whole = f"daemon off;\n{user}pid {self.home}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n{paths}access_log {self.home}/access.log;\n{server}}}\n"
@@ -75,10 +75,10 @@ class Caddy(Proxy):
 
     def command(self):
         example = verify_ledger.read(os.path.join(EXAMPLES, "Caddyfile")).decode()
-        ports = f"{{\n\thttp_port {self.plain_port}\n\thttps_port {self.port}\n\tadmin off\n\tskip_install_trust\n\tdefault_sni {HOST}\n\tstorage file_system {self.home}/storage\n}}\n"
+        ports = f"\thttp_port {self.plain_port}\n\thttps_port {self.port}\n\tadmin off\n\tskip_install_trust\n\tdefault_sni {HOST}\n\tstorage file_system {self.home}/storage\n"
         site = changed(example, (f"# A certificate of your own instead: tls /etc/ssl/{EXAMPLE_HOST}.pem /etc/ssl/{EXAMPLE_HOST}.key", f"tls {self.cert} {self.key}"),
-                       (EXAMPLE_HOST, HOST), ("127.0.0.1:8080 {", f"127.0.0.1:{self.upstream} {{"))
-        return ["caddy", "run", "--adapter", "caddyfile", "--config", self.write("Caddyfile", ports + site)]
+                       ("\tlog default {", ports + "\tlog default {"), (EXAMPLE_HOST, HOST), ("127.0.0.1:8080 {", f"127.0.0.1:{self.upstream} {{"))
+        return ["caddy", "run", "--adapter", "caddyfile", "--config", self.write("Caddyfile", site)]
 
 
 class FromAddress(Buyer):
@@ -224,10 +224,22 @@ class Stories:
         self.assertIn("127.0.0.1", told[0])
 
     def test_no_log_of_the_proxy_holds_the_path_of_an_order(self):
-        _, _, proxy = self.open_proxy()
+        shop, _, proxy = self.open_proxy()
         buyer = FromAddress(proxy)
         order = buyer.order(fast=True)
         buyer.get(order)
+        # The shop ends while somebody waits at an order, and then refuses.
+        stream = FromAddress(proxy).connect()
+        stream.request("GET", order + "/events", headers={"Host": HOST, "Accept": "text/event-stream", "Referer": f"https://{HOST}{order}"})
+        answer = stream.getresponse()
+        self.assertIn("pending", self.event(answer))
+        shop.kill()
+        stream.close()
+        answer.close()
+        status = buyer.get(order, Referer=f"https://{HOST}{order}").status
+        self.assertEqual(status, 502)
+        plain = self.plain(proxy.plain_port, order)[0]
+        self.assertEqual(plain, 308)
         proxy.close()
         logs = [os.path.join(proxy.home, name) for name in os.listdir(proxy.home) if name.endswith(".log")]
         self.assertTrue(logs)

@@ -91,8 +91,8 @@ class TheService(Story):
 
     def test_connections_wait_in_systemds_socket_while_the_shop_restarts(self):
         with socket.create_server(("127.0.0.1", 0)) as https, socket.create_server(("127.0.0.1", 0)) as http:
-            # What the settings say is not bound then.
-            shop = self.shop(LISTEN__HTTPS="192.0.2.1:443")
+            # What the settings say is neither bound nor believed then.
+            shop = self.shop(LISTEN__HTTPS=",", LISTEN__HTTP="192.0.2.1:80")
             shop.port = https.getsockname()[1]
             service = self.supervised(shop, ("https", https), ("http", http))
             service.until("READY=1")

@@ -155,6 +155,7 @@ impl Init {
             person: terminal::is_there(),
             yes: self.yes,
         };
+        start::refuse_without_its_user(dir)?;
         let unit = start::Unit::find(dir);
         if self.start && unit.is_none() {
             return Err(Failure::usage(

@@ -38,11 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 impl Unit {
     /// The service that this process may start for the shop in `dir`.
     pub(super) fn find(dir: &Path) -> Option<Self> {
-        let there = |place: &&str| PathBuf::from(place).join(NAME).exists();
-        let can = dir == Path::new(config::DEFAULT_DIR)
-            && owner::is_root()
-            && Path::new(SYSTEMD_RUNS).exists()
-            && PLACES.iter().any(there);
+        let can = is_for(dir) && Path::new(SYSTEMD_RUNS).exists();
         can.then_some(Self)
     }
 
@@ -68,6 +64,23 @@ impl Unit {
         }
         Ok(())
     }
+}
+
+/// Root makes no shop for a service whose user is not there: the shop would be root's, and the service could not open it.
+pub(super) fn refuse_without_its_user(dir: &Path) -> Result<(), Failure> {
+    if !is_for(dir) || owner::service_user_is_there() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "user",
+        "the shop's service is here, and the user `keystall` that it runs as is not: `systemd-sysusers keystall.conf` makes that user, then again; nothing was made",
+    ))
+}
+
+/// Whether this process may decide on the service, and the service is that of the shop in `dir`.
+fn is_for(dir: &Path) -> bool {
+    let there = |place: &&str| PathBuf::from(place).join(NAME).exists();
+    dir == Path::new(config::DEFAULT_DIR) && owner::is_root() && PLACES.iter().any(there)
 }
 
 fn not_started(why: &str) -> Failure {
