@@ -125,7 +125,10 @@ impl Shop {
     fn letter_of_content(&self, effect: &Effect) -> Result<Option<Letter>, Fault> {
         let Some(content) = open_content(&self.vault, effect)? else {
             // In a copy of the database older than an erasure: whom it was for was destroyed with the key.
-            tracing::warn!(effect = effect.id, "the key of a message is gone: it is not sent");
+            tracing::warn!(
+                effect = effect.id,
+                "the key of a message is gone: it is not sent"
+            );
             return Ok(None);
         };
         let product = match content.product.as_deref().map(Slug::parse) {
