@@ -17,16 +17,23 @@ const UNSEALED: &str = "notes_unsealed";
 /// decided stands either way.
 pub(super) fn keep(vault: &Vault, order: &mut Order, note: &str) {
     order.clear_note = None;
+    seal(vault, order, note);
+}
+
+/// Whether the order's private part took the note.
+fn seal(vault: &Vault, order: &mut Order, note: &str) -> bool {
     if order.is_erased() {
-        return;
+        return false;
     }
     match open_private(vault, order) {
         Ok((mut private, key)) => {
             private.note = Some(note.to_owned());
             order.private = seal_private(vault, order.id, &key, &private);
+            true
         }
         Err(error) => {
-            tracing::error!(order = %order.id, %error, "an order's private part cannot be read: it keeps no note");
+            tracing::error!(order = %order.id, %error, "an order's private part cannot be read: it takes no note");
+            false
         }
     }
 }
@@ -65,8 +72,12 @@ impl Shop {
                         };
                         let mut order = before.clone();
                         if let Some(note) = &before.clear_note {
-                            keep(&vault, &mut order, note);
-                            tx.put_order(&order, Some(&before))?;
+                            let erased = matches!(tx.erased(*id)?, Some((_, true)));
+                            // Where only the key is missing, the note is not anybody's to destroy: it stays as it is.
+                            if seal(&vault, &mut order, note) || erased {
+                                order.clear_note = None;
+                                tx.put_order(&order, Some(&before))?;
+                            }
                         }
                     }
                     Ok(())

@@ -136,6 +136,33 @@ async fn a_sealing_of_old_notes_that_was_cut_off_is_of_the_new_schema_and_goes_o
 }
 
 #[tokio::test]
+async fn a_note_of_older_data_stays_where_a_restore_closed_its_order() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 2);
+    let (order, other) = (shop.order("steam").await, shop.order("steam").await);
+    shop.shop.cancel_by_hand(other.id, "asked").unwrap();
+    let noted = Order {
+        clear_note: Some(NOTE.into()),
+        ..order.clone()
+    };
+    write(&shop, move |tx| {
+        tx.put_order(&noted, None).unwrap();
+        tx.put_meta("schema", &3_u32.to_le_bytes()).unwrap();
+    });
+    let copy = shop.dir.path().join("copy.redb");
+    fs::copy(shop.dir.path().join("shop/shop.redb"), &copy).unwrap();
+    shop.shop.erase_order(other.id).unwrap();
+    shop.shop.replace_month_keys().unwrap();
+    let (shop, restored) = shop.restored_from(&copy, &[]);
+    assert_eq!(restored.closed, 2);
+    assert_eq!(schema_of(&shop), SCHEMA);
+    assert_eq!(note_of(&shop, &order).as_deref(), Some(NOTE));
+    // It goes with the erasure of its own order.
+    shop.shop.erase_order(order.id).unwrap();
+    assert_eq!(note_of(&shop, &order), None);
+}
+
+#[tokio::test]
 async fn contacts_are_indexed_again_for_data_of_the_first_schema_alone() {
     let shop = TestShop::new();
     shop.stock("steam", "KEY", 2);

@@ -246,7 +246,7 @@ async fn a_price_said_to_be_paid_beside_a_short_payment_on_record_is_refused_wit
     shop.shop.settle(claim).await.unwrap();
     let refused = shop.shop.deliver_by_hand(order.id, "the rest in cash");
     let refused = refused.unwrap_err().to_string();
-    assert!(refused.starts_with("15.00 of CNY 19.90 is on"), "{refused}");
+    assert!(refused.starts_with("15.00 of 19.90 CNY is on"), "{refused}");
     assert_eq!(state_of(&shop, &order).0, OrderState::Pending);
     // Both ways that it names.
     shop.clock.advance_ms(31 * MINUTE_MS);

@@ -161,7 +161,12 @@ impl Decide {
         };
         let value = session.ask(command)?;
         let field = |name| print::text(&value, name);
-        let text = format!("order {} is {}\n", field("order"), field("state"));
+        let mut text = format!("order {} is {}\n", field("order"), field("state"));
+        if value["note_kept"] == false {
+            text.push_str(
+                "its private part is gone or does not open: the reason was not kept with it\n",
+            );
+        }
         Ok(Done::new(value, text))
     }
 }

@@ -149,8 +149,8 @@ pub struct Order {
     pub state: OrderState,
     /// Why.
     pub reason: Option<Reason>,
-    /// What staff wrote when deciding by hand, in clear: in an order of older data alone, until its shop is opened. Else it lies
-    /// in `private`.
+    /// What staff wrote when deciding by hand, in clear: in an order of older data alone, until its shop is opened, and where
+    /// the key of `private` was missing then. Else it lies in `private`.
     pub clear_note: Option<String>,
     /// When its reservation ends, Unix milliseconds.
     pub expires_at_ms: i64,

@@ -97,7 +97,11 @@ pub(super) fn decide(
         Decision::Refund => shop.returned_by_hand(id, reason)?,
         Decision::Cancel => shop.cancel_by_hand(id, reason)?,
     };
-    Ok(short(context, &order))
+    let mut shown = short(context, &order);
+    // The private part of an erased order takes none; the decision stands.
+    let view = shop.view_order(id).ok().flatten();
+    shown["note_kept"] = json!(view.is_some_and(|view| view.note.is_some()));
+    Ok(shown)
 }
 
 pub(super) fn notices(context: &Context, max: usize) -> Result<Value, CommandError> {
