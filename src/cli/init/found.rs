@@ -79,7 +79,7 @@ pub(super) fn found(at: &Setting<'_>, answers: &Answers) -> Result<(Report, Made
         settings: inside,
         secrets,
     };
-    let mut made = Made::nothing(at);
+    let mut made = Made::nothing(at)?;
     match made.everything(at, outside.map(String::as_str), job) {
         Ok(report) => Ok((report, made)),
         Err(failure) => Err(made.undone(failure)),
@@ -95,7 +95,7 @@ pub(super) fn as_told(dir: &Path) -> Result<Done, Failure> {
     let read = io::stdin().take(TASK_BYTES_MAX).read_to_string(&mut text);
     read.map_err(|error| Failure::new("system", error))?;
     let task = serde_json::from_str(&text).map_err(|error| Failure::new("system", error))?;
-    let before = names(dir);
+    let before = names(dir)?;
     let told = match task {
         Task::Found(job) => match in_folder(dir, job) {
             Ok(report) => Told::Made(report),
@@ -133,14 +133,14 @@ pub(super) struct Made {
 
 impl Made {
     /// As it is before anything is made.
-    fn nothing(at: &Setting<'_>) -> Self {
-        Self {
+    fn nothing(at: &Setting<'_>) -> Result<Self, Failure> {
+        Ok(Self {
             dir: at.dir.to_owned(),
             owner: at.owner.clone(),
-            kept: names(at.dir),
+            kept: names(at.dir)?,
             files: Vec::new(),
             folders: Vec::new(),
-        }
+        })
     }
 
     /// Removes it all; the failure says besides what could not be.
@@ -319,16 +319,21 @@ fn emptied(dir: &Path, kept: &BTreeSet<String>) -> Vec<PathBuf> {
     new
 }
 
+/// Nothing where the folder cannot be read.
 fn new_names(dir: &Path, kept: &BTreeSet<String>) -> Vec<PathBuf> {
-    let new = names(dir);
+    let new = names(dir).unwrap_or_default();
     new.difference(kept).map(|name| dir.join(name)).collect()
 }
 
-fn names(dir: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect()
+/// All that lies in a folder, if there is one. An error must not look like an empty folder: what is new is removed.
+fn names(dir: &Path) -> Result<BTreeSet<String>, Failure> {
+    let name = |entry: io::Result<fs::DirEntry>| -> io::Result<String> {
+        Ok(entry?.file_name().to_string_lossy().into_owned())
+    };
+    match fs::read_dir(dir).and_then(|entries| entries.map(name).collect()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        names => names.map_err(|error| at_path(dir, error)),
+    }
 }
 
 fn with_left(mut failure: Failure, left: Vec<PathBuf>) -> Failure {
