@@ -68,7 +68,7 @@ impl Lifetime {
     /// of its life. A moment that has passed means at once. A window that begins when the certificate is no good any more is none.
     /// `early_at_ms` is when a certificate was last renewed before half of its life: an authority whose windows lie in the past
     /// again and again is followed once a day.
-    /// No window puts it off beyond [`Lifetime::latest_ms`].
+    /// No window puts it off into the last quarter of its life, or close to the alarm.
     pub fn renew_at_ms(self, window: Option<Window>, draw: u32, early_at_ms: Option<i64>) -> i64 {
         let half_ms = self.half_ms();
         let usable = window.filter(|window| {

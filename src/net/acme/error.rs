@@ -231,7 +231,7 @@ mod tests {
         for problem in ["serverInternal", "connection", "unauthorized"] {
             assert_eq!(
                 of(problem, "").after(Some(week)).retry_after,
-                Some(WAIT_MAX)
+                Some(Duration::from_secs(6 * 3_600))
             );
         }
     }
