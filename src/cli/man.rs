@@ -184,6 +184,8 @@ fn options(command: Command, heading: &str) -> String {
     let body = text
         .split_once(".SH OPTIONS\n")
         .map_or("", |(_, body)| body);
+    // Before the values of an option a line is ended twice with nothing between, which mandoc warns of.
+    let body = body.replace("\n.br\n\n.br\n", "\n.br\n");
     match (body.trim().is_empty(), heading) {
         (true, _) => String::new(),
         (false, "") => format!("{body}\n"),
