@@ -76,7 +76,8 @@ class Shop:
         for gateway in gateways:
             gateway.connect_to = ("127.0.0.1", self.port)
         if init:
-            self.said_at_init = self.must("init", "--host", HOST, "--title", "Blackbox", "--currency", "CNY").said
+            agreed = ["--agree-tos"] if self.env["KEYSTALL_TLS__MODE"] == "acme" else []
+            self.said_at_init = self.must("init", "--host", HOST, "--title", "Blackbox", "--currency", "CNY", *agreed).said
 
     # Commands
     def cli(self, *arguments, stdin=b"", dir=None, timeout=60, env=None):
