@@ -351,12 +351,17 @@ class WhatProxiesSay(Story):
                     self.assertNotIn(f"http://{HOST}", answer.text + str(answer.headers))
                     self.assertTrue(answer.header("strict-transport-security"), "the connection is encrypted, whatever is said of it")
         for host in ("evil.example", HOST):
-            browser = Browser(address=("127.0.0.1", plain))
-            connection = browser.connect(https=False)
-            connection.request("GET", "/p/card", headers={"Host": host, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"})
-            answer = Answer(connection.getresponse())
-            connection.close()
-            self.assertEqual(urllib.parse.urlsplit(answer.header("location"))[:2], ("https", HOST), "the plain listener stays plain")
+            for said, status in (({}, 308), ({"X-Forwarded-Proto": "http"}, 308), ({"X-Forwarded-Proto": "https"}, 400)):
+                browser = Browser(address=("127.0.0.1", plain))
+                connection = browser.connect(https=False)
+                connection.request("GET", "/p/card", headers={"Host": host, "X-Forwarded-Host": "evil.example", **said})
+                answer = Answer(connection.getresponse())
+                connection.close()
+                with self.subTest(f"{host} {said}"):
+                    self.assertEqual(answer.status, status, "a proxy that nobody trusts is told so, not believed")
+                    self.assertNotIn("evil.example", answer.text + str(answer.headers))
+                    if status == 308:
+                        self.assertEqual(urllib.parse.urlsplit(answer.header("location"))[:2], ("https", HOST), "the plain listener stays plain")
 
 
 class WhereAnswersLead(WebShop):
