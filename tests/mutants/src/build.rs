@@ -15,6 +15,7 @@ pub enum Built {
 /// An error of the compiler: the file, and the bytes that it points to.
 #[derive(Debug)]
 pub struct Located {
+    #[expect(dead_code, reason = "shown by Debug")]
     pub message: String,
     pub places: Vec<(String, usize)>,
 }
