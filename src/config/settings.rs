@@ -229,6 +229,23 @@ sections! {
         /// How often the newest checkpoint is anchored.
         anchor_every: Period = Period::minutes(24 * 60);
     }
+    /// Copies of the shop.
+    backup: Backup {
+        /// S3-compatible storage for copies: where it is reached; off without it.
+        s3_endpoint: Option<String> = None;
+        /// The storage's region.
+        s3_region: String = "us-east-1".to_owned();
+        /// The bucket, which is there already.
+        s3_bucket: Option<String> = None;
+        /// What the names of all objects in it begin with.
+        s3_prefix: String = "keystall/".to_owned();
+        /// The access key's id.
+        s3_access_key: Option<String> = None;
+        /// The access key's secret.
+        s3_secret_key: Option<Secret> = None;
+        /// Whether the bucket stands in the path, and not before the host.
+        s3_path_style: bool = false;
+    }
     /// Logs, on standard error.
     log: Log {
         /// The least severe events that are logged.

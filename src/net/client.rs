@@ -1,4 +1,7 @@
-//! The one outbound client. Every request that the shop makes to the world goes through [`Client::send`].
+//! The one outbound client. Every request that the shop makes to the world goes through [`Client::send`], or [`Client::stream`]
+//! where bodies are big.
+
+mod stream;
 
 use std::{
     fmt, io,
@@ -23,6 +26,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{guard, tls};
+pub use stream::Streamed;
 
 /// Sends requests to public places over HTTPS, and to the places that the merchant allowed.
 ///
@@ -106,6 +110,14 @@ pub enum OutboundError {
     /// Time is over. The request may have been carried out.
     #[error("{host} took longer than {seconds} s")]
     Timeout {
+        /// The host.
+        host: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// Nothing came and nothing was taken for too long. The request may have been carried out.
+    #[error("{host} sent and took nothing for {seconds} s")]
+    Idle {
         /// The host.
         host: String,
         /// The limit.
@@ -216,6 +228,11 @@ impl Resolve for SystemResolver {
         Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
     }
 }
+
+/// A connection, with TLS or without.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 struct Inner {
     policy: ClientPolicy,
@@ -349,10 +366,16 @@ impl Inner {
         target: &Target,
         request: Request<Bytes>,
     ) -> Result<Answer, OutboundError> {
-        let stream = self.connect(target).await?;
+        let wire = self.open(target).await?;
         let request = self.prepared(target, request)?;
+        self.speak(target, wire, request).await
+    }
+
+    /// A connection to one of the checked addresses, within TLS where the target wants it.
+    async fn open(&self, target: &Target) -> Result<Box<dyn Wire>, OutboundError> {
+        let stream = self.connect(target).await?;
         if !target.is_tls {
-            return self.speak(target, stream, request).await;
+            return Ok(Box::new(stream));
         }
         let failed = |source| OutboundError::Connect {
             host: target.host.clone(),
@@ -360,8 +383,9 @@ impl Inner {
         };
         let name = ServerName::try_from(target.host.clone())
             .map_err(|_| OutboundError::Url("its host is no host name"))?;
-        let stream = self.tls.connect(name, stream).await.map_err(failed)?;
-        self.speak(target, stream, request).await
+        Ok(Box::new(
+            self.tls.connect(name, stream).await.map_err(failed)?,
+        ))
     }
 
     /// The request as it is written: path alone in its first line, and the fields that are ours to set.
@@ -391,22 +415,19 @@ impl Inner {
         Ok(request)
     }
 
-    async fn speak<T>(
+    async fn speak(
         &self,
         target: &Target,
-        stream: T,
+        wire: Box<dyn Wire>,
         request: Request<Full<Bytes>>,
-    ) -> Result<Answer, OutboundError>
-    where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    ) -> Result<Answer, OutboundError> {
         let failed = |source| OutboundError::Http {
             host: target.host.clone(),
             source,
         };
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_BYTES_MAX)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(wire))
             .await
             .map_err(failed)?;
         let exchange = async {
