@@ -9,7 +9,8 @@
 mod error;
 mod list;
 mod request;
-
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use std::{
