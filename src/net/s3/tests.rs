@@ -120,7 +120,9 @@ async fn request(stream: &mut TcpStream) -> String {
 
 fn answer(status: u16, headers: &str, body: &str) -> String {
     let length = body.len();
-    format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}")
+    format!(
+        "HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
 }
 
 fn ok(body: &str) -> String {
@@ -131,7 +133,8 @@ fn refused(status: u16, code: &str) -> String {
     answer(status, "", &format!("<Error><Code>{code}</Code></Error>"))
 }
 
-const BEGUN: &str = "<InitiateMultipartUploadResult><UploadId>up-1</UploadId></InitiateMultipartUploadResult>";
+const BEGUN: &str =
+    "<InitiateMultipartUploadResult><UploadId>up-1</UploadId></InitiateMultipartUploadResult>";
 
 #[tokio::test]
 async fn a_file_is_put_with_its_checksum_under_the_prefix_and_signed_for_the_time_of_the_clock() {
@@ -139,7 +142,10 @@ async fn a_file_is_put_with_its_checksum_under_the_prefix_and_signed_for_the_tim
     let path = storage.file(0);
     storage.bucket().put_file("a/b.ksb", &path).await.unwrap();
     let head = storage.seen.lock().unwrap()[0].clone();
-    assert!(head.starts_with("PUT /shop/ks/a/b.ksb?X-Amz-Algorithm="), "{head}");
+    assert!(
+        head.starts_with("PUT /shop/ks/a/b.ksb?X-Amz-Algorithm="),
+        "{head}"
+    );
     for part in [
         "X-Amz-Date=20251122T120000Z",
         "AKIDEXAMPLE%2F20251122%2Feu-west-3%2Fs3%2Faws4_request",
@@ -161,7 +167,10 @@ async fn a_storage_that_fails_for_a_moment_is_asked_three_times() {
     assert_eq!(storage.asked(), ["DELETE /shop/ks/a"; 3]);
     let storage = Storage::new(vec![busy(), busy(), busy()]).await;
     let error = storage.bucket().delete("a").await.unwrap_err();
-    assert!(matches!(error, BucketError::Busy { status: 503 }), "{error}");
+    assert!(
+        matches!(error, BucketError::Busy { status: 503 }),
+        "{error}"
+    );
     assert_eq!(storage.asked().len(), 3);
 }
 
@@ -176,7 +185,13 @@ async fn a_refusal_is_not_tried_again() {
 #[tokio::test]
 async fn a_big_file_goes_in_parts_that_become_one() {
     let part = |n: u8| answer(200, &format!("ETag: \"e{n}\"\r\n"), "");
-    let answers = vec![ok(BEGUN), part(1), part(2), part(3), ok("<CompleteMultipartUploadResult/>")];
+    let answers = vec![
+        ok(BEGUN),
+        part(1),
+        part(2),
+        part(3),
+        ok("<CompleteMultipartUploadResult/>"),
+    ];
     let storage = Storage::new(answers).await;
     let path = storage.file(17 << 20);
     storage.bucket().put_file("a", &path).await.unwrap();
@@ -190,17 +205,26 @@ async fn a_big_file_goes_in_parts_that_become_one() {
             "POST /shop/ks/a?uploadId=up-1",
         ]
     );
-    let lengths: Vec<_> = [1, 2, 3].map(|at: usize| {
-        let head = storage.seen.lock().unwrap()[at].clone();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        length.unwrap().parse::<u64>().unwrap() >> 20
-    }).into();
+    let lengths: Vec<_> = [1, 2, 3]
+        .map(|at: usize| {
+            let head = storage.seen.lock().unwrap()[at].clone();
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            length.unwrap().parse::<u64>().unwrap() >> 20
+        })
+        .into();
     assert_eq!(lengths, [8, 8, 1]);
 }
 
 #[tokio::test]
 async fn a_part_that_fails_ends_the_upload() {
-    let storage = Storage::new(vec![ok(BEGUN), refused(403, "AccessDenied"), answer(204, "", "")]).await;
+    let storage = Storage::new(vec![
+        ok(BEGUN),
+        refused(403, "AccessDenied"),
+        answer(204, "", ""),
+    ])
+    .await;
     let path = storage.file(17 << 20);
     let error = storage.bucket().put_file("a", &path).await.unwrap_err();
     assert!(matches!(error, BucketError::Denied { .. }), "{error}");
@@ -211,7 +235,15 @@ async fn a_part_that_fails_ends_the_upload() {
 async fn a_success_that_is_taken_back_in_the_body_ends_the_upload() {
     let part = |n: u8| answer(200, &format!("ETag: \"e{n}\"\r\n"), "");
     let taken_back = ok("<?xml version=\"1.0\"?>\n\n<Error><Code>InternalError</Code></Error>");
-    let storage = Storage::new(vec![ok(BEGUN), part(1), part(2), part(3), taken_back, answer(204, "", "")]).await;
+    let storage = Storage::new(vec![
+        ok(BEGUN),
+        part(1),
+        part(2),
+        part(3),
+        taken_back,
+        answer(204, "", ""),
+    ])
+    .await;
     let path = storage.file(17 << 20);
     let error = storage.bucket().put_file("a", &path).await.unwrap_err();
     assert!(error.to_string().ends_with("200 InternalError"), "{error}");
@@ -222,7 +254,15 @@ async fn a_success_that_is_taken_back_in_the_body_ends_the_upload() {
 async fn an_upload_whose_last_answer_was_lost_is_found_to_be_whole() {
     let part = |n: u8| answer(200, &format!("ETag: \"e{n}\"\r\n"), "");
     let whole = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", 17 << 20);
-    let answers = vec![ok(BEGUN), part(1), part(2), part(3), String::new(), refused(404, "NoSuchUpload"), whole];
+    let answers = vec![
+        ok(BEGUN),
+        part(1),
+        part(2),
+        part(3),
+        String::new(),
+        refused(404, "NoSuchUpload"),
+        whole,
+    ];
     let storage = Storage::new(answers).await;
     let path = storage.file(17 << 20);
     storage.bucket().put_file("a", &path).await.unwrap();
@@ -239,7 +279,10 @@ async fn an_object_that_breaks_off_is_got_again_into_a_file_of_its_owner_alone()
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let error = storage.bucket().get_file("a", &path).await.unwrap_err();
-    assert!(matches!(error, BucketError::File { .. }), "a file that is there stays: {error}");
+    assert!(
+        matches!(error, BucketError::File { .. }),
+        "a file that is there stays: {error}"
+    );
     assert_eq!(std::fs::read(&path).unwrap(), b"all of it");
 }
 
@@ -251,26 +294,45 @@ async fn nothing_is_left_of_an_object_that_is_not_there_or_too_large() {
     let error = bucket.get_file("a", &path).await.unwrap_err();
     assert!(matches!(error, BucketError::NoObject), "{error}");
     let error = bucket.get_file("a", &path).await.unwrap_err();
-    assert!(matches!(error, BucketError::TooLarge { limit_bytes: 9 }), "{error}");
+    assert!(
+        matches!(error, BucketError::TooLarge { limit_bytes: 9 }),
+        "{error}"
+    );
     assert!(!path.exists());
     let error = bucket.put_file("a", &storage.file(10)).await.unwrap_err();
     assert!(matches!(error, BucketError::TooLarge { .. }), "{error}");
 }
 
 fn page(namespace: &str, keys: &[&str], next: Option<&str>) -> String {
-    let one = |key: &&str| format!("<Contents><Key>{key}</Key><LastModified>2025-11-22T12:00:00.500Z</LastModified><Size>7</Size></Contents>");
+    let one = |key: &&str| {
+        format!(
+            "<Contents><Key>{key}</Key><LastModified>2025-11-22T12:00:00.500Z</LastModified><Size>7</Size></Contents>"
+        )
+    };
     let contents: String = keys.iter().map(one).collect();
     let next = next.map_or("<IsTruncated>false</IsTruncated>".to_owned(), |token| {
-        format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>")
+        format!(
+            "<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>"
+        )
     });
-    ok(&format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult{namespace}><Name>shop</Name>{next}{contents}</ListBucketResult>"))
+    ok(&format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult{namespace}><Name>shop</Name>{next}{contents}</ListBucketResult>"
+    ))
 }
 
 #[tokio::test]
 async fn all_pages_are_listed_whatever_their_namespace() {
     let storage = Storage::new(vec![
-        page(" xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"", &["ks/b/2", "ks/b/"], Some("t1")),
-        page(" xmlns=\"http://doc.s3.amazonaws.com/2006-03-01\"", &["ks/b/1"], Some("t2")),
+        page(
+            " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"",
+            &["ks/b/2", "ks/b/"],
+            Some("t1"),
+        ),
+        page(
+            " xmlns=\"http://doc.s3.amazonaws.com/2006-03-01\"",
+            &["ks/b/1"],
+            Some("t2"),
+        ),
         page("", &["other/b/9"], None),
     ])
     .await;
@@ -282,7 +344,10 @@ async fn all_pages_are_listed_whatever_their_namespace() {
     };
     assert_eq!(listed, [object("b/1"), object("b/2")]);
     let asked = storage.asked();
-    assert!(asked.iter().all(|line| line.contains("prefix=ks%2Fb%2F")), "{asked:?}");
+    assert!(
+        asked.iter().all(|line| line.contains("prefix=ks%2Fb%2F")),
+        "{asked:?}"
+    );
     assert!(asked[2].contains("continuation-token=t2"), "{asked:?}");
 }
 
@@ -301,16 +366,26 @@ async fn a_storage_that_gives_back_something_else_fails_the_check_and_is_left_cl
     let error = storage.bucket().check().await.unwrap_err();
     assert!(matches!(error, BucketError::Answer(_)), "{error}");
     let asked = storage.asked();
-    assert!(asked.len() == 3 && asked[2].starts_with("DELETE /shop/ks/check-1763812800000-"), "{asked:?}");
+    assert!(
+        asked.len() == 3 && asked[2].starts_with("DELETE /shop/ks/check-1763812800000-"),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_private_place_is_refused_with_the_setting_that_allows_it() {
     let client = Client::new(ClientPolicy::default()).unwrap();
-    for endpoint in ["http://127.0.0.1:9000", "https://192.168.1.2", "https://minio:9000"] {
+    for endpoint in [
+        "http://127.0.0.1:9000",
+        "https://192.168.1.2",
+        "https://minio:9000",
+    ] {
         let bucket = Bucket::new(client.clone(), &settings(endpoint)).unwrap();
         let error = bucket.delete("a").await.unwrap_err();
-        assert!(error.to_string().contains("[net] allow_private"), "{endpoint}: {error}");
+        assert!(
+            error.to_string().contains("[net] allow_private"),
+            "{endpoint}: {error}"
+        );
         assert!(!error.is_passing());
     }
 }
@@ -326,17 +401,36 @@ fn the_bucket_stands_before_the_host_where_it_can() {
         Bucket::new(client.clone(), &settings).map(|bucket| bucket.place.base_url().to_string())
     };
     for (endpoint, path_style, expected) in [
-        ("https://s3.example.com", false, "https://shop.s3.example.com/"),
-        ("https://s3.example.com/", true, "https://s3.example.com/shop/"),
-        ("https://10.0.0.1:9000", false, "https://10.0.0.1:9000/shop/"),
-        ("https://[fd00::1]:9000", false, "https://[fd00::1]:9000/shop/"),
+        (
+            "https://s3.example.com",
+            false,
+            "https://shop.s3.example.com/",
+        ),
+        (
+            "https://s3.example.com/",
+            true,
+            "https://s3.example.com/shop/",
+        ),
+        (
+            "https://10.0.0.1:9000",
+            false,
+            "https://10.0.0.1:9000/shop/",
+        ),
+        (
+            "https://[fd00::1]:9000",
+            false,
+            "https://[fd00::1]:9000/shop/",
+        ),
         ("http://minio:9000", false, "http://minio:9000/shop/"),
     ] {
         assert_eq!(url(endpoint, path_style).unwrap(), expected);
     }
     for endpoint in ["", "s3.example.com", "ftp://s3.example.com", "https://"] {
         let error = url(endpoint, false).unwrap_err();
-        assert!(error.to_string().starts_with("[backup] s3_endpoint"), "{error}");
+        assert!(
+            error.to_string().starts_with("[backup] s3_endpoint"),
+            "{error}"
+        );
     }
 }
 
@@ -345,7 +439,9 @@ async fn a_name_that_is_no_path_below_the_prefix_is_never_asked_for() {
     let storage = Storage::new(Vec::new()).await;
     let bucket = storage.bucket();
     let long = "x".repeat(513);
-    for name in ["", "/a", "a/", "a//b", "../a", "a/./b", "a b", "a?b", "é", &long] {
+    for name in [
+        "", "/a", "a/", "a//b", "../a", "a/./b", "a b", "a?b", "é", &long,
+    ] {
         let error = bucket.delete(name).await.unwrap_err();
         assert!(matches!(error, BucketError::Name), "{name}: {error}");
     }
@@ -360,7 +456,9 @@ async fn a_storage_that_falls_silent_is_given_up() {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             request(&mut stream).await;
-            let _ = stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\nsome").await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\nsome")
+                .await;
             held.push(stream);
         }
     });
@@ -371,7 +469,10 @@ async fn a_storage_that_falls_silent_is_given_up() {
     let client = Client::new(policy).unwrap();
     let request = http::Request::get(format!("http://127.0.0.1:{port}/"));
     let request = request.body(Bytes::new()).unwrap();
-    let mut answer = client.stream(request, Duration::from_millis(50)).await.unwrap();
+    let mut answer = client
+        .stream(request, Duration::from_millis(50))
+        .await
+        .unwrap();
     assert_eq!(answer.chunk().await.unwrap().unwrap(), "some");
     let error = answer.chunk().await.unwrap_err();
     assert!(matches!(error, OutboundError::Idle { .. }), "{error}");
