@@ -35,9 +35,6 @@ pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>) {
     witnesses(settings, &mut wrong);
     anchors(settings, &mut wrong);
     storage(settings, &mut wrong);
-    if settings.net.proxy.is_some() {
-        wrong("[net] proxy", "not in this version yet: remove it");
-    }
 }
 
 /// Whether `text` is a host name in small letters (RFC 1123, section 2.1) or an address, without brackets.

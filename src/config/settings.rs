@@ -8,7 +8,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::values::{
-    AdminAt, HostPort, Kind, LogFormat, LogLevel, MailTls, Period, Raw, Setting, TlsMode,
+    AdminAt, HostPort, HttpProxy, Kind, LogFormat, LogLevel, MailTls, Period, Raw, Setting, TlsMode,
 };
 use crate::{
     actions::WitnessPlace,
@@ -206,7 +206,7 @@ sections! {
         /// Places that the outbound client may reach although they are private.
         allow_private: Vec<HostPort> = Vec::new();
         /// A proxy for outbound connections.
-        proxy: Option<String> = None;
+        proxy: Option<HttpProxy> = None;
     }
     /// The receipt ledger.
     ledger: Ledger {

@@ -1,6 +1,7 @@
 //! The one outbound client. Every request that the shop makes to the world goes through [`Client::send`], or [`Client::stream`]
 //! where bodies are big.
 
+mod proxy;
 mod stream;
 
 use std::{
@@ -42,6 +43,8 @@ pub type TlsSetup = rustls::Error;
 pub struct ClientPolicy {
     /// `(host, port)` that may be reached although private, and without TLS; hosts in small letters, IPv6 without brackets.
     pub allow_private: Vec<(String, u16)>,
+    /// `(host, port)` of a proxy that takes CONNECT: what goes to a public address goes through it. It may be private itself.
+    pub proxy: Option<(String, u16)>,
     /// For one request from the look-up of its host to the last byte of its answer.
     pub timeout: Duration,
     /// Largest body of an answer.
@@ -134,6 +137,7 @@ impl Default for ClientPolicy {
     fn default() -> Self {
         Self {
             allow_private: Vec::new(),
+            proxy: None,
             timeout: Duration::from_secs(15),
             body_bytes_max: 64 * 1024,
             user_agent: concat!("Keystall/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -349,7 +353,7 @@ impl Inner {
         let share = self.policy.timeout / (addresses.len() as u32 + 1);
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for address in addresses {
-            match timeout(share, TcpStream::connect(address)).await {
+            match timeout(share, self.way_to(address)).await {
                 Ok(Ok(stream)) => {
                     stream.set_nodelay(true).map_err(failed)?;
                     return Ok(stream);
@@ -386,6 +390,17 @@ impl Inner {
         Ok(Box::new(
             self.tls.connect(name, stream).await.map_err(failed)?,
         ))
+    }
+
+    /// Over the proxy to a public address, where there is one: the proxy is told the address that was checked, so that no look-up
+    /// of its own can say otherwise. Private places that are allowed are this machine's own to reach.
+    async fn way_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        match &self.policy.proxy {
+            Some((host, port)) if guard::is_public(address.ip()) => {
+                proxy::through(host, *port, address, &self.policy.user_agent).await
+            }
+            _ => TcpStream::connect(address).await,
+        }
     }
 
     /// The request as it is written: path alone in its first line, and the fields that are ours to set.

@@ -58,11 +58,11 @@ pub(super) fn parse(text: &str) -> Result<Zeroizing<[u8; 32]>, SecretError> {
 /// The word that was meant, where there is no doubt.
 pub(super) fn known(typed: &str) -> Option<&'static str> {
     let typed = Zeroizing::new(typed.to_ascii_lowercase());
-    let begin = Language::English.words_by_prefix(&typed);
-    match begin {
-        [only] if typed.len() >= LETTERS => Some(only),
+    let mut begin = Language::English.words_by_prefix_iter(&typed);
+    match typed.len() >= LETTERS {
+        true => begin.next(),
         // Shorter words are whole: "act" is one, beside "action".
-        _ => begin.iter().find(|word| **word == *typed).copied(),
+        false => begin.find(|word| **word == *typed),
     }
 }
 
