@@ -100,16 +100,16 @@ fn page(at: &Setting<'_>, host: &str, report: &Report) -> Result<String, Failure
     let code = qr::svg(&secret.expose_qr_text()).unwrap_or_default();
     let title = at.words.with(id("init-paper-title"));
     let title = escaped(&title.str("host", host).to_string());
-    let text = |name| escaped(&at.words.text(id(name)));
+    let text = |name| escaped(&at.words.text(name));
     Ok(format!(
         "<!doctype html>\n<html lang=\"{tag}\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
          <h1>{title}</h1>\n<p>{what}</p>\n<table>\n{rows}</table>\n<figure>{code}<figcaption>{scan}</figcaption></figure>\n\
          <dl><dt>Root key</dt><dd>{root}</dd><dt>Log key</dt><dd>{log}</dd></dl>\n<p>{how}</p>\n<p>{date}: ______________</p>\n</html>\n",
         tag = at.words.tag(),
-        what = text("init-paper-what"),
-        scan = text("init-paper-code"),
-        how = text("init-paper-how"),
-        date = text("init-paper-date"),
+        what = text(id("init-paper-what")),
+        scan = text(id("init-paper-code")),
+        how = text(id("init-paper-how")),
+        date = text(id("init-paper-date")),
         root = escaped(&report.root_vkey),
         log = escaped(&report.vkey),
     ))

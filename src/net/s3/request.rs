@@ -74,6 +74,10 @@ impl Bucket {
         if let Some(md5) = &sent.md5 {
             request = request.header("content-md5", md5);
         }
+        if method == "PUT" || method == "POST" {
+            // Said also of none at all, which a storage may otherwise refuse (411).
+            request = request.header("content-length", sent.body.len());
+        }
         let request = request.body(sent.body.clone());
         let request = request.map_err(|_| BucketError::Name)?;
         let answer = self.client.stream(request, IDLE).await;

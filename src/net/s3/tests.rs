@@ -63,8 +63,11 @@ impl Storage {
         let line = |head: &String| {
             let mut words = head.split(' ');
             let method = words.next().unwrap();
-            let path = words.next().unwrap().split("X-Amz-").next().unwrap();
-            format!("{method} {}", path.trim_end_matches(['?', '&']))
+            let (path, query) = words.next().unwrap().split_once('?').unwrap();
+            let query = query.split('&').filter(|one| !one.starts_with("X-Amz-"));
+            let query: Vec<_> = query.collect();
+            let mark = if query.is_empty() { "" } else { "?" };
+            format!("{method} {path}{mark}{}", query.join("&"))
         };
         seen.iter().map(line).collect()
     }
