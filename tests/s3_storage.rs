@@ -86,13 +86,13 @@ impl Drop for Server {
     }
 }
 
-/// An hour from now.
-struct Ahead;
+/// An hour ago: this server takes signatures of the future.
+struct Behind;
 
-impl Clock for Ahead {
+impl Clock for Behind {
     fn now_ms(&self) -> i64 {
         let since = std::time::UNIX_EPOCH.elapsed().unwrap();
-        since.as_millis() as i64 + 3_600_000
+        since.as_millis() as i64 - 3_600_000
     }
 }
 
@@ -176,7 +176,7 @@ async fn refusals(server: &Server) {
     let other = server.bucket(|settings| settings.bucket = "other".to_owned());
     let error = other.check().await.unwrap_err();
     assert!(matches!(error, BucketError::NoBucket { .. }), "{error}");
-    let ahead = server.bucket(|_| ()).with_clock(Arc::new(Ahead));
-    let error = ahead.check().await.unwrap_err();
+    let behind = server.bucket(|_| ()).with_clock(Arc::new(Behind));
+    let error = behind.check().await.unwrap_err();
     assert!(matches!(error, BucketError::Clock { .. }), "{error}");
 }
