@@ -25,7 +25,7 @@ use crate::vault::{RootKey, Vault, replace_file};
 pub struct RestoreRequest<'a> {
     /// A copy of `shop.redb`.
     pub copy: &'a Path,
-    /// The recovery secret, 64 hex digits: the origin key signs the new generation.
+    /// The recovery secret, words or hex digits: the origin key signs the new generation.
     pub recovery: &'a Secret,
     /// Checkpoints that others kept: they tell how far the ledger was signed.
     pub known: &'a [String],
@@ -86,8 +86,8 @@ pub enum RestoreError {
     /// The daemon, or another command.
     #[error("the shop is open in another process: stop the daemon first (systemctl stop keystall)")]
     InUse,
-    /// Not hex, or not 32 bytes.
-    #[error("the recovery secret is 64 hex digits, as `keystall init` showed them")]
+    /// Neither words nor digits.
+    #[error("the recovery secret is 24 words, or 64 hex digits, as `keystall init` showed them")]
     Recovery,
     /// Another shop's.
     #[error("this recovery secret is not the one of this shop's ledger: look for the right sheet")]

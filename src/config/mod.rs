@@ -23,7 +23,9 @@ use std::{
 pub use acme::is_reserved;
 pub use branding::{Branding, branding};
 pub use draft::Draft;
-pub use settings::{Ledger, Limits, Listen, Log, Mail, Net, Settings, Shop, Store, Tls, Webhook};
+pub use settings::{
+    Backup, Ledger, Limits, Listen, Log, Mail, Net, Settings, Shop, Store, Tls, Webhook,
+};
 pub use values::{AdminAt, HostPort, LogFormat, LogLevel, MailTls, Period, TlsMode};
 
 /// The shop's folder when nothing else is said.
