@@ -515,7 +515,12 @@ impl Writer {
 
     /// Takes the failed database away, which answers nothing any more, and lets everybody read the last state that was told.
     fn read_aside(&mut self) {
-        self.publish(None);
+        // Readers wait for it, some milliseconds, rather than being told that nothing can be read.
+        let mut published = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *published = None;
         let Some(file) = &self.file else {
             return;
         };
@@ -523,7 +528,7 @@ impl Writer {
             Ok(view) => {
                 let (database, closer) = view.into_parts();
                 self.view = Some(closer);
-                self.publish(Some(database));
+                *published = Some(Arc::new(database));
             }
             Err(error) => tracing::error!(%error, "nothing can be read until it is open again"),
         }
