@@ -43,7 +43,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Writing counts as well again after so long without a fault: a disk that fails now and then makes one alarm.
 const WELL_AFTER: Duration = Duration::from_secs(5);
 /// A copy of the file is read to its end: not before the shop had time to start, and then daily.
-const VERIFY_FIRST: Duration = Duration::from_secs(60);
+const VERIFY_FIRST: Duration = Duration::from_secs(10);
 const VERIFY_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Free shares of the disk, in percent, below which the merchant is told (reliability.md, R06).

@@ -15,8 +15,8 @@ use super::snapshot::Readers;
 use super::tx::Tables;
 use crate::domain::Clock;
 
-/// Files up to this size are verified before they are opened: about a second.
-const VERIFIED_AT_OPEN_BYTES: u64 = 256 * 1024 * 1024;
+/// Files up to this size are verified before they are opened: in less than a second.
+const VERIFIED_AT_OPEN_BYTES: u64 = 128 * 1024 * 1024;
 /// Number of the stored form. Newer data is refused by name; older data is migrated.
 pub const SCHEMA: u32 = 4;
 

@@ -12,7 +12,7 @@ from keystall import Browser, Buyer, Shop, Story, binary, free_port  # noqa: E40
 CASES = int(os.environ.get("KEYSTALL_DAMAGE_CASES", "50"))
 PAGE = 4096
 # What a person can do, in the words that the shop uses for it.
-ADVICE = re.compile(r"backup restore|put (it|the right one) back|put it there|restore the shop|install|is missing|\[\w+\]|keystall\.toml|init")
+ADVICE = re.compile(r"backup restore|put (it|the right one|the file that belongs to it) back|put it there|restore the shop|install|is missing|\[\w+\]|keystall\.toml|init")
 FILES = ["shop.redb"] * 8 + ["root.key", "erase.keys", "ledger.highwater", "keystall.toml"]
 
 
