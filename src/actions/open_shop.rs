@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Semaphore, broadcast, watch};
 
@@ -111,6 +112,8 @@ pub struct Shop {
     pub(super) policy: Policy,
     pub(super) changes: broadcast::Sender<OrderId>,
     pub(super) refused: RefusedNotices,
+    /// Whether new orders are refused, for the machine's sake.
+    pub(super) orders_held: AtomicBool,
     pub(super) hashing: Arc<Semaphore>,
     pub(super) hash_queue: Arc<Semaphore>,
     pub(super) importing: Mutex<()>,
@@ -272,6 +275,7 @@ impl Shop {
             policy,
             changes,
             refused: RefusedNotices::default(),
+            orders_held: AtomicBool::new(false),
             hashing: Arc::new(Semaphore::new(HASHES_AT_A_TIME)),
             hash_queue: Arc::new(Semaphore::new(HASHES_AT_A_TIME + HASHES_WAITING_MAX)),
             importing: Mutex::new(()),
@@ -324,6 +328,16 @@ impl Shop {
     /// The ledger's public side.
     pub fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    /// Refuses new orders from now on, or takes them again. What is paid is settled either way.
+    pub fn hold_orders(&self, held: bool) {
+        self.orders_held.store(held, Ordering::Release);
+    }
+
+    /// Whether new orders are refused.
+    pub fn orders_held(&self) -> bool {
+        self.orders_held.load(Ordering::Acquire)
     }
 
     /// What the merchant decided.

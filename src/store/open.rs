@@ -1,5 +1,6 @@
 //! Creating and opening the database file.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +8,15 @@ use std::time::Duration;
 use redb::{Builder, Database};
 
 use super::Fault;
+use super::aside::{Unsound, is_damage, verify};
 use super::head::Head;
 use super::rows::Rows;
 use super::snapshot::Readers;
 use super::tx::Tables;
 use crate::domain::Clock;
 
+/// Files up to this size are verified before they are opened: in less than a second.
+const VERIFIED_AT_OPEN_BYTES: u64 = 128 * 1024 * 1024;
 /// Number of the stored form. Newer data is refused by name; older data is migrated.
 pub const SCHEMA: u32 = 4;
 
@@ -28,6 +32,8 @@ pub type Observe = Arc<dyn Fn(usize, Duration) + Send + Sync>;
 pub struct Options {
     /// Where the bytes lie.
     pub storage: Storage,
+    /// The file that they lie in, where it is one: it is verified when it is opened, and read aside while it cannot be written.
+    pub file: Option<PathBuf>,
     /// Page cache in bytes.
     pub cache_bytes: usize,
     /// Closures in one commit at most.
@@ -62,6 +68,11 @@ pub enum OpenError {
         /// Its schema number.
         found: u32,
     },
+    /// The file holds something else than what was written into it.
+    #[error(
+        "shop.redb is damaged ({0}): nothing was changed; keep a copy of the folder as it is, check the disk, and run `keystall backup restore COPY` with the recovery sheet"
+    )]
+    Damaged(String),
     /// Not a shop's database.
     #[error("not a keystall database: {0}")]
     Foreign(String),
@@ -74,6 +85,7 @@ impl Options {
     /// A store in the file at `path`.
     pub fn file(path: &Path, cache_bytes: usize, clock: Arc<dyn Clock>) -> Self {
         let path = path.to_owned();
+        let file = Some(path.clone());
         let storage: Storage = Arc::new(move |builder, new| {
             if new {
                 builder.create(&path)
@@ -83,6 +95,7 @@ impl Options {
         });
         Self {
             storage,
+            file,
             cache_bytes,
             group_max: 512,
             queue_max: 8_192,
@@ -128,6 +141,35 @@ pub(super) fn open(
     Ok(database)
 }
 
+/// Holds a file's pages against their checksums before it is opened and written to; a large one is left to [`Store::verify`], in
+/// the background, for the shop's sake that waits.
+///
+/// [`Store::verify`]: super::Store::verify
+pub(super) fn verify_small(options: &Options) -> Result<(), OpenError> {
+    let Some(path) = &options.file else {
+        return Ok(());
+    };
+    let unreadable = |error: std::io::Error| Fault::Database(error.to_string());
+    let file = File::options().read(true).write(true).open(path);
+    let file = file.map_err(unreadable)?;
+    // Of an empty file redb says what it is.
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    if bytes == 0 || bytes > VERIFIED_AT_OPEN_BYTES {
+        return Ok(());
+    }
+    match file.try_lock() {
+        // Until the end of this look; redb takes it for itself then.
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse),
+        Err(TryLockError::Error(error)) => return Err(unreadable(error).into()),
+    }
+    match verify(file) {
+        Ok(()) => Ok(()),
+        Err(Unsound::Damaged(why)) => Err(OpenError::Damaged(why)),
+        Err(Unsound::Unreadable(why)) => Err(Fault::Database(why).into()),
+    }
+}
+
 fn create(database: &Database, rows: &[(&str, Vec<u8>)]) -> Result<(), Fault> {
     let mut txn = database.begin_write()?;
     txn.set_two_phase_commit(true);
@@ -166,6 +208,7 @@ fn check_schema(database: &Database) -> Result<(), OpenError> {
 fn refused(error: redb::DatabaseError) -> OpenError {
     match error {
         redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse,
+        error if is_damage(&error) => OpenError::Damaged(error.to_string()),
         error => OpenError::Fault(error.into()),
     }
 }

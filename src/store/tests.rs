@@ -22,6 +22,7 @@ impl Clock for Frozen {
 fn options(storage: Storage) -> Options {
     Options {
         storage,
+        file: None,
         cache_bytes: 1 << 20,
         group_max: 16,
         queue_max: 64,
@@ -278,7 +279,11 @@ fn on_failing_disk(dir: &std::path::Path) -> (Store, Arc<AtomicBool>, Arc<Atomic
             fails_left: disk_fails.clone(),
         })
     });
-    let store = Store::create(options(storage), &[], quiet()).unwrap();
+    let options = Options {
+        file: Some(dir.join("shop.redb")),
+        ..options(storage)
+    };
+    let store = Store::create(options, &[], quiet()).unwrap();
     (store, broken, fails_left)
 }
 
@@ -298,6 +303,13 @@ fn a_disk_that_is_away_for_long_comes_back_without_a_restart() {
         "nothing is promised on a disk that is away"
     );
     assert!(store.readonly());
+    assert_eq!(store.faults(), 1);
+    // What was acknowledged can be read, all the time.
+    for _ in 0..50 {
+        let read = store.read().unwrap().meta("test-0").unwrap();
+        assert_eq!(read, Some(vec![1]));
+    }
+    let held = store.read().unwrap();
     assert!(matches!(put(&store, 3).wait(), Err(WriteError::ReadOnly)));
     broken.store(false, Ordering::SeqCst);
     while store.readonly() {
@@ -305,6 +317,60 @@ fn a_disk_that_is_away_for_long_comes_back_without_a_restart() {
     }
     put(&store, 4).wait().unwrap();
     assert_eq!(store.read().unwrap().meta("test-0").unwrap(), Some(vec![4]));
+    // What it reads from the file from now on could be of a later state.
+    match held.meta("schema") {
+        Ok(schema) => assert!(schema.is_some(), "what it had read before stays as it was"),
+        Err(error) => assert!(matches!(error, Fault::Database(_))),
+    }
+}
+
+#[test]
+fn a_commit_of_which_nobody_knows_is_not_shown_before_it_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.redb");
+    create_file(&path).unwrap();
+    let options = Options::file(&path, 1 << 20, Arc::new(Frozen));
+    let store = Store::create(options, &[], quiet()).unwrap();
+    put(&store, 1).wait().unwrap();
+    let known = store.read().unwrap().head().unwrap();
+    put(&store, 2).wait().unwrap();
+    let now = store.read().unwrap().head().unwrap();
+    let file = Arc::new(std::fs::File::open(&path).unwrap());
+    for (head, expected) in [(&known, 1), (&now, 2)] {
+        let view = super::aside::view(&file, head).unwrap();
+        let shown = super::snapshot::Readers::default().begin(&view.database);
+        assert_eq!(shown.unwrap().meta("test-0").unwrap(), Some(vec![expected]));
+    }
+    put(&store, 3).wait().unwrap();
+    assert!(
+        super::aside::view(&file, &known).is_err(),
+        "two commits ago"
+    );
+}
+
+#[test]
+fn a_flipped_bit_in_a_row_is_found_beside_the_writer_and_at_the_next_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.redb");
+    create_file(&path).unwrap();
+    let options = Options::file(&path, 1 << 20, Arc::new(Frozen));
+    let store = Store::create(options.clone(), &[], quiet()).unwrap();
+    let mark = b"a row to be found again";
+    let put = store.write(move |tx| Ok::<(), WriteError<()>>(tx.put_meta("test-0", mark)?));
+    put.wait().unwrap();
+    assert!(store.verify().unwrap().is_some());
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(mark.len()).rposition(|w| w == mark).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(matches!(store.verify(), Err(Fault::Damaged(_))));
+    store.close();
+    let opened = Store::open(options.clone(), quiet());
+    assert!(matches!(opened, Err(OpenError::Damaged(_))));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    Store::open(options, quiet()).unwrap().verify().unwrap();
 }
 
 #[test]

@@ -77,6 +77,10 @@ impl MonthKeys {
                     keys.insert(month.to_owned(), MonthKey { key, sealed });
                 }
             }
+            // Bytes that are no text.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(MonthError::Foreign(path));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound && new => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(MonthError::Missing(path));

@@ -37,6 +37,8 @@ pub enum MailKind {
     Checkpoint,
     /// To the merchant: the certificate was not renewed in time.
     Certificate,
+    /// To the merchant: something is wrong with the machine, or right again.
+    Machine,
     /// To whom the merchant says: does mail work.
     Test,
 }
@@ -66,7 +68,7 @@ pub enum Placeholder {
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Delivered,
         Self::Replaced,
         Self::Queued,
@@ -83,6 +85,7 @@ impl MailKind {
         Self::NotTold,
         Self::Checkpoint,
         Self::Certificate,
+        Self::Machine,
         Self::Test,
     ];
 
@@ -105,6 +108,7 @@ impl MailKind {
             Self::NotTold => "not-told",
             Self::Checkpoint => "checkpoint",
             Self::Certificate => "certificate",
+            Self::Machine => "machine",
             Self::Test => "test",
         }
     }
@@ -192,6 +196,7 @@ impl MailKind {
             Self::NotTold => &[Shop, Time, Count],
             Self::Checkpoint => &[Shop, Time, Entries],
             Self::Certificate => &[Shop, Time, Until, Reason],
+            Self::Machine => &[Shop, Time, Reason],
             Self::Test => &[Shop, Time, Link],
         }
     }
