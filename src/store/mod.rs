@@ -7,6 +7,7 @@
 //! Never knows a rule of the shop, a key in clear, or the form of a ledger entry: it keeps what it is given. It is the only module
 //! that knows redb and bincode.
 
+mod backup;
 mod codec;
 mod fault;
 mod head;
@@ -21,6 +22,7 @@ mod tests;
 mod tx;
 mod writer;
 
+pub use backup::{DumpPiece, LoadError, NewStore};
 pub use codec::{CodecError, decode_sealed, encode_sealed};
 pub use fault::{Fault, WriteError};
 pub use head::Head;
