@@ -9,6 +9,7 @@ mod add_product;
 mod admin_log;
 mod anchors;
 mod audit;
+mod backup;
 mod categories;
 mod certificates;
 mod chain;
@@ -77,6 +78,12 @@ pub use admin_log::AdminEntry;
 pub use anchors::{AnchorAge, KeptCheckpoint};
 pub use audit::{AuditError, Audited};
 pub use categories::{CategoryChange, CategoryError, ordered_categories};
+pub use backup::{
+    Aftermath, AftermathOrder, BackupError, BackupKeyError, BackupWish, DATA_ENDING, FOLDER as BACKUPS_FOLDER,
+    Failed as FailedBackup, FolderPlace, Half, KeysFrom, Index as BackupIndex, KEYS_ENDING, Manifest, Place,
+    PlaceError, Placed, Restoration, Retention, SealedCopy, SealedRequest, SealedRestored, Tell as TellProgress,
+    StreamError, Verified, backup_identity, hash_file, is_sealed, restore_sealed, verify_sealed,
+};
 pub use certificates::{
     CertificateAlarm, KeptCertificate, Renewal, ServedCertificate, WantedCertificate,
 };

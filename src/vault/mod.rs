@@ -308,6 +308,11 @@ impl Vault {
         &*self.entropy
     }
 
+    /// The same, to be shared.
+    pub fn shared_entropy(&self) -> Arc<dyn Entropy> {
+        self.entropy.clone()
+    }
+
     fn pool_wrapping(&self) -> DataKey {
         DataKey::from_bytes(self.root.derive("pool keys"))
     }

@@ -24,7 +24,7 @@ pub struct SealWriter<W> {
 pub struct OpenReader<R> {
     cipher: ChaCha20Poly1305,
     chunk: u64,
-    opened: Vec<u8>,
+    opened: Zeroizing<Vec<u8>>,
     given: usize,
     sealed: Vec<u8>,
     is_at_end: bool,
@@ -85,12 +85,17 @@ impl<R: Read> OpenReader<R> {
         Self {
             cipher: ChaCha20Poly1305::new((&*key).into()),
             chunk: 0,
-            opened: Vec::new(),
+            opened: Zeroizing::default(),
             given: 0,
             sealed: Vec::with_capacity(SEALED_BYTES + 1),
             is_at_end: false,
             from,
         }
+    }
+
+    /// What it reads from.
+    pub fn into_inner(self) -> R {
+        self.from
     }
 
     /// Opens the next chunk. One byte more than it has is read, which tells whether it is the last.
@@ -116,8 +121,7 @@ impl<R: Read> OpenReader<R> {
         if is_last && opened.is_empty() && self.chunk > 0 {
             return Err(AgeError::Damaged(self.chunk));
         }
-        self.opened.zeroize();
-        (self.opened, self.given, self.is_at_end) = (opened, 0, is_last);
+        (self.opened, self.given, self.is_at_end) = (Zeroizing::new(opened), 0, is_last);
         self.sealed.drain(..self.sealed.len().min(SEALED_BYTES));
         self.chunk += 1;
         Ok(())
@@ -136,12 +140,6 @@ impl<R: Read> Read for OpenReader<R> {
         out[..count].copy_from_slice(&self.opened[self.given..self.given + count]);
         self.given += count;
         Ok(count)
-    }
-}
-
-impl<R> Drop for OpenReader<R> {
-    fn drop(&mut self) {
-        self.opened.zeroize();
     }
 }
 
