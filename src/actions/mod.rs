@@ -77,13 +77,14 @@ pub use add_product::{ProductChange, ProductError};
 pub use admin_log::AdminEntry;
 pub use anchors::{AnchorAge, KeptCheckpoint};
 pub use audit::{AuditError, Audited};
-pub use categories::{CategoryChange, CategoryError, ordered_categories};
 pub use backup::{
-    Aftermath, AftermathOrder, BackupError, BackupKeyError, BackupWish, DATA_ENDING, FOLDER as BACKUPS_FOLDER,
-    Failed as FailedBackup, FolderPlace, Half, KeysFrom, Index as BackupIndex, KEYS_ENDING, Manifest, Place,
-    PlaceError, Placed, Restoration, Retention, SealedCopy, SealedRequest, SealedRestored, Tell as TellProgress,
-    StreamError, Verified, backup_identity, hash_file, is_sealed, restore_sealed, verify_sealed,
+    Aftermath, AftermathOrder, BackupAlarm, BackupError, BackupKeyError, BackupWish, DATA_ENDING,
+    FOLDER as BACKUPS_FOLDER, Failed as FailedBackup, FolderPlace, Half, Index as BackupIndex,
+    KEYS_ENDING, KeysFrom, Manifest, Place, PlaceError, Placed, Restoration, Retention, SealedCopy,
+    SealedRequest, SealedRestored, StreamError, Tell as TellProgress, Verified, backup_identity,
+    hash_file, is_sealed, restore_sealed, verify_sealed,
 };
+pub use categories::{CategoryChange, CategoryError, ordered_categories};
 pub use certificates::{
     CertificateAlarm, KeptCertificate, Renewal, ServedCertificate, WantedCertificate,
 };

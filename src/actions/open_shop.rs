@@ -16,9 +16,7 @@ use super::notices::RefusedNotices;
 use super::tickets::Tickets;
 use super::unread::Opened;
 use super::wishes::WishRounds;
-use crate::domain::{
-    Amount, Clock, Currency, Entropy, OrderId, Secret, Tell, seams::random,
-};
+use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, Secret, Tell, seams::random};
 use crate::ledger::sign::RecoverySecret;
 use crate::store::{
     Fault, Generation, OpenError, Options, Rows, SCHEMA, Snapshot, Store, WriteError, create_file,
@@ -402,7 +400,9 @@ pub(super) fn schema_of(snapshot: &Snapshot) -> Result<u32, Fault> {
 
 /// The public half of the key pair that backups are sealed to.
 fn backup_recipient(recovery: &Secret) -> Result<[u8; 32], Fault> {
-    let recovery = recovery.expose_str().and_then(|text| RecoverySecret::parse(text).ok());
+    let recovery = recovery
+        .expose_str()
+        .and_then(|text| RecoverySecret::parse(text).ok());
     let recovery = recovery.ok_or(Fault::Invariant("a new recovery secret is one"))?;
     Ok(*identity_of(&recovery).recipient().as_bytes())
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 
 use super::admin_log::append_admin;
+use super::backup::RESTORED_ROW;
 use super::chain::Chain;
 use super::highwater::{Highwater, signed_by_log};
-use super::backup::RESTORED_ROW;
 use super::open_shop::{DATABASE, GENERATIONS_SINCE, Shop, ShopError, schema_of, unwritten};
 use super::stock;
 use crate::domain::{Entropy, Order, OrderState, Pool, Secret, SlotRef, Slug, Span, seams::random};

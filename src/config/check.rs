@@ -34,6 +34,7 @@ pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>) {
     webhook(settings, &mut wrong);
     witnesses(settings, &mut wrong);
     anchors(settings, &mut wrong);
+    backups(settings, &mut wrong);
     if settings.net.proxy.is_some() {
         wrong("[net] proxy", "not in this version yet: remove it");
     }
@@ -244,6 +245,17 @@ fn anchors(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
     }
     if ledger.anchor_every < Period::minutes(1) {
         wrong("[ledger] anchor_every", "at least \"1m\"");
+    }
+}
+
+fn backups(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let every = settings.backup.every;
+    let never = Period::minutes(0);
+    if every != never && !(Period::minutes(1)..=Period::minutes(31 * 24 * 60)).contains(&every) {
+        wrong(
+            "[backup] every",
+            "between \"1m\" and \"31d\", or \"0s\" for never",
+        );
     }
 }
 

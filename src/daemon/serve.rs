@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use super::{
     admin::{self, Context},
     anchors::{self, AnchorSetup},
+    backups,
     certificates::{self, CertificateSetup},
     front,
     open::{admin_socket, open_observed},
@@ -178,6 +179,12 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         );
     }
     let mut tasks = schedule::start(&shop, desk, &metrics, &ending);
+    tasks.spawn(backups::keep(
+        shop.clone(),
+        dir.to_owned(),
+        settings.clone(),
+        ending.clone(),
+    ));
     tasks.spawn(witnesses.run(ending.clone()));
     let anchored = ending.clone();
     let anchorer = anchors::anchorer(&shop, dir, &settings)?;

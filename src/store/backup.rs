@@ -65,10 +65,37 @@ const CACHE_BYTES: usize = 32 * 1024 * 1024;
 macro_rules! for_each_table {
     ($act:ident) => {
         $act!(
-            META, PRODUCTS, POOLS, BATCHES, SLOTS, NODES, HELD, RETURNED, FINGERPRINTS, ORDERS,
-            OPEN, WAITING, HOLDS, PAYMENTS, NOTICES, ENTRIES, MARKS, GENERATIONS, ANCHORS,
-            OPENINGS, ERASED, OUTBOX, DUE, CONTACTS, UNREAD, TOLD, WISHES, CATEGORIES, PICTURES,
-            TEMPLATES, CHANNELS
+            META,
+            PRODUCTS,
+            POOLS,
+            BATCHES,
+            SLOTS,
+            NODES,
+            HELD,
+            RETURNED,
+            FINGERPRINTS,
+            ORDERS,
+            OPEN,
+            WAITING,
+            HOLDS,
+            PAYMENTS,
+            NOTICES,
+            ENTRIES,
+            MARKS,
+            GENERATIONS,
+            ANCHORS,
+            OPENINGS,
+            ERASED,
+            OUTBOX,
+            DUE,
+            CONTACTS,
+            UNREAD,
+            TOLD,
+            WISHES,
+            CATEGORIES,
+            PICTURES,
+            TEMPLATES,
+            CHANNELS
         )
     };
 }
@@ -347,7 +374,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = NewStore::create(&dir.path().join("shop.redb")).unwrap();
         let txn = store.database.begin_write().unwrap();
-        let mut made: Vec<String> = txn.list_tables().unwrap().map(|t| t.name().to_owned()).collect();
+        let mut made: Vec<String> = txn
+            .list_tables()
+            .unwrap()
+            .map(|t| t.name().to_owned())
+            .collect();
         made.sort();
         let mut copied = for_each_table!(names).to_vec();
         copied.sort_unstable();
@@ -359,7 +390,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("shop.redb");
         let mut store = NewStore::create(&path).unwrap();
-        assert!(matches!(store.begin_table("colours"), Err(LoadError::Table)));
+        assert!(matches!(
+            store.begin_table("colours"),
+            Err(LoadError::Table)
+        ));
         store.begin_table("held").unwrap();
         // Half a key; a length far beyond the bytes; bytes behind the value; and the same row twice.
         let key = [0, 0, 0, 1, 0, 0, 0, 2];
@@ -376,6 +410,9 @@ mod tests {
         store.row(&key, &[0, 0, 0, 1, 7]).unwrap();
         store.row(&key, &[0, 0, 0, 1, 8]).unwrap();
         assert!(matches!(store.put(), Err(LoadError::Twice("held"))));
-        assert!(matches!(NewStore::create(&path), Err(LoadError::Open(OpenError::Exists(_)))));
+        assert!(matches!(
+            NewStore::create(&path),
+            Err(LoadError::Open(OpenError::Exists(_)))
+        ));
     }
 }

@@ -99,7 +99,10 @@ impl Shop {
                 return Ok(aftermath);
             };
             before = Some(last.id);
-            for order in page.iter().filter(|order| order.created_at_ms() < restored.at_ms) {
+            for order in page
+                .iter()
+                .filter(|order| order.created_at_ms() < restored.at_ms)
+            {
                 let since = order.payments.iter();
                 let since = since.filter(|payment| payment.at_ms >= restored.at_ms);
                 let found: Amount = since.map(|payment| payment.amount).sum();

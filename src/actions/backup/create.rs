@@ -48,7 +48,11 @@ impl Shop {
         tell: &mut Tell<'_>,
     ) -> Result<(SealedCopy, SealedCopy), BackupError> {
         let folder = Folder::hold(&self.folder)?;
-        let made = self.create_in(&folder, wish, &mut Progress::new(&mut |done, total| tell(done, total)));
+        let made = self.create_in(
+            &folder,
+            wish,
+            &mut Progress::new(&mut |done, total| tell(done, total)),
+        );
         // What cannot be removed now, the next run removes.
         let _ = folder.clean();
         made
@@ -95,7 +99,9 @@ impl Shop {
         Index::read(&self.folder)?;
         let recipient = self.backup_recipient()?.ok_or(BackupError::NoKey)?;
         let database = self.folder.join(DATABASE);
-        let store_bytes = fs::metadata(&database).map_err(BackupError::file(&database))?.len();
+        let store_bytes = fs::metadata(&database)
+            .map_err(BackupError::file(&database))?
+            .len();
         // The sealed file, and the restored store that proves it.
         folder.has_room_for(store_bytes.saturating_mul(2))?;
         let state = self.state()?;
@@ -189,8 +195,8 @@ impl Shop {
     fn open_month_keys(&self, folder: &Folder, erase_keys: &[u8]) -> Result<(), BackupError> {
         let checking = folder.checking()?;
         let path = checking.join(ERASE_KEYS);
-        let written = super::folder::create_private(&path)
-            .and_then(|mut file| file.write_all(erase_keys));
+        let written =
+            super::folder::create_private(&path).and_then(|mut file| file.write_all(erase_keys));
         written.map_err(BackupError::file(&path))?;
         let bytes = self.vault.root_key();
         let root = RootKey::from_bytes(bytes.expose());
@@ -258,7 +264,9 @@ impl Shop {
     /// `keystall-20261122T093000Z-1a2b3c4d` and an ending: names sort by time, and no two are the same.
     fn name(&self, ending: &str) -> String {
         let at = jiff::Timestamp::from_millisecond(self.now_ms()).unwrap_or_default();
-        let at = at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ");
+        let at = at
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .strftime("%Y%m%dT%H%M%SZ");
         let random = hex::encode(random::<4>(self.vault.entropy()));
         format!("keystall-{at}-{random}{ending}")
     }
@@ -313,8 +321,8 @@ fn synced(out: BufWriter<Hashed<File>>) -> io::Result<(u64, String)> {
 fn read_file(path: &Path) -> Result<Vec<u8>, BackupError> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    let read = File::open(path)
-        .and_then(|file| file.take(ERASE_KEYS_BYTES_MAX).read_to_end(&mut bytes));
+    let read =
+        File::open(path).and_then(|file| file.take(ERASE_KEYS_BYTES_MAX).read_to_end(&mut bytes));
     read.map_err(BackupError::file(path))?;
     Ok(bytes)
 }

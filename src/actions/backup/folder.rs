@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::BackupError;
+use crate::actions::open_shop::{Shop, unwritten};
+use crate::domain::EffectKind;
+use crate::store::{Fault, WriteError};
 use crate::vault::replace_file;
 
 /// Ending of a file of data.
@@ -118,6 +121,83 @@ impl Index {
     }
 }
 
+impl Shop {
+    /// What is known of this shop's backups.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn backups(&self) -> Result<Index, BackupError> {
+        Index::read(&self.folder)
+    }
+
+    /// Writes down that a backup was not made, or not everywhere, and has the merchant told of it once it is the second time in a
+    /// row. A success takes it back.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn note_backup(&self, why: Option<&str>) -> Result<(), BackupError> {
+        let folder = Folder::hold(&self.folder)?;
+        let mut index = Index::read(&self.folder)?;
+        let now_ms = self.now_ms();
+        let Some(why) = why else {
+            return match index.failed.take() {
+                Some(_) => folder.write_index(&index),
+                None => Ok(()),
+            };
+        };
+        let before = index.failed.take();
+        let tell = before.as_ref().is_some_and(|before| !before.told);
+        let failed = Failed {
+            since_ms: before.as_ref().map_or(now_ms, |before| before.since_ms),
+            at_ms: now_ms,
+            why: why.to_owned(),
+            told: before.is_some(),
+        };
+        // Promised first: told twice is better than never.
+        if tell {
+            self.promise_backup_alarm()?;
+        }
+        index.failed = Some(failed);
+        folder.write_index(&index)
+    }
+
+    fn promise_backup_alarm(&self) -> Result<(), Fault> {
+        let tell = self.policy.tell;
+        let write = self.store.write(
+            move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
+                let mut ways = tell.merchant();
+                Ok(ways.try_for_each(|via| {
+                    tx.promise_with(EffectKind::BackupFailed, via, None, 0, |_| Ok(Vec::new()))
+                })?)
+            },
+        );
+        write.wait().map_err(unwritten)
+    }
+
+    /// What is wrong with the backups now, for the merchant; none once there is a good one again.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn backup_alarm(&self) -> Result<Option<BackupAlarm>, Fault> {
+        let index =
+            Index::read(&self.folder).map_err(|error| Fault::Database(error.to_string()))?;
+        let newest_ms = index.newest().map(|newest| newest.at_ms);
+        Ok(index.failed.map(|failed| BackupAlarm {
+            newest_ms,
+            reason: failed.why,
+        }))
+    }
+}
+
+/// What the merchant is told of backups that fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupAlarm {
+    /// When the newest good one was, Unix milliseconds; none where there is none.
+    pub newest_ms: Option<i64>,
+    /// Why the last attempt failed.
+    pub reason: String,
+}
+
 impl Folder {
     /// Makes the folder where it is missing, holds it, and removes what a run that was cut off left.
     pub(super) fn hold(dir: &Path) -> Result<Self, BackupError> {
@@ -185,7 +265,10 @@ impl Folder {
 
     /// Gives a finished file its name.
     pub(super) fn keep(&self, name: &str) -> Result<(), BackupError> {
-        let (part, path) = (self.path.join(format!("{name}{PART}")), self.path.join(name));
+        let (part, path) = (
+            self.path.join(format!("{name}{PART}")),
+            self.path.join(name),
+        );
         fs::rename(&part, &path).map_err(BackupError::file(&path))?;
         let folder = File::open(&self.path).and_then(|folder| folder.sync_all());
         folder.map_err(BackupError::file(&self.path))

@@ -75,7 +75,8 @@ fn remove_from_places(copy: &mut SealedCopy, places: &[&dyn Place]) -> Result<()
         }
     }
     // A place that is not set up any more keeps what it has: nobody can reach it from here.
-    copy.places.retain(|name, _| places.iter().any(|place| place.name() == *name));
+    copy.places
+        .retain(|name, _| places.iter().any(|place| place.name() == *name));
     failed.map_or(Ok(()), Err)
 }
 
@@ -86,7 +87,9 @@ fn kept_data(copies: &[SealedCopy], retention: Retention) -> BTreeSet<String> {
     let newest = present().max_by_key(|copy| (copy.at_ms, &copy.name));
     kept.extend(newest.map(|copy| copy.name.clone()));
     for (span_ms, count) in [(DAY_MS, retention.daily), (WEEK_MS, retention.weekly)] {
-        let mut spans: Vec<i64> = present().map(|copy| copy.at_ms.div_euclid(span_ms)).collect();
+        let mut spans: Vec<i64> = present()
+            .map(|copy| copy.at_ms.div_euclid(span_ms))
+            .collect();
         spans.sort_unstable_by(|a, b| b.cmp(a));
         spans.dedup();
         for span in spans.into_iter().take(count as usize) {

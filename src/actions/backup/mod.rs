@@ -28,7 +28,9 @@ use std::path::{Path, PathBuf};
 pub(super) use aftermath::RESTORED_ROW;
 pub use aftermath::{Aftermath, AftermathOrder, Restoration};
 pub use create::BackupWish;
-pub use folder::{DATA_ENDING, FOLDER, Failed, Index, KEYS_ENDING, SealedCopy, hash_file};
+pub use folder::{
+    BackupAlarm, DATA_ENDING, FOLDER, Failed, Index, KEYS_ENDING, SealedCopy, hash_file,
+};
 pub use keep::Retention;
 pub use key::{BackupKeyError, backup_identity};
 pub(super) use key::{RECIPIENT_ROW, identity_of};
@@ -53,7 +55,9 @@ pub enum BackupError {
     #[error("another backup is under way: wait for its end")]
     Busy,
     /// The disk.
-    #[error("{path}: a backup, read back, needs {needed_mib} MiB, and {free_mib} MiB are free: make room")]
+    #[error(
+        "{path}: a backup, read back, needs {needed_mib} MiB, and {free_mib} MiB are free: make room"
+    )]
     Disk {
         /// Where.
         path: PathBuf,
@@ -71,7 +75,9 @@ pub enum BackupError {
         source: io::Error,
     },
     /// The index.
-    #[error("{0} is not an index of backups that this version reads: move it away, and make a new backup")]
+    #[error(
+        "{0} is not an index of backups that this version reads: move it away, and make a new backup"
+    )]
     Index(PathBuf),
     /// What was sealed.
     #[error(transparent)]

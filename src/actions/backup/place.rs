@@ -151,7 +151,10 @@ impl Shop {
     ) -> Result<(), BackupError> {
         let name = place.name();
         let newest = |copies: &mut Vec<SealedCopy>| {
-            copies.iter().rposition(|copy| !copy.dropped).filter(|at| !copies[*at].places.contains_key(&name))
+            copies
+                .iter()
+                .rposition(|copy| !copy.dropped)
+                .filter(|at| !copies[*at].places.contains_key(&name))
         };
         // Keys first: data of which the orders never open is worth less than keys without data.
         if let Some(at) = newest(&mut index.keys) {

@@ -163,7 +163,11 @@ fn restore_in(
     if let Some(path) = &settings {
         step(format!("the settings are in {}", path.display()));
     }
-    put_erased(&place, request.file, keys.as_ref().map(|(_, keys)| keys.erased.as_str()))?;
+    put_erased(
+        &place,
+        request.file,
+        keys.as_ref().map(|(_, keys)| keys.erased.as_str()),
+    )?;
     let plain = RestoreRequest {
         copy: &copy,
         recovery: request.recovery,
@@ -171,7 +175,8 @@ fn restore_in(
         signed_unknown: request.signed_unknown,
         dry_run: request.dry_run,
     };
-    let restored = Shop::restore(&place, &plain, options, entropy.clone(), step).map_err(Box::new)?;
+    let restored =
+        Shop::restore(&place, &plain, options, entropy.clone(), step).map_err(Box::new)?;
     let erased = match request.dry_run {
         true => 0,
         false => replay_erasures(dir, &request.policy, options, entropy)?,
@@ -207,15 +212,21 @@ pub(super) fn newest_keys(
     let Ok(beside) = fs::read_dir(beside.unwrap_or(Path::new("."))) else {
         return Ok(None);
     };
-    let mut paths: Vec<PathBuf> = beside.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut paths: Vec<PathBuf> = beside
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     paths.retain(|path| path.to_string_lossy().ends_with(KEYS_ENDING));
     // Their names begin with their times.
     paths.sort();
-    let newest = paths.into_iter().rev().take(KEYS_LOOKED_AT).filter_map(|path| {
-        // Another shop's, or a damaged one: there may be others.
-        let keys = unpack_keys(&path, &[identity]).ok()?;
-        (keys.manifest.install == install).then_some((path, keys))
-    });
+    let newest = paths
+        .into_iter()
+        .rev()
+        .take(KEYS_LOOKED_AT)
+        .filter_map(|path| {
+            // Another shop's, or a damaged one: there may be others.
+            let keys = unpack_keys(&path, &[identity]).ok()?;
+            (keys.manifest.install == install).then_some((path, keys))
+        });
     Ok(newest.max_by_key(|(_, keys)| keys.manifest.at_ms))
 }
 
@@ -314,7 +325,10 @@ fn put_erased(dir: &Path, file: &Path, sealed: Option<&str>) -> Result<(), Backu
     };
     let there = read(&path);
     let beside = read(&file.with_file_name(ERASED));
-    let lines = there.lines().chain(beside.lines()).chain(sealed.unwrap_or_default().lines());
+    let lines = there
+        .lines()
+        .chain(beside.lines())
+        .chain(sealed.unwrap_or_default().lines());
     let mut erased = BTreeMap::new();
     for line in lines {
         if let Some((number, at)) = line.split_once(' ') {
@@ -325,7 +339,10 @@ fn put_erased(dir: &Path, file: &Path, sealed: Option<&str>) -> Result<(), Backu
         return Ok(());
     }
     make(&backups)?;
-    let text: String = erased.iter().map(|(number, at)| format!("{number} {at}\n")).collect();
+    let text: String = erased
+        .iter()
+        .map(|(number, at)| format!("{number} {at}\n"))
+        .collect();
     replace_file(&path, &text).map_err(BackupError::file(&path))
 }
 

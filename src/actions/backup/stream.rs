@@ -174,7 +174,8 @@ impl<R: Read> PartReader<R> {
             return Err(StreamError::Form("it has no manifest"));
         }
         let manifest = serde_json::from_slice(&this.buffer);
-        let manifest = manifest.map_err(|_| StreamError::Form("its manifest is of another form"))?;
+        let manifest =
+            manifest.map_err(|_| StreamError::Form("its manifest is of another form"))?;
         Ok((this, manifest))
     }
 

@@ -255,7 +255,9 @@ fn verify_snapshot(
             true => {
                 let peaks = tree.subtrees().iter().map(|node| node.0);
                 if peaks.ne(head.peaks.iter().copied()) {
-                    return Err(BackupError::Chain("the ledger's head is not that of its entries"));
+                    return Err(BackupError::Chain(
+                        "the ledger's head is not that of its entries",
+                    ));
                 }
                 checkpoint.root
             }
@@ -269,7 +271,9 @@ fn verify_snapshot(
         let signed = tree::root_from(&nodes, signed);
         let signed = signed.map_err(|_| BackupError::Chain("a node of the tree is missing"))?;
         if signed != root {
-            return Err(BackupError::Chain("the tree is not the one that was signed"));
+            return Err(BackupError::Chain(
+                "the tree is not the one that was signed",
+            ));
         }
         entries += size;
     }
@@ -300,12 +304,20 @@ fn verify_generation(
         let entry = Entry::parse(&row.line)
             .map_err(|_| BackupError::Chain("an entry of the ledger is malformed"))?;
         if entry.seq != seq || entry.prev != prev {
-            return Err(BackupError::Chain("an entry does not follow the one before"));
+            return Err(BackupError::Chain(
+                "an entry does not follow the one before",
+            ));
         }
         prev = hash_line(&row.line);
         let nodes = tree.append(prev.as_ref());
-        if nodes.iter().map(|node| node.0).ne(row.nodes.iter().copied()) {
-            return Err(BackupError::Chain("an entry's nodes are not those of the tree"));
+        if nodes
+            .iter()
+            .map(|node| node.0)
+            .ne(row.nodes.iter().copied())
+        {
+            return Err(BackupError::Chain(
+                "an entry's nodes are not those of the tree",
+            ));
         }
         if seq % ROWS_BETWEEN == 0 {
             progress.show(before + seq)?;
@@ -314,7 +326,9 @@ fn verify_generation(
     let beyond = snapshot.entry(EntryAt::new(generation, size))?;
     match prev == last && beyond.is_none() {
         true => Ok(tree),
-        false => Err(BackupError::Chain("the ledger's head is not that of its entries")),
+        false => Err(BackupError::Chain(
+            "the ledger's head is not that of its entries",
+        )),
     }
 }
 

@@ -82,6 +82,7 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
         told(context, &rows)?,
         buyers(context, &rows)?,
         erasures(context)?,
+        super::backups::examine(context)?,
         books(context)?,
     ];
     findings.extend(super::certificates::examine(context)?);

@@ -62,10 +62,12 @@ pub(super) fn read(
     identities: &[&BackupIdentity],
 ) -> Result<FileKey, AgeError> {
     let mut magic = [0; AGE_MAGIC.len()];
-    sealed.read_exact(&mut magic).map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => AgeError::Foreign,
-        _ => AgeError::Io(error),
-    })?;
+    sealed
+        .read_exact(&mut magic)
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => AgeError::Foreign,
+            _ => AgeError::Io(error),
+        })?;
     if magic != *AGE_MAGIC {
         return Err(AgeError::Foreign);
     }

@@ -33,13 +33,17 @@ pub struct BackupRecipient(PublicKey);
 #[derive(Debug, thiserror::Error)]
 pub enum AgeError {
     /// Not of this format.
-    #[error("this is not a sealed backup: a file in the age format begins with age-encryption.org/v1")]
+    #[error(
+        "this is not a sealed backup: a file in the age format begins with age-encryption.org/v1"
+    )]
     Foreign,
     /// The header is of another form.
     #[error("the sealed file's header is damaged: {0}")]
     Header(&'static str),
     /// Nobody we know.
-    #[error("it is sealed to another key: look for the recovery sheet of the shop that it was made by")]
+    #[error(
+        "it is sealed to another key: look for the recovery sheet of the shop that it was made by"
+    )]
     Stranger,
     /// A chunk does not open.
     #[error("the sealed file is damaged in its chunk {0}: take another copy")]

@@ -14,7 +14,9 @@ fn sealed(recipients: &[BackupRecipient], plain: &[u8]) -> Vec<u8> {
 fn open(identity: &BackupIdentity, sealed: &[u8]) -> Result<Vec<u8>, String> {
     let mut reader = open_sealed(&[identity], sealed).map_err(|error| error.to_string())?;
     let mut plain = Vec::new();
-    reader.read_to_end(&mut plain).map_err(|error| error.to_string())?;
+    reader
+        .read_to_end(&mut plain)
+        .map_err(|error| error.to_string())?;
     Ok(plain)
 }
 
@@ -27,7 +29,11 @@ fn what_is_sealed_opens_for_each_recipient_and_nobody_else() {
         let sealed = sealed(&to, &plain);
         assert_eq!(open(&sheet, &sealed).unwrap(), plain, "{bytes}");
         assert_eq!(open(&run, &sealed).unwrap(), plain, "{bytes}");
-        assert!(open(&stranger, &sealed).unwrap_err().contains("another key"));
+        assert!(
+            open(&stranger, &sealed)
+                .unwrap_err()
+                .contains("another key")
+        );
     }
 }
 
@@ -51,12 +57,24 @@ fn chunks_cannot_be_cut_off_swapped_or_appended() {
     let whole = sealed(&[identity.recipient()], &plain);
     let begin = whole.len() - 3 * (65_536 + 16);
     let chunk = |n: usize| begin + n * (65_536 + 16);
-    for cut in [begin - 1, begin, begin + 15, chunk(1), chunk(1) + 5, chunk(2), whole.len() - 1] {
+    for cut in [
+        begin - 1,
+        begin,
+        begin + 15,
+        chunk(1),
+        chunk(1) + 5,
+        chunk(2),
+        whole.len() - 1,
+    ] {
         let error = open(&identity, &whole[..cut]).unwrap_err();
         let is_told = error.contains("ends early") || error.contains("damaged");
         assert!(is_told, "{cut}: {error}");
     }
-    assert!(open(&identity, &whole[..chunk(2)]).unwrap_err().contains("ends early"));
+    assert!(
+        open(&identity, &whole[..chunk(2)])
+            .unwrap_err()
+            .contains("ends early")
+    );
     let mut swapped = whole.clone();
     swapped.copy_within(chunk(1)..chunk(2), chunk(0));
     assert!(open(&identity, &swapped).unwrap_err().contains("chunk 0"));
@@ -84,7 +102,11 @@ fn a_header_without_end_is_given_up_soon() {
     for sealed in far {
         assert!(open(&identity, &sealed).unwrap_err().contains("header"));
     }
-    assert!(open(&identity, b"PK\x03\x04").unwrap_err().contains("not a sealed"));
+    assert!(
+        open(&identity, b"PK\x03\x04")
+            .unwrap_err()
+            .contains("not a sealed")
+    );
     assert!(open(&identity, b"").unwrap_err().contains("not a sealed"));
 }
 
@@ -92,9 +114,10 @@ fn a_header_without_end_is_given_up_soon() {
 #[test]
 fn a_file_of_the_reference_implementation_opens() {
     use base64::Engine;
-    let (_, seed) =
-        bech32::decode("AGE-SECRET-KEY-1W9KUDPJXJDPDVSTJEECCVAWCAZ7S2DZC5928E3RSPE03Y74RQL5QF777H6")
-            .unwrap();
+    let (_, seed) = bech32::decode(
+        "AGE-SECRET-KEY-1W9KUDPJXJDPDVSTJEECCVAWCAZ7S2DZC5928E3RSPE03Y74RQL5QF777H6",
+    )
+    .unwrap();
     let identity = BackupIdentity::from_seed(&seed.try_into().unwrap());
     assert_eq!(
         identity.recipient().to_string(),
@@ -105,7 +128,9 @@ fn a_file_of_the_reference_implementation_opens() {
         Some("AGE-SECRET-KEY-1W9KUDPJXJDPDVSTJEECCVAWCAZ7S2DZC5928E3RSPE03Y74RQL5QF777H6")
     );
     let file = "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSB0TS9JdDBxM0pzM0R0SkJQcExvV1BTbzZ5SjNPWitrcjRGRFB3cTRzTGpvCjRabnNGTTRhQTZsTzJ6Zlh6aHZoT2FVWDFnZ0o2TmdRVVRNVnZ3cnZZaEkKLS0tIHI0QXc4TTE2NVVsUndONGVncmc5bnZJOGV4L3NJdWkyV1lEcFpjSWpWRjAKVuMgaFCrc6nq+TuyBZ7wX9e32kcZDqOMX+G1JKsTk2VlBUFY+sE=";
-    let file = base64::engine::general_purpose::STANDARD.decode(file).unwrap();
+    let file = base64::engine::general_purpose::STANDARD
+        .decode(file)
+        .unwrap();
     assert_eq!(open(&identity, &file).unwrap(), b"a shop");
 }
 
