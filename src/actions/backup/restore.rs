@@ -144,45 +144,48 @@ fn restore_in(
         "the ledger's {entries} entries follow from one another up to their signed checkpoint"
     ));
     let keys = newest_keys(request.file, request.keys, identity, &data.manifest.install)?;
-    let place = match request.dry_run {
-        // The same restore, in a folder that goes away.
-        true => mirror(dir, &checking)?,
-        false => dir.to_owned(),
-    };
-    let root_key = put_root_key(&place, &data)?;
-    if root_key {
-        step("root.key came out of the backup".to_owned());
-    }
-    let keys_from = put_keys(&place, keys.as_ref(), request.keys.is_some())?;
-    step(match &keys_from {
-        KeysFrom::Folder => "erase.keys was there and stays".to_owned(),
-        KeysFrom::File(path) => format!("erase.keys came out of {}", path.display()),
-        KeysFrom::Nowhere => "no month keys were found: contacts and keys of all orders stay closed; with the file ….keys.zst.age (--keys FILE) they open".to_owned(),
-    });
-    let settings = put_settings(request, &data)?;
-    if let Some(path) = &settings {
-        step(format!("the settings are in {}", path.display()));
-    }
-    put_erased(
-        &place,
-        request.file,
-        keys.as_ref().map(|(_, keys)| keys.erased.as_str()),
-    )?;
     let plain = RestoreRequest {
         copy: &copy,
         recovery: request.recovery,
         known: request.known,
         signed_unknown: request.signed_unknown,
-        dry_run: request.dry_run,
+        dry_run: true,
     };
-    let restored =
-        Shop::restore(&place, &plain, options, entropy.clone(), step).map_err(Box::new)?;
-    let erased = match request.dry_run {
-        true => 0,
-        false => replay_erasures(dir, &request.policy, options, entropy)?,
-    };
-    if erased > 0 {
-        step(format!("{erased} orders were erased again"));
+    // The same restore first, in a folder that goes away: what refuses it refuses it before anything is changed.
+    let mirrored = mirror(dir, &checking)?;
+    let root_key = put_root_key(&mirrored, &data)?;
+    let keys_from = put_keys(&mirrored, keys.as_ref(), request.keys.is_some())?;
+    let silent: &mut dyn FnMut(String) = &mut |_| {};
+    let tried = Shop::restore(&mirrored, &plain, options, entropy.clone(), silent);
+    let mut restored = tried.map_err(Box::new)?;
+    let settings = settings_to(request, &data);
+    let mut erased = 0;
+    if !request.dry_run {
+        put_root_key(dir, &data)?;
+        if root_key {
+            step("root.key came out of the backup".to_owned());
+        }
+        put_keys(dir, keys.as_ref(), request.keys.is_some())?;
+        step(match &keys_from {
+            KeysFrom::Folder => "erase.keys was there and stays".to_owned(),
+            KeysFrom::File(path) => format!("erase.keys came out of {}", path.display()),
+            KeysFrom::Nowhere => "no month keys were found: contacts and keys of all orders stay closed; with the file ….keys.zst.age (--keys FILE) they open".to_owned(),
+        });
+        if let (Some(path), Some(bytes)) = (&settings, &data.settings) {
+            replace_bytes(path, bytes, 0o600).map_err(BackupError::file(path))?;
+            step(format!("the settings are in {}", path.display()));
+        }
+        let sealed = keys.as_ref().map(|(_, keys)| keys.erased.as_str());
+        put_erased(dir, request.file, sealed)?;
+        let plain = RestoreRequest {
+            dry_run: false,
+            ..plain
+        };
+        restored = Shop::restore(dir, &plain, options, entropy.clone(), step).map_err(Box::new)?;
+        erased = replay_erasures(dir, &request.policy, options, entropy)?;
+        if erased > 0 {
+            step(format!("{erased} orders were erased again"));
+        }
     }
     Ok(SealedRestored {
         manifest: data.manifest,
@@ -285,7 +288,16 @@ fn put_keys(
         }
         _ => return Ok(KeysFrom::Folder),
     };
-    months.extend(there);
+    // A shop that stood without its keys has made others of the same months: the database that is set aside needs those.
+    let differs =
+        |(month, key): (&&str, &&str)| months.get(month).is_some_and(|other| other != key);
+    if there.iter().any(differs) {
+        let aside = dir.join(format!("{ERASE_KEYS}.before-restore"));
+        fs::copy(&path, &aside).map_err(BackupError::file(&aside))?;
+    }
+    for (month, key) in &there {
+        months.entry(month).or_insert(key);
+    }
     let mut text = format!("{ERASE_KEYS_HEAD}\n");
     for (month, key) in &months {
         text.push_str(&format!("{month} {key}\n"));
@@ -299,15 +311,10 @@ fn months_of(text: &str) -> BTreeMap<&str, &str> {
     lines.filter_map(|line| line.split_once(' ')).collect()
 }
 
-fn put_settings(request: &SealedRequest<'_>, data: &Data) -> Result<Option<PathBuf>, BackupError> {
-    let path = request.settings_to;
-    let Some(settings) = data.settings.as_ref().filter(|_| !path.exists()) else {
-        return Ok(None);
-    };
-    if !request.dry_run {
-        replace_bytes(path, settings, 0o600).map_err(BackupError::file(path))?;
-    }
-    Ok(Some(path.to_owned()))
+/// Where the settings go; nowhere where a file is there.
+fn settings_to(request: &SealedRequest<'_>, data: &Data) -> Option<PathBuf> {
+    let wanted = data.settings.is_some() && !request.settings_to.exists();
+    wanted.then(|| request.settings_to.to_owned())
 }
 
 /// Adds what is known of erased orders to the folder's list: from the sealed keys, and from a list beside the backup.
