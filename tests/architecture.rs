@@ -61,6 +61,9 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("fast_qr", &["words"]),
     ("rust_embed", &["web", "words"]),
     ("chacha20poly1305", &["vault"]),
+    ("bech32", &["vault"]),
+    ("hkdf", &["vault"]),
+    ("x25519_dalek", &["vault"]),
     ("argon2", &["vault"]),
     ("getrandom", &["vault"]),
     ("ed25519_dalek", &["ledger", "actions"]),
@@ -72,7 +75,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("sha1", &["ledger"]),
     ("mail_parser", &["ledger"]),
     ("tar", &["ledger"]),
-    ("zstd", &["ledger"]),
+    ("zstd", &["ledger", "actions"]),
     ("rustls", &["net"]),
     ("tokio_rustls", &["net"]),
     ("rcgen", &["net"]),
@@ -97,7 +100,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("idna", &["notify"]),
     ("hickory_resolver", &["notify"]),
     ("tar", &["ledger"]),
-    ("zstd", &["ledger"]),
+    ("zstd", &["ledger", "actions"]),
 ];
 
 #[test]

@@ -9,6 +9,7 @@ mod add_product;
 mod admin_log;
 mod anchors;
 mod audit;
+mod backup;
 mod categories;
 mod certificates;
 mod chain;
@@ -76,6 +77,13 @@ pub use add_product::{ProductChange, ProductError};
 pub use admin_log::AdminEntry;
 pub use anchors::{AnchorAge, KeptCheckpoint};
 pub use audit::{AuditError, Audited};
+pub use backup::{
+    Aftermath, AftermathOrder, BackupAlarm, BackupError, BackupKeyError, BackupWish, DATA_ENDING,
+    FOLDER as BACKUPS_FOLDER, Failed as FailedBackup, FolderPlace, Half, Index as BackupIndex,
+    KEYS_ENDING, KeysFrom, Manifest, Place, PlaceError, Placed, Restoration, Retention, SealedCopy,
+    SealedRequest, SealedRestored, StreamError, Tell as TellProgress, Verified, backup_identity,
+    hash_file, is_sealed, restore_sealed, verify_sealed,
+};
 pub use categories::{CategoryChange, CategoryError, ordered_categories};
 pub use certificates::{
     CertificateAlarm, KeptCertificate, Renewal, ServedCertificate, WantedCertificate,

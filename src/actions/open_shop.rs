@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Semaphore, broadcast, watch};
 
+use super::backup::{RECIPIENT_ROW, identity_of};
 use super::chain::{Chain, first_generation};
 use super::clock_watch::LastLook;
 use super::highwater::{Highwater, HighwaterError};
@@ -16,7 +17,8 @@ use super::notices::RefusedNotices;
 use super::tickets::Tickets;
 use super::unread::Opened;
 use super::wishes::WishRounds;
-use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, Tell, seams::random};
+use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, Secret, Tell, seams::random};
+use crate::ledger::sign::RecoverySecret;
 use crate::store::{
     Fault, Generation, OpenError, Options, Rows, SCHEMA, Snapshot, Store, WriteError, create_file,
 };
@@ -136,7 +138,7 @@ const CHANGES_KEPT: usize = 1_024;
 const HASHES_AT_A_TIME: usize = 2;
 /// More that wait for their turn: about a second of work, so that none waits for nothing.
 const HASHES_WAITING_MAX: usize = 32;
-const DATABASE: &str = "shop.redb";
+pub(super) const DATABASE: &str = "shop.redb";
 /// The first schema whose orders are found by their contacts.
 const CONTACTS_SINCE: u32 = 2;
 /// The first schema that has a row for each generation of the ledger.
@@ -179,6 +181,7 @@ impl Shop {
                 vault.seal_for("log key", origin.as_bytes(), seed.expose()),
             ),
             ("vkey", founded.vkey.clone().into_bytes()),
+            (RECIPIENT_ROW, backup_recipient(&founded.recovery)?.to_vec()),
         ];
         let chain = Arc::new(chain);
         let hook_chain = chain.clone();
@@ -407,6 +410,15 @@ pub(super) fn schema_of(snapshot: &Snapshot) -> Result<u32, Fault> {
         Some(Ok(bytes)) => Ok(u32::from_le_bytes(bytes)),
         _ => Err(Fault::Invariant("an open store has its schema number")),
     }
+}
+
+/// The public half of the key pair that backups are sealed to.
+fn backup_recipient(recovery: &Secret) -> Result<[u8; 32], Fault> {
+    let recovery = recovery
+        .expose_str()
+        .and_then(|text| RecoverySecret::parse(text).ok());
+    let recovery = recovery.ok_or(Fault::Invariant("a new recovery secret is one"))?;
+    Ok(*identity_of(&recovery).recipient().as_bytes())
 }
 
 fn make_folder(dir: &Path) -> Result<(), ShopError> {

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 
 use super::admin_log::append_admin;
+use super::backup::RESTORED_ROW;
 use super::chain::Chain;
 use super::highwater::{Highwater, signed_by_log};
-use super::open_shop::{GENERATIONS_SINCE, Shop, ShopError, schema_of, unwritten};
+use super::open_shop::{DATABASE, GENERATIONS_SINCE, Shop, ShopError, schema_of, unwritten};
 use super::stock;
 use crate::domain::{Entropy, Order, OrderState, Pool, Secret, SlotRef, Slug, Span, seams::random};
 use crate::ledger::Hash;
@@ -113,7 +114,6 @@ pub enum RestoreError {
     Generations,
 }
 
-const DATABASE: &str = "shop.redb";
 const BEING_RESTORED: &str = "shop.redb.restoring";
 
 impl From<Fault> for RestoreError {
@@ -521,6 +521,9 @@ impl NextGeneration {
             tx.put_meta(name, bytes)?;
         }
         tx.remove_meta("next_log_key")?;
+        // The providers are asked about what was open since then.
+        let times = [tx.head().t_ms, tx.now_ms()].map(i64::to_be_bytes);
+        tx.put_meta(RESTORED_ROW, &times.concat())?;
         chain.begin(self.number, &self.origin, self.key.clone());
         let body = Body::Open {
             origin: &self.origin,
@@ -659,7 +662,7 @@ fn remember_end(dir: &Path, origin: &str, signed: u64) -> Result<(), RestoreErro
 }
 
 /// Holds the database that stands there, if any, as long as the file lives: nobody else may have it open.
-fn hold(database: &Path) -> Result<Option<File>, RestoreError> {
+pub(super) fn hold(database: &Path) -> Result<Option<File>, RestoreError> {
     let failed = |source| RestoreError::File {
         path: database.to_owned(),
         source,

@@ -105,7 +105,7 @@ enum Noun {
     /// The certificate of the shop
     #[command(subcommand)]
     Certificate(certificate::Certificate),
-    /// Going back to a copy of the database
+    /// Sealed backups, and going back to one
     #[command(subcommand)]
     Backup(backup::Backup),
     /// The settings
@@ -205,7 +205,7 @@ fn dispatch(cli: Cli) -> Result<Done, Failure> {
         Noun::Notify(notify) => notify.run(&place.session()?),
         Noun::Outbox(outbox) => outbox.run(&place.session()?),
         Noun::Certificate(certificate) => certificate.run(&place.session()?),
-        Noun::Backup(backup) => backup.run(&place.session()?),
+        Noun::Backup(backup) => backup.run(&place),
         Noun::Config(config) => config.run(&place),
         Noun::Doctor(doctor) => doctor.run(&place),
         Noun::Completions(completions) => completions.run(Cli::command()),

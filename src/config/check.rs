@@ -35,6 +35,7 @@ pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>) {
     witnesses(settings, &mut wrong);
     anchors(settings, &mut wrong);
     storage(settings, &mut wrong);
+    backups(settings, &mut wrong);
 }
 
 /// Whether `text` is a host name in small letters (RFC 1123, section 2.1) or an address, without brackets.
@@ -314,6 +315,17 @@ fn storage(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
     let secret = backup.s3_secret_key.as_ref();
     if secret.is_some_and(|secret| secret.is_empty() || secret.expose_str().is_none()) {
         wrong("[backup] s3_secret_key", "the secret is empty, or no text");
+    }
+}
+
+fn backups(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let every = settings.backup.every;
+    let never = Period::minutes(0);
+    if every != never && !(Period::minutes(1)..=Period::minutes(31 * 24 * 60)).contains(&every) {
+        wrong(
+            "[backup] every",
+            "between \"1m\" and \"31d\", or \"0s\" for never",
+        );
     }
 }
 

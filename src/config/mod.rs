@@ -214,6 +214,7 @@ fn finished(
         &mut settings.tls.acme_ca_file,
         &mut settings.shop.logo,
         &mut settings.mail.ca_file,
+        &mut settings.backup.folder,
     ];
     for path in paths.into_iter().flatten() {
         *path = dir.join(&*path);

@@ -229,8 +229,16 @@ sections! {
         /// How often the newest checkpoint is anchored.
         anchor_every: Period = Period::minutes(24 * 60);
     }
-    /// Copies of the shop.
+    /// Sealed backups.
     backup: Backup {
+        /// How often the daemon makes one; 0 is never.
+        every: Period = Period::minutes(24 * 60);
+        /// A folder outside the shop's that gets each of them too, as of a mounted disk.
+        folder: Option<PathBuf> = None;
+        /// Of so many days that have backups the newest is kept.
+        keep_daily: u32 = 7;
+        /// Of so many weeks that have backups the newest is kept.
+        keep_weekly: u32 = 4;
         /// S3-compatible storage for copies: where it is reached; off without it.
         s3_endpoint: Option<String> = None;
         /// The storage's region.

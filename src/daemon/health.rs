@@ -33,6 +33,7 @@ pub(super) fn refresh(shop: &Shop, metrics: &Metrics) {
     metrics.orders_held.set(i64::from(held));
     metrics.ledger_size.set(shop.chain().latest().size);
     // Where the store does not answer, the last numbers stay, and `readonly` or the watchdog says why.
+    super::backups::refresh(shop, metrics);
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     if let Ok(unread) = shop.unread_count() {
         metrics.orders_unread.set(count(unread));

@@ -8,6 +8,7 @@
 
 pub mod admin;
 mod anchors;
+mod backups;
 mod certificates;
 mod clock;
 pub mod demo;

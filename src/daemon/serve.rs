@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use super::{
     admin::{self, Context},
     anchors::{self, AnchorSetup},
+    backups,
     certificates::{self, CertificateSetup},
     front,
     guard::Guard,
@@ -179,6 +180,12 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         );
     }
     let mut tasks = schedule::start(&shop, desk, &metrics, &ending);
+    tasks.spawn(backups::keep(
+        shop.clone(),
+        dir.to_owned(),
+        settings.clone(),
+        ending.clone(),
+    ));
     tasks.spawn(witnesses.run(ending.clone()));
     let anchored = ending.clone();
     let anchorer = anchors::anchorer(&shop, dir, &settings)?;

@@ -15,6 +15,9 @@ pub const MESSAGE_BYTES_MAX: usize = 1024;
 /// Context by which the seed of the origin key comes from the recovery secret.
 pub const ORIGIN_KEY_CONTEXT: &str = "keystall 2026-11 origin key v1";
 
+/// Context by which the seed of the key pair that backups are sealed to comes from the recovery secret.
+pub const BACKUP_KEY_CONTEXT: &str = "keystall 2026-11 backup key v1";
+
 /// A message for the origin key. Nothing else is ever signed with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -258,6 +261,11 @@ impl RecoverySecret {
     /// The origin key's public half under this name.
     pub fn root_vkey(&self, name: &str) -> Vkey {
         Vkey::new(name, &self.origin_key().verifying_key())
+    }
+
+    /// Seed of the X25519 key pair that backups are sealed to.
+    pub fn backup_seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(blake3::derive_key(BACKUP_KEY_CONTEXT, self.0.as_ref()))
     }
 
     /// Ed25519, from a seed of its own.

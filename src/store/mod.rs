@@ -8,6 +8,7 @@
 //! that knows redb and bincode.
 
 mod aside;
+mod backup;
 mod codec;
 mod fault;
 mod head;
@@ -23,6 +24,7 @@ mod tx;
 mod writer;
 
 pub use aside::verify_file;
+pub use backup::{DumpPiece, LoadError, NewStore};
 pub use codec::{CodecError, decode_sealed, encode_sealed};
 pub use fault::{Fault, WriteError};
 pub use head::Head;

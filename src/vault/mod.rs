@@ -1,11 +1,12 @@
 //! Secrets: the root key, what is derived from it, sealed bytes, order links and query passwords.
 //!
-//! Owns `root.key` and `erase.keys` in the shop's folder, and every use of XChaCha20-Poly1305 and Argon2id. The tree of keys
+//! Owns `root.key` and `erase.keys` in the shop's folder, and every use of XChaCha20-Poly1305, Argon2id and the age format. The tree of keys
 //! (security.md, section 2): root key → derivation by purpose → one wrapped data key for each pool; month keys in `erase.keys` →
 //! one wrapped key for each order, so that destroying a month key makes erasure real (ledger.md, section 4).
 //!
 //! Never knows an order, a product or a table: it sees bytes, and labels that bind them to their place. Never prints a secret.
 
+mod age;
 mod entropy;
 mod months;
 mod password;
@@ -17,10 +18,14 @@ mod token;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use age::{
+    AGE_MAGIC, AgeError, BackupIdentity, BackupRecipient, OpenReader, RecipientError, SealWriter,
+    open_sealed, seal_to,
+};
 pub use entropy::SystemEntropy;
-pub use months::{MonthError, MonthKeys};
+pub use months::{ERASE_KEYS_HEAD, MonthError, MonthKeys};
 pub use password::{PasswordHash, hash_password, verify_password};
-pub use replace::replace_file;
+pub use replace::{replace_bytes, replace_file};
 pub use root::{RootKey, RootKeyError};
 pub use seal::{Aad, DataKey, SealError};
 pub use token::LINK_TEXT_LEN;
@@ -83,6 +88,11 @@ impl Vault {
             months,
             entropy,
         })
+    }
+
+    /// The root key's bytes, for a backup that is sealed.
+    pub fn root_key(&self) -> Secret {
+        self.root.expose()
     }
 
     /// A value that tells the right root key from a wrong one, without telling the key.
@@ -296,6 +306,11 @@ impl Vault {
     /// The source of randomness that this vault was opened with.
     pub fn entropy(&self) -> &dyn Entropy {
         &*self.entropy
+    }
+
+    /// The same, to be shared.
+    pub fn shared_entropy(&self) -> Arc<dyn Entropy> {
+        self.entropy.clone()
     }
 
     fn pool_wrapping(&self) -> DataKey {

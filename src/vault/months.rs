@@ -50,7 +50,9 @@ pub enum MonthError {
     },
 }
 
-const HEAD: &str = "keystall-erase-keys/v1";
+/// First line of `erase.keys`.
+pub const ERASE_KEYS_HEAD: &str = "keystall-erase-keys/v1";
+const HEAD: &str = ERASE_KEYS_HEAD;
 
 impl MonthKeys {
     pub(super) fn open(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::domain::{Entropy, seams::random};
+use crate::domain::{Entropy, Secret, seams::random};
 
 /// The root key. Everything sealed in the shop hangs on it.
 pub struct RootKey(Zeroizing<[u8; 32]>);
@@ -110,6 +110,26 @@ impl RootKey {
             Ok(key) => Ok(Self(Zeroizing::new(key))),
             Err(_) => Err(RootKeyError::Malformed(path)),
         }
+    }
+
+    /// The key of these bytes, out of a backup.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes = <[u8; 32]>::try_from(bytes).ok()?;
+        Some(Self(Zeroizing::new(bytes)))
+    }
+
+    pub(super) fn expose(&self) -> Secret {
+        Secret::new(self.0.as_slice())
+    }
+
+    /// Puts the key into `dir`, mode 0400, durable before this returns.
+    ///
+    /// # Errors
+    /// [`RootKeyError::Io`].
+    pub fn put(&self, dir: &Path) -> Result<(), RootKeyError> {
+        let path = dir.join(FILE);
+        super::replace_bytes(&path, &*self.0, 0o400)
+            .map_err(|source| RootKeyError::Io { path, source })
     }
 
     /// Whether `dir` has a root key.

@@ -172,6 +172,20 @@ pub enum Command {
     },
     /// About mails.
     Notify(Notify),
+    /// A sealed backup now.
+    BackupCreate {
+        /// Whether its files leave in frames too.
+        export: bool,
+    },
+    /// The backups that were verified.
+    BackupList,
+    /// The key that backups are sealed to.
+    BackupKey {
+        /// Its public half, `age1…`.
+        recipient: String,
+    },
+    /// What was found after a restore.
+    BackupAftermath,
     /// The certificate that is served, and its renewals.
     CertificateShow,
     /// Fetches a new certificate now.

@@ -98,6 +98,7 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
     look("alarms", &|| one(told(context, &rows()?)?));
     look("buyers", &|| one(buyers(context, &rows()?)?));
     look("erasures", &|| one(erasures(context)?));
+    look("backups", &|| one(super::backups::examine(context)?));
     look("books", &|| one(books(context)?));
     look("certificate", &|| {
         Ok(super::certificates::examine(context)?.into_iter().collect())

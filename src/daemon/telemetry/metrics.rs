@@ -45,6 +45,19 @@ pub struct Metrics {
     pub orders_held: Gauge,
     /// When the certificate that is served runs out, Unix seconds; 0 until it is known.
     pub certificate_expires_timestamp_seconds: Gauge,
+    /// Age of the newest verified backup, by place; without a backup the place is not there.
+    pub backup_age_seconds: Family<BackupPlace, Gauge>,
+    /// Length of the newest verified backup of data.
+    pub backup_bytes: Gauge<u64, AtomicU64>,
+    /// 1 while backups fail, else 0.
+    pub backup_failing: Gauge,
+}
+
+/// Where a backup lies: `local`, or a place of the settings.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BackupPlace {
+    /// Its name.
+    pub place: String,
 }
 
 /// `outcome`: a state of interface.md, as `delivered`.
@@ -106,6 +119,9 @@ impl Metrics {
             disk_size_bytes: Gauge::default(),
             orders_held: Gauge::default(),
             certificate_expires_timestamp_seconds: Gauge::default(),
+            backup_age_seconds: Family::default(),
+            backup_bytes: Gauge::default(),
+            backup_failing: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -154,6 +170,21 @@ impl Metrics {
     /// A counter's name gets `_total` when it is shown.
     fn register(&mut self) {
         let registry = &mut self.registry;
+        registry.register(
+            "backup_age_seconds",
+            "Age of the newest verified backup",
+            self.backup_age_seconds.clone(),
+        );
+        registry.register(
+            "backup_bytes",
+            "Length of the newest verified backup",
+            self.backup_bytes.clone(),
+        );
+        registry.register(
+            "backup_failing",
+            "1 while backups fail",
+            self.backup_failing.clone(),
+        );
         registry.register("orders", "Orders that reached a state", self.orders.clone());
         registry.register(
             "notices",

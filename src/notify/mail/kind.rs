@@ -39,6 +39,8 @@ pub enum MailKind {
     Certificate,
     /// To the merchant: something is wrong with the machine, or right again.
     Machine,
+    /// To the merchant: backups fail.
+    Backup,
     /// To whom the merchant says: does mail work.
     Test,
 }
@@ -86,6 +88,7 @@ impl MailKind {
         Self::Checkpoint,
         Self::Certificate,
         Self::Machine,
+        Self::Backup,
         Self::Test,
     ];
 
@@ -109,6 +112,7 @@ impl MailKind {
             Self::Checkpoint => "checkpoint",
             Self::Certificate => "certificate",
             Self::Machine => "machine",
+            Self::Backup => "backup",
             Self::Test => "test",
         }
     }
@@ -136,6 +140,7 @@ impl MailKind {
             (Via::MerchantMail, EffectKind::OrderUnread) => Some(Self::Unread),
             (Via::MerchantMail, EffectKind::BuyersNotTold) => Some(Self::NotTold),
             (Via::MerchantMail, EffectKind::CertificateOverdue) => Some(Self::Certificate),
+            (Via::MerchantMail, EffectKind::BackupFailed) => Some(Self::Backup),
             (Via::MerchantMail | Via::AuditorMail, EffectKind::Checkpoint) => {
                 Some(Self::Checkpoint)
             }
@@ -197,6 +202,7 @@ impl MailKind {
             Self::Checkpoint => &[Shop, Time, Entries],
             Self::Certificate => &[Shop, Time, Until, Reason],
             Self::Machine => &[Shop, Time, Reason],
+            Self::Backup => &[Shop, Time, Reason],
             Self::Test => &[Shop, Time, Link],
         }
     }

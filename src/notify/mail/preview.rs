@@ -76,6 +76,12 @@ fn samples(policy: &MailPolicy, kind: MailKind, language: Language, now_ms: i64)
     values.set(Placeholder::Link, format!("{}{path}", policy.origin));
     values.set(Placeholder::Count, super::compose::NOT_TOLD_AT.to_string());
     values.set(Placeholder::Entries, "1234");
+    if kind == MailKind::Backup {
+        values.set(
+            Placeholder::Reason,
+            "/mnt/backup: No such file or directory (os error 2)",
+        );
+    }
     if kind == MailKind::Certificate {
         let until_ms = now_ms + 48 * 3_600_000;
         values.set(
