@@ -140,10 +140,7 @@ impl Desk {
                 wait_ms: WAIT_FIRST_MS,
             });
         }
-        let due = rounds
-            .turns
-            .iter()
-            .filter(|(_, turn)| turn.due_ms <= now_ms);
+        let due = rounds.turns.iter().filter(|(_, turn)| turn.is_due(now_ms));
         let mut due: Vec<(i64, OrderId)> = due.map(|(id, turn)| (turn.due_ms, *id)).collect();
         due.sort();
         let mut orders = Vec::new();

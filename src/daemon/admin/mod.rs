@@ -22,6 +22,7 @@ mod orders;
 mod outbox;
 mod products;
 mod rotation;
+mod secrets;
 pub mod socket;
 mod times;
 mod witnesses;
@@ -126,6 +127,9 @@ pub fn execute(
         LedgerCheckpoint => ledger::checkpoint(context),
         LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),
         LedgerRotate { signature } => rotation::rotate(context, &signature),
+        SecretStatus => secrets::status(context),
+        SecretRotateRoot => secrets::rotate_root(context),
+        SecretRotatePool { product } => secrets::rotate_pool(context, product.as_deref()),
         NoticeList { max } => orders::notices(context, max),
         Notify(command) => notify::run(context, command),
         CertificateShow => certificates::show(context),
