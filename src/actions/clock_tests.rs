@@ -128,7 +128,7 @@ async fn a_leap_second_and_a_slewed_clock_are_no_jumps_and_a_creeping_one_is() {
         shop.clock.jump_ms(5);
         shop.shop.watch_clock().await.unwrap();
     }
-    assert_eq!(told(&shop, before), []);
+    assert_eq!(told(&shop, before), Vec::<i64>::new());
     for _ in 0..60 {
         shop.clock.advance_ms(10_000);
         shop.clock.jump_ms(100);

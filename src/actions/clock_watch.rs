@@ -67,9 +67,9 @@ impl LastLook {
             .saturating_sub(passed_ms);
         (look.wall_ms, look.monotonic_ms) = (wall_ms, monotonic_ms);
         let slewed_ms = passed_ms / SLEWED_ONE_IN;
-        let skew_ms = look.skew_ms.saturating_add(moved_ms);
-        // Towards nothing, and not beyond it.
-        look.skew_ms = skew_ms - skew_ms.clamp(-slewed_ms, slewed_ms);
+        // What was found before goes towards nothing, and not beyond it.
+        let slewed_ms = look.skew_ms.clamp(-slewed_ms, slewed_ms);
+        look.skew_ms = (look.skew_ms - slewed_ms).saturating_add(moved_ms);
         let jumped = look.skew_ms.saturating_abs() > SKEW_MS_MAX;
         jumped.then(|| std::mem::take(&mut look.skew_ms))
     }

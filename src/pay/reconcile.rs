@@ -355,4 +355,7 @@ impl fmt::Display for Report {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod outage_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
