@@ -12,6 +12,7 @@ mod backup;
 mod codec;
 mod fault;
 mod head;
+mod migrate;
 mod open;
 mod records;
 mod rows;
@@ -28,6 +29,9 @@ pub use backup::{DumpPiece, LoadError, NewStore};
 pub use codec::{CodecError, decode_sealed, encode_sealed};
 pub use fault::{Fault, WriteError};
 pub use head::Head;
+pub use migrate::{
+    CopyError, STEPS, Step, copy_database, copy_name, keep_copy, schema_of, upgraded_at_ms,
+};
 pub use open::{Observe, OpenError, Options, SCHEMA, Storage, create_file};
 pub use records::{
     Anchoring, Batch, Channel, DeliveredKey, DeliveryContent, Ended, EntryRow, Generation, Held,

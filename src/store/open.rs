@@ -7,18 +7,17 @@ use std::time::Duration;
 
 use redb::{Builder, Database};
 
-use super::Fault;
 use super::aside::{Unsound, is_damage, verify};
 use super::head::Head;
-use super::rows::Rows;
 use super::snapshot::Readers;
 use super::tx::Tables;
+use super::{Fault, migrate};
 use crate::domain::Clock;
 
 /// Files up to this size are verified before they are opened: in less than a second.
 const VERIFIED_AT_OPEN_BYTES: u64 = 128 * 1024 * 1024;
 /// Number of the stored form. Newer data is refused by name; older data is migrated.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// Opens the database over its storage, each time anew: a file, or a test's backend. Only where the flag says so it may make one.
 pub type Storage =
@@ -62,11 +61,13 @@ pub enum OpenError {
     InUse,
     /// Data of a newer version.
     #[error(
-        "this shop was written by a newer keystall (schema {found}, this one knows {SCHEMA}): install that version again"
+        "this shop was written by a newer keystall (schema {found}, this one knows {SCHEMA}): install {}", wanted(.by)
     )]
     Newer {
         /// Its schema number.
         found: u32,
+        /// The version that wrote it, where it said so.
+        by: Option<String>,
     },
     /// The file holds something else than what was written into it.
     #[error(
@@ -176,9 +177,9 @@ fn create(database: &Database, rows: &[(&str, Vec<u8>)]) -> Result<(), Fault> {
     txn.set_quick_repair(true);
     {
         let mut tables = Tables::open(&txn)?;
-        tables
-            .meta
-            .insert("schema", SCHEMA.to_le_bytes().as_slice())?;
+        for (name, bytes) in migrate::first_rows() {
+            tables.meta.insert(name, bytes.as_slice())?;
+        }
         tables
             .meta
             .insert("head", super::codec::encode(&Head::default()).as_slice())?;
@@ -192,16 +193,28 @@ fn create(database: &Database, rows: &[(&str, Vec<u8>)]) -> Result<(), Fault> {
 /// Older data is let in: it is brought up by the first write, once the shop was proven to be the right one.
 fn check_schema(database: &Database) -> Result<(), OpenError> {
     let snapshot = Readers::default().begin(database)?;
-    let found = snapshot
-        .meta("schema")
-        .map_err(|fault| OpenError::Foreign(fault.to_string()))?;
-    let found = found
-        .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
-        .map(u32::from_le_bytes);
+    let found =
+        migrate::stamped(&snapshot).map_err(|fault| OpenError::Foreign(fault.to_string()))?;
     match found {
         Some(1..=SCHEMA) => Ok(()),
-        Some(found) => Err(OpenError::Newer { found }),
+        Some(found) => Err(OpenError::Newer {
+            found,
+            by: migrate::written_by(&snapshot)?,
+        }),
         None => Err(OpenError::Foreign("it has no schema number".into())),
+    }
+}
+
+/// What to install for data that is newer.
+fn wanted(by: &Option<String>) -> String {
+    // Nothing that a damaged row may hold is repeated.
+    let version = |text: &&String| {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-+".contains(letter);
+        text.len() <= 40 && text.chars().all(plain)
+    };
+    match by.as_ref().filter(version) {
+        Some(by) => format!("keystall {by} or newer"),
+        None => "that version again".to_owned(),
     }
 }
 

@@ -172,14 +172,26 @@ fn newer_data_is_refused_by_name() {
     let options = Options::file(&path, 1 << 20, Arc::new(Frozen));
     Store::create(
         options.clone(),
-        &[("schema", 9_u32.to_le_bytes().to_vec())],
+        &[
+            ("schema", 9_u32.to_le_bytes().to_vec()),
+            ("written_by", b"2.7.1".to_vec()),
+        ],
         quiet(),
     )
     .unwrap()
     .close();
-    let Err(OpenError::Newer { found: 9 }) = Store::open(options, quiet()) else {
+    let Err(error @ OpenError::Newer { found: 9, .. }) = Store::open(options, quiet()) else {
         panic!("newer data was opened");
     };
+    let said = error.to_string();
+    assert!(said.ends_with("install keystall 2.7.1 or newer"), "{said}");
+    for damaged in [None, Some("\u{1b}[2J".to_owned())] {
+        let error = OpenError::Newer {
+            found: 9,
+            by: damaged,
+        };
+        assert!(error.to_string().ends_with("install that version again"));
+    }
 }
 
 #[test]
@@ -197,8 +209,16 @@ fn data_of_the_first_schema_gains_its_new_tables_with_the_first_write_and_not_be
     let schema = |store: &Store| store.read().unwrap().meta("schema").unwrap().unwrap();
     assert_eq!(schema(&store), 1_u32.to_le_bytes());
     assert!(store.read().unwrap().categories().is_err(), "not there yet");
-    let upgrade = store.write(|tx| -> Result<(), WriteError<()>> { Ok(tx.upgrade()?) });
+    let upgrade = store.write(|tx| -> Result<(), WriteError<()>> { Ok(tx.begin_upgrade(1)?) });
     upgrade.wait().unwrap();
+    let left = |store: &Store| schema_of(&store.read().unwrap()).unwrap();
+    assert_eq!(left(&store), Some(1), "this version goes on from there");
+    for step in STEPS {
+        let end =
+            store.write(move |tx| -> Result<(), WriteError<()>> { Ok(tx.end_step(step.from)?) });
+        end.wait().unwrap();
+        assert_eq!(left(&store), Some(step.from + 1));
+    }
     store.close();
     let store = Store::open(options, quiet()).unwrap();
     assert_eq!(schema(&store), SCHEMA.to_le_bytes());

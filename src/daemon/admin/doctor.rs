@@ -98,6 +98,7 @@ pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
     look("alarms", &|| one(told(context, &rows()?)?));
     look("buyers", &|| one(buyers(context, &rows()?)?));
     look("erasures", &|| one(erasures(context)?));
+    look("secrets", &|| one(super::secrets::examine(context)?));
     look("backups", &|| one(super::backups::examine(context)?));
     look("books", &|| one(books(context)?));
     look("certificate", &|| {
@@ -230,8 +231,15 @@ fn ledger(context: &Context, head: &Head) -> Finding {
 
 fn clock(context: &Context, head: &Head) -> Finding {
     let now_ms = context.shop.now_ms();
-    if now_ms < CLOCK_EARLIEST_MS || now_ms + CLOCK_BEHIND_MS < head.t_ms {
-        let message = "the clock is behind: set it, and let NTP keep it (timedatectl set-ntp true)";
+    let behind = "the clock is behind: set it, and let NTP keep it (timedatectl set-ntp true)";
+    if now_ms < CLOCK_EARLIEST_MS {
+        return Finding::new("clock", Level::Fail, behind);
+    }
+    if now_ms + CLOCK_BEHIND_MS < head.t_ms {
+        let until = super::times::shown(context, head.t_ms);
+        let message = format!(
+            "{behind}; if it is right now, it was ahead before: entries of the ledger bear the time {until} until then, and its `clock` entries say why"
+        );
         return Finding::new("clock", Level::Fail, message);
     }
     Finding::new("clock", Level::Ok, "not before the ledger's last entry")
