@@ -35,30 +35,29 @@ pub enum Event {
     Length(u64),
     /// What was written before is durable.
     Sync,
+    /// A sync failed: what was written before and is not durable may never be, whatever is synced later (Linux marks such pages
+    /// clean), although it is read back.
+    Lost,
     /// A file beside the database stands so, durably: its name, and its bytes where there are any.
     File(&'static str, Option<Vec<u8>>),
     /// Somebody outside was shown this text.
     Shown(String),
 }
 
-/// What is wrong with a disk. Operations are counted from when it was armed, reads among them.
+/// What is wrong with a disk. Operations are counted from when it was armed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Trouble {
     /// Nothing.
     #[default]
     None,
-    /// The N-th operation from now fails with an I/O error: once, or from then on for good.
-    Nth {
-        /// Counted from 0.
-        number: u64,
-        /// For good.
-        lasting: bool,
-    },
+    /// The N-th write, change of length or sync, counted from 0, fails with an I/O error.
+    Write(u64),
+    /// From the N-th on all of them do; what is there can be read.
+    Writes(u64),
+    /// The N-th read fails.
+    Read(u64),
     /// It is full at so many bytes.
-    Full {
-        /// Its size.
-        bytes_max: u64,
-    },
+    Full(u64),
 }
 
 /// How a disk lies about what it holds: what a test must notice, or it has no teeth.
@@ -95,8 +94,8 @@ struct State {
     live: Vec<u8>,
     record: Record,
     trouble: Trouble,
-    /// Operations since the trouble was set.
-    count: u64,
+    /// Reads, and other operations, since the trouble was set.
+    counts: [u64; 2],
     /// Whether it has failed, as it was told to.
     failed: bool,
 }
@@ -153,7 +152,7 @@ impl Disk {
     /// From now on it has this trouble. The count of operations begins again.
     pub fn trouble(&self, trouble: Trouble) {
         let mut state = self.lock();
-        (state.trouble, state.count, state.failed) = (trouble, 0, false);
+        (state.trouble, state.counts, state.failed) = (trouble, [0; 2], false);
     }
 
     /// Whether the trouble has shown.
@@ -167,26 +166,23 @@ impl Disk {
 }
 
 impl State {
-    /// Counts an operation, and fails it where it was told to.
-    fn step(&mut self, end: u64) -> io::Result<()> {
-        let number = self.count;
-        self.count += 1;
+    /// Counts an operation that needs `end` bytes, and fails it where it was told to.
+    fn step(&mut self, read: bool, end: u64) -> io::Result<()> {
+        let count = &mut self.counts[usize::from(!read)];
+        let number = *count;
+        *count += 1;
+        const EIO: i32 = 5;
+        const ENOSPC: i32 = 28;
+        let grows = end > self.live.len() as u64;
         let error = match self.trouble {
-            Trouble::Nth {
-                number: n,
-                lasting: false,
-            } if number == n => io::Error::from_raw_os_error(5),
-            Trouble::Nth {
-                number: n,
-                lasting: true,
-            } if number >= n => io::Error::from_raw_os_error(5),
-            Trouble::Full { bytes_max } if end > bytes_max && end > self.live.len() as u64 => {
-                io::Error::from_raw_os_error(28)
-            }
+            Trouble::Write(n) if !read && number == n => EIO,
+            Trouble::Writes(n) if !read && number >= n => EIO,
+            Trouble::Read(n) if read && number == n => EIO,
+            Trouble::Full(bytes_max) if grows && end > bytes_max => ENOSPC,
             _ => return Ok(()),
         };
         self.failed = true;
-        Err(error)
+        Err(io::Error::from_raw_os_error(error))
     }
 
     fn write(&mut self, offset: u64, data: &[u8]) {
@@ -202,7 +198,7 @@ impl StorageBackend for Disk {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
         let mut state = self.lock();
-        state.step(0)?;
+        state.step(true, 0)?;
         let from = offset as usize;
         match state.live.get(from..from + out.len()) {
             Some(bytes) => out.copy_from_slice(bytes),
@@ -214,7 +210,7 @@ impl StorageBackend for Disk {
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
         self.look_beside(false);
         let mut state = self.lock();
-        state.step(len)?;
+        state.step(false, len)?;
         state.live.resize(len as usize, 0);
         state.record.events.push(Event::Length(len));
         Ok(())
@@ -223,16 +219,19 @@ impl StorageBackend for Disk {
     fn sync_data(&self) -> Result<(), io::Error> {
         self.look_beside(true);
         let mut state = self.lock();
-        state.step(0)?;
-        state.record.events.push(Event::Sync);
-        Ok(())
+        let synced = state.step(false, 0);
+        state.record.events.push(match synced {
+            Ok(()) => Event::Sync,
+            Err(_) => Event::Lost,
+        });
+        synced
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
         self.look_beside(false);
         let mut state = self.lock();
         let end = offset + data.len() as u64;
-        if let Err(error) = state.step(end) {
+        if let Err(error) = state.step(false, end) {
             // Of a write that fails some sectors are there.
             let whole = data.len() / SECTOR / 2 * SECTOR;
             if end <= state.live.len() as u64 && whole > 0 {
@@ -286,20 +285,7 @@ impl<'a> Replay<'a> {
         let mut image = self.durable.clone();
         // Most or hardly any of them: the ends are where a half that is missing shows.
         let kept = [0, 3, 50, 97, 100][dice.below(5)];
-        for event in &self.record.events[self.unsynced..cut] {
-            match event {
-                Event::Write(offset, data) => {
-                    for (number, sector) in data.chunks(SECTOR).enumerate() {
-                        if dice.percent(kept) {
-                            let offset = *offset as usize + number * SECTOR;
-                            put(&mut image.bytes, offset, sector, false);
-                        }
-                    }
-                }
-                Event::Length(len) if dice.percent(50) => self.set_len(&mut image.bytes, *len),
-                _ => {}
-            }
-        }
+        self.apply_some(&mut image.bytes, self.unsynced..cut, kept, dice);
         if let Some(Event::File(name, bytes)) = self.record.events.get(cut) {
             self.half_done(&mut image, name, bytes.as_deref(), dice);
         }
@@ -338,6 +324,7 @@ impl<'a> Replay<'a> {
                     self.durable.files.remove(name);
                 }
                 Event::Sync => self.sync(at),
+                Event::Lost => self.lose(at),
                 _ => {}
             }
         }
@@ -358,6 +345,33 @@ impl<'a> Replay<'a> {
             self.late = Some(segment);
         } else {
             self.apply(segment);
+        }
+    }
+
+    /// Of what was written before a sync that failed only some sectors ever reach the disk.
+    fn lose(&mut self, at: usize) {
+        let mut dice = Dice::new(self.seed ^ (at as u64).wrapping_mul(0x9e37_79b9));
+        let kept = [0, 50, 100][dice.below(3)];
+        let mut bytes = std::mem::take(&mut self.durable.bytes);
+        self.apply_some(&mut bytes, self.unsynced..at, kept, &mut dice);
+        self.durable.bytes = bytes;
+        self.unsynced = at + 1;
+    }
+
+    /// Of what was written, so many sectors of a hundred.
+    fn apply_some(&self, bytes: &mut Vec<u8>, events: Range<usize>, kept: u64, dice: &mut Dice) {
+        for event in &self.record.events[events] {
+            match event {
+                Event::Write(offset, data) => {
+                    for (number, sector) in data.chunks(SECTOR).enumerate() {
+                        if dice.percent(kept) {
+                            put(bytes, *offset as usize + number * SECTOR, sector, false);
+                        }
+                    }
+                }
+                Event::Length(len) if dice.percent(50) => self.set_len(bytes, *len),
+                _ => {}
+            }
         }
     }
 
@@ -446,15 +460,32 @@ mod tests {
     #[test]
     fn the_nth_operation_fails_once_or_for_good_and_a_full_disk_grows_no_more() {
         let disk = disk(&[0; 512]);
-        let nth = |number, lasting| disk.trouble(Trouble::Nth { number, lasting });
         let write = || disk.write(0, &[1]).is_ok();
-        nth(1, false);
+        disk.trouble(Trouble::Write(1));
         assert_eq!([write(), write(), write()], [true, false, true]);
-        nth(1, true);
+        disk.trouble(Trouble::Writes(1));
         assert_eq!([write(), write(), write()], [true, false, false]);
-        disk.trouble(Trouble::Full { bytes_max: 1024 });
+        assert!(disk.read(0, &mut [0]).is_ok());
+        disk.trouble(Trouble::Read(0));
+        assert!(disk.read(0, &mut [0]).is_err() && disk.read(0, &mut [0]).is_ok());
+        disk.trouble(Trouble::Full(1024));
         assert!(disk.set_len(1024).is_ok() && disk.set_len(1025).is_err());
         assert!(disk.has_failed() && write());
+    }
+
+    #[test]
+    fn what_was_written_before_a_sync_that_failed_may_be_lost_for_good() {
+        let disk = disk(&[0; 512]);
+        disk.write(0, &[1; 512]).unwrap();
+        disk.trouble(Trouble::Write(0));
+        assert!(disk.sync_data().is_err() && disk.sync_data().is_ok());
+        assert_eq!(disk.live(), [1; 512]);
+        let record = disk.take_record();
+        let lost = (0..100).filter(|seed| {
+            let mut replay = Replay::new(&record, Lies::default(), *seed);
+            replay.cut(record.events.len(), &mut Dice::new(0)).bytes[0] == 0
+        });
+        assert!((1..100).contains(&lost.count()));
     }
 
     #[test]

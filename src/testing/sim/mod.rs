@@ -3,6 +3,9 @@
 //! A run is told by its seed: `KEYSTALL_SEED` and `KEYSTALL_CASE` run one case again, `KEYSTALL_CASES` says how many are run.
 
 mod command;
+mod failing;
+mod model;
+mod model_test;
 mod power;
 mod script;
 mod told;

@@ -88,14 +88,14 @@ pub fn is_recorded(verdict: Verdict) -> bool {
 fn still_hold(world: &World, state: &State, id: OrderId, keys: &[String]) -> Result<(), String> {
     let order = state.orders.get(&id);
     let order = order.ok_or_else(|| format!("delivered order {id} is gone"))?;
-    if order.is_erased() {
-        return Ok(());
-    }
     let view = world
         .shop()
         .view_order(id)
         .map_err(|fault| fault.to_string())?;
     let view = view.ok_or("an order is there and not to be seen")?;
+    if order.is_erased() || view.erased_at_ms.is_some() {
+        return Ok(());
+    }
     let now: BTreeSet<_> = view.keys.iter().map(|key| key.expose().to_vec()).collect();
     let gone = keys
         .iter()

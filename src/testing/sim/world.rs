@@ -163,6 +163,16 @@ impl World {
         self.shop.as_ref().unwrap()
     }
 
+    pub fn shop_is_open(&self) -> bool {
+        self.shop.is_some()
+    }
+
+    /// What lies beside the database.
+    pub fn files(&self) -> BTreeMap<&'static str, Vec<u8>> {
+        let read = |name| Some((name, fs::read(self.path().join(name)).ok()?));
+        FILES.into_iter().filter_map(read).collect()
+    }
+
     /// Closes the shop, as on a stop.
     pub fn close(&mut self) {
         if let Some(shop) = self.shop.take() {
@@ -180,16 +190,14 @@ impl World {
 
     fn options(&self) -> impl Fn(&Path) -> Options + use<> {
         let (disk, clock) = (self.disk.clone(), self.clock.clone());
-        move |_| {
+        move |path| {
             let disk = disk.clone();
             Options {
                 storage: Arc::new(move |builder, _| builder.create_with_backend(disk.clone())),
-                cache_bytes: 4 << 20,
                 group_max: 64,
                 queue_max: 64,
                 reopen_pause: Duration::ZERO,
-                observe: None,
-                clock: clock.clone(),
+                ..Options::file(path, 4 << 20, clock.clone())
             }
         }
     }
@@ -298,7 +306,7 @@ impl World {
                 .shop()
                 .audit("nonce-of-an-auditor")
                 .map_or_else(failed, |_| Answer::Done),
-            Command::Heartbeat => done(self.runtime.block_on(self.shop().heartbeat())),
+            Command::Heartbeat => counted(self.runtime.block_on(self.shop().heartbeat())),
             Command::NoteAdmin => done(
                 self.shop()
                     .note_admin(What::Settings, "something was changed"),
