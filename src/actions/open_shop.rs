@@ -217,6 +217,40 @@ impl Shop {
         options: impl Fn(&Path) -> Options,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, ShopError> {
+        Self::open_keeping(dir, policy, options, entropy, Highwater::start)
+    }
+
+    /// The same, with a high-water file that is written when the test says so ([`Shop::keep_highwater`]), not when a thread gets to it.
+    ///
+    /// # Errors
+    /// [`ShopError`].
+    #[cfg(any(test, feature = "testing"))]
+    pub fn open_driven(
+        dir: &Path,
+        policy: Policy,
+        options: impl Fn(&Path) -> Options,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, ShopError> {
+        let keep = |highwater: &Highwater, note| highwater.poke().write(note);
+        Self::open_keeping(dir, policy, options, entropy, keep)
+    }
+
+    /// Writes the newest signed state to the high-water file, where a shop of [`Shop::open_driven`] has one that is not there yet.
+    ///
+    /// # Errors
+    /// What the file system says.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn keep_highwater(&self) -> std::io::Result<()> {
+        self.highwater.keep_now()
+    }
+
+    fn open_keeping(
+        dir: &Path,
+        policy: Policy,
+        options: impl Fn(&Path) -> Options,
+        entropy: Arc<dyn Entropy>,
+        keep: impl FnOnce(&Highwater, String),
+    ) -> Result<Self, ShopError> {
         let database = dir.join(DATABASE);
         if !database.exists() {
             return Err(OpenError::Missing(database).into());
@@ -271,7 +305,7 @@ impl Shop {
         };
         chain.open(&snapshot, &origin, &seed)?;
         highwater.check(&chain, &snapshot, &log)?;
-        highwater.start(chain.latest().note);
+        keep(&highwater, chain.latest().note);
         vault.prepare_month(&month_of(clock.now_ms()))?;
         drop(snapshot);
         let clock_look = LastLook::new(&*clock);
