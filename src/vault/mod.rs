@@ -117,9 +117,9 @@ impl Vault {
         })
     }
 
-    /// The root key's bytes, for a backup that is sealed.
-    pub fn root_key(&self) -> Secret {
-        self.root.expose()
+    /// The root key in force, for a backup that is sealed.
+    pub fn root_key(&self) -> RootKey {
+        self.keys().root.clone()
     }
 
     /// A value that tells the right root key from a wrong one, without telling the key.

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::keyset::{derive, mac};
 use super::seal::DataKey;
-use crate::domain::{Entropy, Secret, seams::random};
+use crate::domain::{Entropy, seams::random};
 
 /// The root key. Everything sealed in the shop hangs on it.
 #[derive(Clone)]
@@ -248,10 +248,6 @@ impl RootKey {
         Some(Self(Zeroizing::new(bytes)))
     }
 
-    pub(super) fn expose(&self) -> Secret {
-        Secret::new(self.0.as_slice())
-    }
-
     /// Puts the key into `dir`, mode 0400, durable before this returns.
     ///
     /// # Errors
@@ -267,7 +263,8 @@ impl RootKey {
         fs::symlink_metadata(dir.join(FILE)).is_ok()
     }
 
-    pub(super) fn expose(&self) -> &[u8; 32] {
+    /// The key's bytes, for a backup that is sealed.
+    pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 

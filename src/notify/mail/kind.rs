@@ -70,7 +70,7 @@ pub enum Placeholder {
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Delivered,
         Self::Replaced,
         Self::Queued,
