@@ -261,7 +261,7 @@ mod tests {
             "",
             "5a5a",
             "zzzz",
-            "hello dear xworldx qqq",
+            "bonjour le xmonde qqq",
             "RECOVERY SHEET",
         ] {
             assert_eq!(parse(text).unwrap_err(), SecretError::Form, "{text}");
