@@ -102,7 +102,8 @@ pub(super) struct Restore {
     dry_run: bool,
 }
 
-const SECRET_BYTES_MAX: usize = 4 * 1024;
+/// A sheet that was saved whole, its QR code included.
+const SECRET_BYTES_MAX: usize = 16 * 1024;
 
 impl Backup {
     pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
