@@ -62,8 +62,16 @@ pub(super) fn run(
         settings: file.as_deref(),
         options: &options,
     };
-    let (data, keys) = shop.create_backup(&wish, tell)?;
+    let (mut data, mut keys) = shop.create_backup(&wish, tell)?;
     let not_everywhere = spread(shop, settings).err();
+    // With the places where they are now.
+    let index = shop.backups()?;
+    for made in [&mut data, &mut keys] {
+        let mut all = index.data.iter().chain(&index.keys);
+        if let Some(copy) = all.find(|copy| copy.name == made.name) {
+            *made = copy.clone();
+        }
+    }
     Ok(Ran {
         data,
         keys,

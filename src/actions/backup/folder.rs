@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +89,9 @@ const LOCK: &str = "lock";
 const PART: &str = ".part";
 const CHECKING: &str = "checking";
 const VERSION: u32 = 1;
+/// How often another run is waited for, before it is told that there is one.
+const TRIES_MAX: u32 = if cfg!(test) { 0 } else { 100 };
+const TRY_PAUSE: Duration = Duration::from_millis(50);
 
 impl Index {
     /// Reads the index of the shop in `dir`; empty where there is none.
@@ -211,10 +215,15 @@ impl Folder {
             .mode(0o600)
             .open(&lock)
             .map_err(BackupError::file(&lock))?;
-        match held.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(BackupError::Busy),
-            Err(fs::TryLockError::Error(error)) => return Err(BackupError::file(&lock)(error)),
+        let mut tries = 0;
+        while let Err(error) = held.try_lock() {
+            match error {
+                // The daemon's short looks pass.
+                fs::TryLockError::WouldBlock if tries < TRIES_MAX => tries += 1,
+                fs::TryLockError::WouldBlock => return Err(BackupError::Busy),
+                fs::TryLockError::Error(error) => return Err(BackupError::file(&lock)(error)),
+            }
+            std::thread::sleep(TRY_PAUSE);
         }
         let this = Self { path, _held: held };
         this.clean()?;

@@ -62,7 +62,7 @@ impl Shop {
     /// [`Fault`].
     pub fn backup_recipient(&self) -> Result<Option<BackupRecipient>, Fault> {
         let row = self.store.read()?.meta(RECIPIENT_ROW)?;
-        let bytes = row.map(|row| <[u8; 32]>::try_from(row)).transpose();
+        let bytes = row.map(<[u8; 32]>::try_from).transpose();
         let bytes = bytes.map_err(|_| Fault::Invariant("the backups' key has 32 bytes"))?;
         Ok(bytes.map(BackupRecipient::from_bytes))
     }

@@ -144,10 +144,11 @@ fn restore_in(
         "the ledger's {entries} entries follow from one another up to their signed checkpoint"
     ));
     let keys = newest_keys(request.file, request.keys, identity, &data.manifest.install)?;
+    let known = known(request, &data, keys.as_ref());
     let plain = RestoreRequest {
         copy: &copy,
         recovery: request.recovery,
-        known: request.known,
+        known: &known,
         signed_unknown: request.signed_unknown,
         dry_run: true,
     };
@@ -195,6 +196,19 @@ fn restore_in(
         keys: keys_from,
         erased,
     })
+}
+
+/// The checkpoints that are known, and that of the month keys, which may be newer than the data's. Alone it says nothing of what was
+/// signed after it: that remains a person's word.
+fn known(request: &SealedRequest<'_>, data: &Data, keys: Option<&(PathBuf, Keys)>) -> Vec<String> {
+    let mut known = request.known.to_vec();
+    if (request.signed_unknown || !known.is_empty())
+        && let Some((_, keys)) = keys
+        && keys.manifest.origin == data.manifest.origin
+    {
+        known.push(keys.manifest.note.clone());
+    }
+    known
 }
 
 /// The month keys at `given`, else the newest of those that lie beside `file`, are of the same shop and open.

@@ -126,8 +126,20 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
         );
         return finding(Level::Fail, message);
     }
-    let age_ms = context.shop.now_ms() - newest.at_ms;
-    let is_stale = every_ms > 0 && age_ms > every_ms.saturating_mul(2).max(every_ms + 3_600_000);
+    let age_ms = |copy: &SealedCopy| context.shop.now_ms() - copy.at_ms;
+    let old_ms = every_ms.saturating_mul(2).max(every_ms + 3_600_000);
+    let is_old = |copy: &SealedCopy| every_ms > 0 && age_ms(copy) > old_ms;
+    // What lies in the shop's folder alone goes with the machine.
+    let missing = backups::places(&context.settings)
+        .into_iter()
+        .map(|place| place.name());
+    let missing = missing.filter(|name| index.newest_at(name).is_none_or(is_old));
+    let missing: Vec<String> = missing.collect();
+    let message = match missing.as_slice() {
+        [] => message,
+        names => format!("{message}; none of late in {}", names.join(", ")),
+    };
+    let is_stale = is_old(newest) || !missing.is_empty();
     let level = match (is_stale, failed.is_empty()) {
         (true, _) => Level::Fail,
         (false, false) => Level::Warn,
