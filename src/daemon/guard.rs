@@ -266,9 +266,7 @@ impl Room {
             alarms.push(Alarm::DiskLow { percent, free_mib });
             self.told = passed;
         } else {
-            self.told = self
-                .told
-                .min(space.lows_above(percent.saturating_sub(BACK_PERCENT)));
+            self.told = self.told.min(space.with_less(BACK_PERCENT).lows_passed());
         }
         if space.is_full() && !self.full {
             alarms.push(Alarm::DiskFull { free_mib });
