@@ -23,10 +23,13 @@ pub struct Model {
     /// Conflicts that the merchant was told of.
     conflicts: BTreeSet<(u32, usize, i64)>,
     /// Promises: what, how, of which order. How many of each.
-    pub effects: BTreeMap<(&'static str, u8, Option<OrderId>), usize>,
+    pub effects: Promises,
     pub ledger_size: u64,
     next_batch: u32,
 }
+
+/// What is promised, by which way, about which order: how many times.
+pub type Promises = BTreeMap<(&'static str, u8, Option<OrderId>), usize>;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Product {
@@ -60,6 +63,8 @@ pub struct Sold {
     /// Its private fields are gone now, or were once.
     erased: bool,
     was_erased: bool,
+    /// What was handed out went with them.
+    closed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -278,6 +283,7 @@ impl Model {
             replaced: 0,
             erased: false,
             was_erased: false,
+            closed: false,
         });
         self.take(at, Holder::Reserved(at), shop);
         Foretold::Placed
@@ -606,7 +612,7 @@ impl Model {
             return Foretold::Idle;
         }
         if order.sale.is_none()
-            || order.erased
+            || order.closed
             || order.state != OrderState::Delivered
             || self.free(order.product) == 0
         {
@@ -657,19 +663,15 @@ impl Model {
             self.ledger_size += 1;
         }
         (order.erased, order.was_erased) = (true, true);
+        order.closed |= order.sale.is_some();
         let id = Some(order.id);
         self.effects.retain(|(_, _, of), _| *of != id);
         Foretold::Done
     }
 
     /// What was taken from the outbox: only what lay there, and only where the other side took it.
-    pub fn sent(
-        &mut self,
-        fate: Fate,
-        count: usize,
-        left: &BTreeMap<(&'static str, u8, Option<OrderId>), usize>,
-    ) -> Result<(), String> {
-        let total = |effects: &BTreeMap<_, usize>| effects.values().sum::<usize>();
+    pub fn sent(&mut self, fate: Fate, count: usize, left: &Promises) -> Result<(), String> {
+        let total = |effects: &Promises| effects.values().sum::<usize>();
         let expected = match fate {
             Fate::Takes => total(&self.effects) - count,
             Fate::Fails | Fate::Refuses => total(&self.effects),
@@ -716,7 +718,7 @@ impl Sold {
 
     /// Whether its keys can be read.
     pub fn readable(&self) -> bool {
-        self.sale.is_some() && !self.was_erased
+        self.sale.is_some() && !self.closed
     }
 }
 

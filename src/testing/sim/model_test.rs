@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::command::Theme;
-use super::model::{Foretold, Holder, Kind, Model, Sold};
+use super::model::{Foretold, Holder, Kind, Model, Promises, Sold};
 use super::script::right;
 use super::world::{key_text, place, slug};
 use super::{Answer, Command, World, caught, number};
-use crate::domain::{Order, OrderId, PaymentOutcome, SlotRef};
+use crate::domain::{Order, PaymentOutcome, SlotRef};
 use crate::store::Rows;
 use crate::testing::{Dice, Lies, Replay, Trouble};
 
@@ -32,7 +32,7 @@ fn steps(seed: u64) -> Vec<Step> {
     let mut dice = Dice::new(seed);
     let length = 4 + dice.below(STEPS);
     let step = |dice: &mut Dice| match dice.below(40) {
-        0 => Step::Cut(dice.next()),
+        0 => Step::Cut(dice.roll()),
         1 => Step::FailWrite(dice.below(40) as u8),
         2 => Step::FailRead(dice.below(40) as u8),
         _ => Step::Do(Command::roll(dice, Theme::Trade)),
@@ -210,7 +210,7 @@ impl Pair {
         Ok(())
     }
 
-    fn promises(&self) -> Result<BTreeMap<(&'static str, u8, Option<OrderId>), usize>, String> {
+    fn promises(&self) -> Result<Promises, String> {
         let effects = self
             .world
             .shop()
@@ -305,7 +305,8 @@ impl Pair {
             .iter()
             .filter(|(_, (_, holder))| *holder == Holder::Out(at));
         let mut expected: Vec<_> = own.map(|(slot, _)| self.texts[slot].clone()).collect();
-        (read.sort(), expected.sort());
+        read.sort();
+        expected.sort();
         match read == expected {
             true => Ok(()),
             false => Err(format!(
