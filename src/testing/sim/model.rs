@@ -669,28 +669,35 @@ impl Model {
         Foretold::Done
     }
 
-    /// What was taken from the outbox: only what lay there, and only where the other side took it.
-    pub fn sent(&mut self, fate: Fate, count: usize, left: &Promises) -> Result<(), String> {
+    /// What was taken from the outbox, `count` of them where that is known: only what lay there, and only where the other side took it.
+    pub fn sent(
+        &mut self,
+        fate: Fate,
+        count: Option<usize>,
+        left: &Promises,
+    ) -> Result<(), String> {
         let total = |effects: &Promises| effects.values().sum::<usize>();
-        let expected = match fate {
-            Fate::Takes => total(&self.effects) - count,
-            Fate::Fails | Fate::Refuses => total(&self.effects),
+        let (known, now) = (total(&self.effects), total(left));
+        let fits = match (fate, count) {
+            (Fate::Takes, Some(count)) => now + count == known,
+            (Fate::Takes, None) => now <= known && now + SENT_MAX >= known,
+            (Fate::Fails | Fate::Refuses, _) => now == known,
         };
-        if total(left) != expected
-            || left
-                .iter()
-                .any(|(key, number)| self.effects.get(key).is_none_or(|known| known < number))
-        {
+        let own = |(key, number): (&_, &usize)| {
+            self.effects.get(key).is_some_and(|known| known >= number)
+        };
+        if !fits || !left.iter().all(own) {
             return Err(format!(
-                "{count} promises were taken up, {} are left of {}",
-                total(left),
-                total(&self.effects)
+                "{count:?} promises were taken up, {now} are left of {known}"
             ));
         }
         self.effects.clone_from(left);
         Ok(())
     }
 }
+
+/// Promises taken up by one command, and by it again where the disk failed in it.
+const SENT_MAX: usize = 8;
 
 impl Sold {
     /// Whether a payment for the goods is on record.
