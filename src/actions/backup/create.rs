@@ -183,7 +183,7 @@ impl Shop {
         if !is_same {
             return Err(BackupError::ReadBack(path));
         }
-        self.open_month_keys(folder, &state)?;
+        self.open_month_keys(folder, state)?;
         Ok(SealedCopy {
             name,
             bytes,
