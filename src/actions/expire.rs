@@ -30,6 +30,8 @@ impl Shop {
     /// # Errors
     /// [`Fault`].
     pub async fn expire_due(&self) -> Result<u32, Fault> {
+        // A clock that was moved ends nobody's order.
+        self.watch_clock().await?;
         let mut expired = 0;
         let mut broken = Vec::new();
         loop {
@@ -161,11 +163,14 @@ impl Shop {
     /// [`Fault`].
     pub async fn heartbeat(&self) -> Result<bool, Fault> {
         let (vault, chain) = (self.vault.clone(), self.chain.clone());
+        // After the clock was put back the ledger's time stands for a while; time passes all the same.
+        let since_mark_ms = self.clock_look.since_mark_ms(&*self.clock);
         let write = self
             .store
             .write(move |tx| -> Result<bool, WriteError<Infallible>> {
                 // In the ledger's time, which never goes back: what an auditor will see.
                 let silent_ms = tx.now_ms().max(tx.head().t_ms) - tx.head().marked_at_ms;
+                let silent_ms = silent_ms.max(since_mark_ms);
                 if silent_ms < HEARTBEAT_MS {
                     return Ok(false);
                 }
@@ -180,6 +185,10 @@ impl Shop {
                 )?;
                 Ok(true)
             });
-        write.answer().await.map_err(unwritten)
+        let marked = write.answer().await.map_err(unwritten)?;
+        if marked {
+            self.clock_look.marked(&*self.clock);
+        }
+        Ok(marked)
     }
 }

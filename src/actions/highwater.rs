@@ -147,6 +147,16 @@ impl Highwater {
         }
     }
 
+    /// What the thread does once, where none was started.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn keep_now(&self) -> io::Result<()> {
+        let mut state = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.note.take() {
+            Some(note) => replace_file(&self.path, &note),
+            None => Ok(()),
+        }
+    }
+
     /// Writes the last state and ends the thread.
     pub(super) fn stop(&self, note: &str) {
         self.shared

@@ -15,7 +15,7 @@ use crate::store::{
 use crate::vault::{SealError, Vault};
 
 /// Purpose of the key that sealed the content of messages that belong to no order, in older data.
-const PURPOSE: &str = "outbox";
+pub(super) const PURPOSE: &str = "outbox";
 /// Messages looked at, or sealed anew, in one step.
 const PAGE: usize = 200;
 /// How long the link to a contact's inbox is good for.

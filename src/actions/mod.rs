@@ -16,6 +16,9 @@ mod chain;
 mod channels;
 mod check_books;
 mod checkout;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod clock_tests;
 mod clock_watch;
 mod decide_by_hand;
 mod deliver;
@@ -58,6 +61,7 @@ mod refund;
 mod replace;
 mod restore;
 mod rotate;
+mod rotate_keys;
 mod settle;
 mod stock;
 #[cfg(test)]
@@ -66,6 +70,7 @@ mod tests;
 mod tickets;
 mod tiles;
 mod unread;
+mod upgrade;
 mod view_order;
 mod wishes;
 mod witness;
@@ -112,10 +117,12 @@ pub use refund::Refunded;
 pub use replace::Replaced;
 pub use restore::{RestoreError, RestoreRequest, Restored};
 pub use rotate::{PreparedRotation, RotateError, Rotated};
+pub use rotate_keys::{KeyRotationError, KeyStatus, PoolProgress};
 pub use settle::{Claim, SettleError, Settled};
 pub use stock::{StockView, stock_of};
 pub use tickets::Ticket;
 pub use unread::{Stage, UnreadOrder};
+pub use upgrade::UpgradeError;
 pub use view_order::OrderView;
 pub use wishes::WishError;
 pub use witness::{CosignatureError, Submission, WitnessPlace, WitnessPlaceError, WitnessState};

@@ -23,7 +23,7 @@ use crate::actions::{
 use crate::config;
 use crate::daemon::{self, admin::Command, admin::Frame, admin::Gone, admin::Progress};
 use crate::domain::Secret;
-use crate::ledger::note::NOTE_BYTES_MAX;
+use crate::ledger::{note::NOTE_BYTES_MAX, sign::RecoverySecret};
 use crate::vault::SystemEntropy;
 
 #[derive(Debug, Subcommand)]
@@ -88,7 +88,7 @@ pub(super) struct Restore {
     /// The sealed month keys [default: the newest that lie beside FILE]
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// File with the recovery secret, or - for standard input; it is asked for on a terminal
+    /// File with the recovery secret (words, hex digits, or the text of the sheet's QR code), or - for standard input; it is asked for on a terminal
     #[arg(long, value_name = "FILE")]
     recovery: Option<PathBuf>,
     /// A checkpoint that was mailed or that somebody kept: it tells how far the ledger was signed
@@ -384,9 +384,12 @@ fn aftermath(session: &Session) -> Result<Done, Failure> {
 fn secret(file: Option<&Path>) -> Result<Secret, Failure> {
     let text = match file {
         Some(path) => files::text(path, SECRET_BYTES_MAX)?,
-        None if terminal::is_there() => terminal::ask_hidden("Recovery secret (64 hex digits)")?,
+        None if terminal::is_there() => asked()?,
         None => files::text(Path::new("-"), SECRET_BYTES_MAX)?,
     };
+    // Here, where it can be said which word is wrong.
+    let secret = RecoverySecret::parse(&text);
+    secret.map_err(|error| Failure::new("recovery", error))?;
     Ok(Secret::from(text.trim()))
 }
 
@@ -458,6 +461,20 @@ fn sealed_done(done: &SealedRestored, dry_run: bool) -> Done {
         text += "month keys  none: contacts and keys of all orders stay closed; restore again with --keys FILE to open them\n";
     }
     Done::new(value, text)
+}
+
+/// The recovery secret, typed; words may go over several lines.
+fn asked() -> Result<String, Failure> {
+    let mut text = terminal::ask_hidden("Recovery secret (24 words or 64 hex digits)")?;
+    while RecoverySecret::parse(&text).is_err_and(|error| error.is_unfinished()) {
+        let line = terminal::ask_hidden("  go on (an empty line ends it)")?;
+        if line.trim().is_empty() || text.len() > SECRET_BYTES_MAX {
+            break;
+        }
+        text.push(' ');
+        text.push_str(&line);
+    }
+    Ok(text)
 }
 
 fn value(restored: &Restored, dry_run: bool) -> Value {

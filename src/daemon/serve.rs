@@ -10,6 +10,7 @@ use super::{
     backups,
     certificates::{self, CertificateSetup},
     front,
+    guard::Guard,
     open::{admin_socket, open_observed},
     post::{self, PostError},
     schedule,
@@ -23,7 +24,7 @@ use crate::{
     actions::{Shop, ShopError},
     config::{Listen, Settings},
     net::{self, Client, ListenError, Listener, Local, Passed, ServeLimits, Timeouts, TlsError},
-    notify::{Outcome, WebhookConfig, WebhookConfigError, Worker},
+    notify::{Alarms, Outcome, WebhookConfig, WebhookConfigError, Worker},
     pay::{Desk, DeskConfigError, outbound::NetOutbound},
     web::{self, WebSettings, WebState, view::Mode},
 };
@@ -190,8 +191,17 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
     let anchorer = anchors::anchorer(&shop, dir, &settings)?;
     tasks.spawn(anchorer.run(async move { anchored.wait().await }));
     let webhook = webhook(&settings)?;
+    let client = Arc::new(client);
+    let alarms = Arc::new(Alarms::new(
+        shop.clone(),
+        client.clone(),
+        webhook.clone(),
+        post::post(&settings)?,
+    ));
+    let guard = Guard::new(shop.clone(), dir, metrics.clone(), alarms);
+    tasks.spawn(guard.run(ending.clone()));
     let told_of = metrics.clone();
-    let worker = Worker::new(shop.clone(), Arc::new(client), webhook)
+    let worker = Worker::new(shop.clone(), client, webhook)
         .with_mail(post::post(&settings)?)
         .observed(Arc::new(move |via, outcome: Outcome| {
             told_of.message(via.as_str(), outcome.as_str());

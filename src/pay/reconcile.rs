@@ -141,10 +141,7 @@ impl Desk {
                 wait_ms: WAIT_FIRST_MS,
             });
         }
-        let due = rounds
-            .turns
-            .iter()
-            .filter(|(_, turn)| turn.due_ms <= now_ms);
+        let due = rounds.turns.iter().filter(|(_, turn)| turn.is_due(now_ms));
         let mut due: Vec<(i64, OrderId)> = due.map(|(id, turn)| (turn.due_ms, *id)).collect();
         due.sort();
         let mut orders = Vec::new();
@@ -366,6 +363,9 @@ impl fmt::Display for Report {
     }
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod outage_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

@@ -11,7 +11,8 @@ use super::unpack::{
 };
 use super::{BackupError, DATA_ENDING, Index, Progress, SealedCopy, Tell};
 use crate::actions::chain::Latest;
-use crate::actions::open_shop::{DATABASE, Shop, schema_of};
+use crate::actions::open_shop::{DATABASE, Shop};
+use crate::actions::upgrade::schema_of;
 use crate::domain::{EntryAt, seams::random};
 use crate::store::{DumpPiece, Fault, Options, Rows, Snapshot};
 use crate::vault::{BackupIdentity, RootKey, Vault};
@@ -33,6 +34,7 @@ const ROWS_BETWEEN: u64 = 2_000;
 struct State {
     snapshot: Snapshot,
     latest: Latest,
+    root: RootKey,
     erase_keys: Vec<u8>,
 }
 
@@ -114,7 +116,7 @@ impl Shop {
             let to = [recipient, run.recipient()];
             let out = BufWriter::new(file);
             let mut part = PartWriter::begin(&manifest, &to, self.vault.entropy(), out)?;
-            part.file(ROOT_KEY, self.vault.root_key().expose())?;
+            part.file(ROOT_KEY, state.root.expose())?;
             if let Some(settings) = wish.settings {
                 part.file(SETTINGS, settings)?;
             }
@@ -181,7 +183,7 @@ impl Shop {
         if !is_same {
             return Err(BackupError::ReadBack(path));
         }
-        self.open_month_keys(folder, &state.erase_keys)?;
+        self.open_month_keys(folder, &state)?;
         Ok(SealedCopy {
             name,
             bytes,
@@ -192,21 +194,21 @@ impl Shop {
     }
 
     /// Opens every month key of `erase_keys` by the root key, in a folder of its own.
-    fn open_month_keys(&self, folder: &Folder, erase_keys: &[u8]) -> Result<(), BackupError> {
+    fn open_month_keys(&self, folder: &Folder, state: &State) -> Result<(), BackupError> {
         let checking = folder.checking()?;
         let path = checking.join(ERASE_KEYS);
-        let written =
-            super::folder::create_private(&path).and_then(|mut file| file.write_all(erase_keys));
+        let written = super::folder::create_private(&path)
+            .and_then(|mut file| file.write_all(&state.erase_keys));
         written.map_err(BackupError::file(&path))?;
-        let bytes = self.vault.root_key();
-        let root = RootKey::from_bytes(bytes.expose());
-        let root = root.ok_or(Fault::Invariant("a root key has 32 bytes"))?;
-        let install = self.install()?;
-        Vault::open(&checking, root, install, self.vault.shared_entropy())?;
+        let (root, install) = (state.root.clone(), self.install()?);
+        let keyset = state.snapshot.meta("keyset")?;
+        let entropy = self.vault.shared_entropy();
+        Vault::open(&checking, root, install, keyset.as_deref(), entropy)?;
         fs::remove_file(&path).map_err(BackupError::file(&path))
     }
 
-    /// A snapshot, the checkpoint that it is under, and the month keys of the same moment: they are not being replaced then.
+    /// A snapshot, the checkpoint that it is under, and the root key and the month keys of the same moment: none is being replaced
+    /// then.
     fn state(&self) -> Result<State, BackupError> {
         let path = self.folder.join(ERASE_KEYS);
         for _ in 0..ROUNDS_MAX {
@@ -214,10 +216,13 @@ impl Shop {
             let latest = self.chain.latest();
             let at = EntryAt::new(latest.generation, latest.size.saturating_sub(1));
             let (snapshot, latest) = self.signed_state(at)?;
-            if read_file(&path)? == before {
+            let root = self.vault.root_key();
+            let check = snapshot.meta("check")?;
+            if read_file(&path)? == before && check.is_some_and(|check| check == root.check_value()) {
                 return Ok(State {
                     snapshot,
                     latest,
+                    root,
                     erase_keys: before,
                 });
             }

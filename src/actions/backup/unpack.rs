@@ -11,7 +11,7 @@ use super::stream::{Frame, Half, Manifest, PartReader, StreamError};
 use super::{BackupError, Progress};
 use crate::actions::chain::{LedgerNodes, closing};
 use crate::actions::highwater::signed_by_log;
-use crate::actions::open_shop::{GENERATIONS_SINCE, schema_of};
+use crate::actions::upgrade::{GENERATIONS_SINCE, schema_of};
 use crate::domain::EntryAt;
 use crate::ledger::Hash;
 use crate::ledger::entry::{Entry, hash_line};

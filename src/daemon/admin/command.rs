@@ -165,6 +165,15 @@ pub enum Command {
         /// The origin key's signature, 128 hex digits.
         signature: String,
     },
+    /// How far the replacement of the shop's own keys is.
+    SecretStatus,
+    /// Replaces the root key.
+    SecretRotateRoot,
+    /// Replaces the data key of a pool, or of all.
+    SecretRotatePool {
+        /// Of which product; none is all.
+        product: Option<String>,
+    },
     /// Providers' notices, newest first, with what became of them.
     NoticeList {
         /// How many at most.

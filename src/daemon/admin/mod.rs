@@ -24,6 +24,7 @@ mod orders;
 mod outbox;
 mod products;
 mod rotation;
+mod secrets;
 pub mod socket;
 mod times;
 mod witnesses;
@@ -128,6 +129,9 @@ pub fn execute(
         LedgerCheckpoint => ledger::checkpoint(context),
         LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),
         LedgerRotate { signature } => rotation::rotate(context, &signature),
+        SecretStatus => secrets::status(context),
+        SecretRotateRoot => secrets::rotate_root(context),
+        SecretRotatePool { product } => secrets::rotate_pool(context, product.as_deref()),
         NoticeList { max } => orders::notices(context, max),
         Notify(command) => notify::run(context, command),
         BackupCreate { export } => backups::create(context, export, out),

@@ -37,6 +37,8 @@ pub enum MailKind {
     Checkpoint,
     /// To the merchant: the certificate was not renewed in time.
     Certificate,
+    /// To the merchant: something is wrong with the machine, or right again.
+    Machine,
     /// To the merchant: backups fail.
     Backup,
     /// To whom the merchant says: does mail work.
@@ -68,7 +70,7 @@ pub enum Placeholder {
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Delivered,
         Self::Replaced,
         Self::Queued,
@@ -85,6 +87,7 @@ impl MailKind {
         Self::NotTold,
         Self::Checkpoint,
         Self::Certificate,
+        Self::Machine,
         Self::Backup,
         Self::Test,
     ];
@@ -108,6 +111,7 @@ impl MailKind {
             Self::NotTold => "not-told",
             Self::Checkpoint => "checkpoint",
             Self::Certificate => "certificate",
+            Self::Machine => "machine",
             Self::Backup => "backup",
             Self::Test => "test",
         }
@@ -197,6 +201,7 @@ impl MailKind {
             Self::NotTold => &[Shop, Time, Count],
             Self::Checkpoint => &[Shop, Time, Entries],
             Self::Certificate => &[Shop, Time, Until, Reason],
+            Self::Machine => &[Shop, Time, Reason],
             Self::Backup => &[Shop, Time, Reason],
             Self::Test => &[Shop, Time, Link],
         }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::pay::desk::fixture::{TestDesk, notice};
 
+pub(super) const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 3_600_000;
 
 impl TestDesk {
