@@ -18,7 +18,11 @@ use crate::ledger::entry::Body;
 use crate::store::{Fault, Rows, Tx, WriteError};
 
 /// What the looks at both clocks have found.
-pub(super) struct LastLook(Mutex<Look>);
+pub(super) struct LastLook {
+    look: Mutex<Look>,
+    /// Held while a jump is dealt with: who expires orders waits for it.
+    turn: tokio::sync::Mutex<()>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Look {
@@ -47,14 +51,23 @@ const MOVED_MAX: usize = 100_000;
 
 impl LastLook {
     pub(super) fn new(clock: &dyn Clock) -> Self {
-        Self(Mutex::new(Look {
+        let look = Look {
             wall_ms: clock.now_ms(),
             monotonic_ms: clock.monotonic_ms(),
             skew_ms: 0,
             untold_ms: 0,
             told_at_ms: None,
             marked_at_ms: None,
-        }))
+        };
+        Self {
+            look: Mutex::new(look),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The wall clock at the last look: until then deadlines are true.
+    pub(super) fn wall_ms(&self) -> i64 {
+        self.look().wall_ms
     }
 
     /// The jump since the last look that did something, if there is one; looks again.
@@ -113,7 +126,7 @@ impl LastLook {
 
     fn look(&self) -> MutexGuard<'_, Look> {
         // Nothing panics while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.look.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,6 +137,7 @@ impl Shop {
     /// # Errors
     /// [`Fault`]; then the next call does it.
     pub async fn watch_clock(&self) -> Result<Option<i64>, Fault> {
+        let _turn = self.clock_look.turn.lock().await;
         let Some(jump_ms) = self.clock_look.jump_ms(&*self.clock) else {
             return Ok(None);
         };

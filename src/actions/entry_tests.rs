@@ -423,6 +423,38 @@ async fn a_notice_for_an_erased_order_is_a_repetition_or_money_that_waits() {
     assert_right(&shop);
 }
 
+/// Found by the simulated shop: each start, and each hour, erased again what the list names, and with it the payment's transaction
+/// and the promise to tell the merchant of a refund that is due.
+#[tokio::test]
+async fn money_for_an_erased_order_is_still_told_of_after_the_list_was_looked_at() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 3);
+    let order = sold(&shop, 1, "T1").await;
+    shop.shop.erase_order(order.id).unwrap();
+    shop.shop.settle(shop.claim(&order, "T2")).await.unwrap();
+    let shop = shop.reopen();
+    let promised = shop.shop.effects(10).unwrap();
+    assert_eq!(shop.shop.reconcile_erasures().unwrap(), 0);
+    assert_eq!(shop.shop.effects(10).unwrap(), promised);
+    assert!(!promised.is_empty());
+    assert!(!shop.shop.order(order.id).unwrap().unwrap().is_erased());
+    assert_right(&shop);
+}
+
+/// Found by the simulated shop: the store was called broken.
+#[tokio::test]
+async fn no_key_of_an_erased_order_is_replaced_though_money_came_for_it_since() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 3);
+    let order = sold(&shop, 1, "T1").await;
+    shop.shop.erase_order(order.id).unwrap();
+    shop.shop.settle(shop.claim(&order, "T2")).await.unwrap();
+    let refused = shop
+        .shop
+        .replace_keys(order.id, &order.slots, "bad", "did not work");
+    assert!(matches!(refused, Err(HandError::Erased)), "{refused:?}");
+}
+
 #[tokio::test]
 async fn a_restored_copy_is_erased_again_from_the_list() {
     let shop = TestShop::new();

@@ -138,7 +138,9 @@ impl Shop {
         let snapshot = self.store.read().map_err(stored)?;
         let order = snapshot.order(id).map_err(stored)?;
         let order = order.ok_or(EraseError::Unknown(id))?;
-        if order.is_erased()
+        // From the list only what a copy brought back is erased: what an order erased here holds again is the trace of money that came
+        // since, and is known until it is returned.
+        if (order.is_erased() || again)
             && let Some((at_ms, true)) = snapshot.erased(id).map_err(stored)?
         {
             self.list_erased(id, at_ms)?;

@@ -71,6 +71,9 @@ mod tickets;
 mod tiles;
 mod unread;
 mod upgrade;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod upgrade_tests;
 mod view_order;
 mod wishes;
 mod witness;

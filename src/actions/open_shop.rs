@@ -333,7 +333,11 @@ impl Shop {
             highwater,
         };
         if schema < SCHEMA {
-            shop.copy_before_upgrade(&database, &options)?;
+            if let Err(error) = shop.copy_before_upgrade(&database, &options) {
+                // The file is let go before anybody is told to look at it.
+                shop.close();
+                return Err(error.into());
+            }
             shop.begin_upgrade(schema, log)?;
         }
         shop.seal_old_notes()?;

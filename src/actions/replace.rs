@@ -69,7 +69,8 @@ impl Shop {
 
 fn check(tx: &Tx<'_>, order: &Order, out: &[SlotRef]) -> Result<(), Refusal> {
     let at = order.sale.ok_or(WriteError::Refused(HandError::NotSold))?;
-    if order.is_erased() {
+    // One that money came for since has a key again, and still nothing that was handed out.
+    if order.is_erased() || order.delivery.is_empty() {
         return Err(WriteError::Refused(HandError::Erased));
     }
     if order.state != OrderState::Delivered {

@@ -102,7 +102,8 @@ pub(super) struct Restore {
     dry_run: bool,
 }
 
-const SECRET_BYTES_MAX: usize = 4 * 1024;
+/// A sheet that was saved whole, its QR code included.
+const SECRET_BYTES_MAX: usize = 16 * 1024;
 
 impl Backup {
     pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
@@ -407,6 +408,8 @@ impl Restore {
                 let _ = writeln!(io::stderr(), "{}", print::safe(&what));
             }
         };
+        // What is not there is neither sealed nor a copy.
+        files::open(&self.copy)?;
         let options = daemon::options(&session.settings);
         let entropy = Arc::new(SystemEntropy);
         if is_sealed(&self.copy) {

@@ -32,10 +32,6 @@ use crate::{
 #[command(after_help = "Example:\n  keystall doctor --json\n\nExits with 1 if anything fails.")]
 pub(super) struct Doctor {}
 
-/// Free space below these shares of the disk is little, less, and hardly any (reliability.md, R06).
-const FREE_PERCENT_LITTLE: u64 = 20;
-const FREE_PERCENT_LESS: u64 = 10;
-const FREE_PERCENT_FAIL: u64 = 5;
 /// A certificate that ends so soon should have been renewed.
 const CERTIFICATE_SOON_MS: i64 = 14 * 24 * 3_600_000;
 
@@ -232,17 +228,15 @@ fn disk(dir: &Path, findings: &mut Vec<Finding>) {
     };
     let percent = space.percent();
     let message = format!("{percent} % free ({} MiB)", space.free_mib());
-    let (level, advice) = match percent {
+    let (level, advice) = match space.lows_passed() {
         _ if space.is_full() => (
             Level::Fail,
             ": make room; no orders are taken, what is left is for those that are paid",
         ),
-        percent if percent < FREE_PERCENT_FAIL => {
-            (Level::Fail, ": make room, orders will be refused soon")
-        }
-        percent if percent < FREE_PERCENT_LESS => (Level::Warn, ": make room now"),
-        percent if percent < FREE_PERCENT_LITTLE => (Level::Warn, ": make room"),
-        _ => (Level::Ok, ""),
+        0 => (Level::Ok, ""),
+        1 => (Level::Warn, ": make room"),
+        2 => (Level::Warn, ": make room now"),
+        _ => (Level::Fail, ": make room, orders will be refused soon"),
     };
     findings.push(Finding::new("disk", level, message + advice));
 }
@@ -281,7 +275,7 @@ fn in_time(cert: &Path) -> Finding {
             let message = format!("ran out at {until}, browsers refuse the shop: {renew}");
             Finding::new("certificate", Level::Fail, message)
         }
-        ..CERTIFICATE_SOON_MS => {
+        1..CERTIFICATE_SOON_MS => {
             let message = format!("fits its key, ends at {until}: {renew}");
             Finding::new("certificate", Level::Warn, message)
         }

@@ -51,6 +51,8 @@ const LOW_PERCENT: [u64; 3] = [20, 10, 5];
 /// What is free must be so much more, in percent of the disk, before a threshold counts as left.
 const BACK_PERCENT: u64 = 2;
 const MIB: u64 = 1024 * 1024;
+/// Free bytes that are plenty, whatever share of the disk they are.
+const PLENTY_BYTES: u64 = 5 * 1024 * MIB;
 
 impl Space {
     /// The room on the disk of `dir`; none where the system does not say.
@@ -75,6 +77,25 @@ impl Space {
     /// What is kept for orders that are paid: 1 % of the disk, 2 to 64 MiB.
     pub fn reserve_bytes(self) -> u64 {
         (self.size_bytes / 100).clamp(2 * MIB, 64 * MIB)
+    }
+
+    /// How many of the thresholds below which the disk counts as low were passed: at 20, 10 and 5 % free. None where so much is free
+    /// that no shop fills it soon, on a large disk.
+    pub fn lows_passed(self) -> usize {
+        let percent = self.percent();
+        match self.free_bytes < PLENTY_BYTES {
+            true => LOW_PERCENT.iter().filter(|low| percent < **low).count(),
+            false => 0,
+        }
+    }
+
+    /// The same disk with so many percent of it less free.
+    fn with_less(self, percent: u64) -> Self {
+        let less = self.size_bytes / 100 * percent;
+        Self {
+            free_bytes: self.free_bytes.saturating_sub(less),
+            ..self
+        }
     }
 
     /// Whether no new order should be taken.
@@ -239,14 +260,13 @@ impl Room {
     fn look(&mut self, space: Space) -> Vec<Alarm> {
         let mut alarms = Vec::new();
         let (percent, free_mib) = (space.percent(), space.free_mib());
-        let passed = LOW_PERCENT.iter().filter(|low| percent < **low).count();
-        let left = |low: &&u64| percent < **low + BACK_PERCENT;
+        let passed = space.lows_passed();
         if passed > self.told {
             // One alarm for what is passed at once: the last says it all.
             alarms.push(Alarm::DiskLow { percent, free_mib });
             self.told = passed;
         } else {
-            self.told = self.told.min(LOW_PERCENT.iter().filter(left).count());
+            self.told = self.told.min(space.with_less(BACK_PERCENT).lows_passed());
         }
         if space.is_full() && !self.full {
             alarms.push(Alarm::DiskFull { free_mib });
@@ -264,8 +284,8 @@ mod tests {
 
     fn space(free_permille: u64) -> Space {
         Space {
-            free_bytes: free_permille * 100 * MIB,
-            size_bytes: 100_000 * MIB,
+            free_bytes: free_permille * 10 * MIB,
+            size_bytes: 10_000 * MIB,
         }
     }
 
@@ -295,7 +315,7 @@ mod tests {
             (49, vec![]),
             (72, vec![]),
             (49, vec![4]),
-            // 64 MiB of 100,000 are kept for what is paid: alarm 0 is that no orders are taken.
+            // 64 MiB of 10,000 are kept for what is paid: alarm 0 is that no orders are taken.
             (0, vec![0]),
             (1, vec![]),
             (500, vec![]),

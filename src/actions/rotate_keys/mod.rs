@@ -5,7 +5,8 @@
 //! sealed again, each in a write of bounded size, and the older goes once every slot opens without it.
 //!
 //! Never touches identity keys: links in buyers' mails and fingerprints of what was sold stay what they are. Never touches month
-//! keys, which an erasure replaces (`month_keys.rs`), nor the ledger's key (`rotate.rs`).
+//! keys, which an erasure replaces (`month_keys.rs`) and under which orders with their delivered keys lie, nor the ledger's key
+//! (`rotate.rs`).
 
 mod pools;
 mod reseal;

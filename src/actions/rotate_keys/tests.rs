@@ -219,9 +219,12 @@ async fn a_pools_keys_are_sealed_again_in_steps_that_a_kill_may_cut_anywhere_whi
     let first = wrapped(&shop.shop);
     assert_eq!(
         shop.shop.replace_pool_keys(Some(&slug)).unwrap(),
-        [slug.clone()]
+        std::slice::from_ref(&slug)
     );
-    assert_eq!(shop.shop.replace_pool_keys(None).unwrap(), [slug.clone()]);
+    assert_eq!(
+        shop.shop.replace_pool_keys(None).unwrap(),
+        std::slice::from_ref(&slug)
+    );
     let mut steps = 0;
     loop {
         let progress = shop.shop.key_status().unwrap().pools;

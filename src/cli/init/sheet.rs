@@ -105,7 +105,7 @@ fn code(at: &Setting<'_>, secret: &RecoverySecret) -> String {
     }
     let lines = lines.iter().map(|line| format!("{indent}{line}\n"));
     format!(
-        "{}\n{}",
+        "\n{}\n{}",
         at.words.text(id("init-sheet-code")),
         lines.collect::<String>()
     )

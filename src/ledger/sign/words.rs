@@ -202,7 +202,7 @@ mod tests {
             each(&|at, word| format!("{at} {word}  ")),
             columns,
             format!(
-                "RECOVERY SHEET of 10.0.0.1: keep it.\n\n24 words, any 4 letters:\n{}\nRoot key: a+b+c\n",
+                "RECOVERY SHEET of 10.0.0.1: keep it.\n\n24 words, any 4 letters:\n{}\nRoot key: a+b+c\n\x1b[38;5;16;48;5;231m  ▀▄█ \x1b[0m\n",
                 each(&|at, word| format!("{at:>2}. {word:<8} "))
             ),
         ] {
@@ -261,7 +261,7 @@ mod tests {
             "",
             "5a5a",
             "zzzz",
-            "hello dear xworldx qqq",
+            "bonjour le xmonde qqq",
             "RECOVERY SHEET",
         ] {
             assert_eq!(parse(text).unwrap_err(), SecretError::Form, "{text}");

@@ -57,7 +57,8 @@ pub struct BucketSettings {
     pub access_key: String,
     /// The access key's secret.
     pub secret_key: Secret,
-    /// Whether the bucket stands in the path, and not before the host. It always does where the host is an address.
+    /// Whether the bucket stands in the path, and not before the host. It always does where the host is an address or the
+    /// bucket's name has dots.
     pub path_style: bool,
     /// Largest object that is put or got.
     pub object_bytes_max: u64,
@@ -92,17 +93,26 @@ impl Bucket {
         let endpoint = endpoint.map_err(|_| wrong("s3_endpoint", address))?;
         let secret = settings.secret_key.expose_str();
         let secret = secret.ok_or(wrong("s3_secret_key", "it is no text"))?;
-        let in_path = settings.path_style || is_bare(&settings.endpoint);
+        // A name with dots before the host would fit no wildcard certificate.
+        let in_path =
+            settings.path_style || is_bare(&settings.endpoint) || settings.bucket.contains('.');
         let style = match in_path {
             true => UrlStyle::Path,
             false => UrlStyle::VirtualHost,
         };
         let (bucket, region) = (settings.bucket.clone(), settings.region.clone());
         let place = rusty_s3::Bucket::new(endpoint, style, bucket, region);
+        let place = place.map_err(|error| match error {
+            rusty_s3::BucketError::ParseError(_) => wrong(
+                "s3_bucket",
+                "this name cannot stand before the host: set s3_path_style = true, if that is its name",
+            ),
+            _ => wrong("s3_endpoint", address),
+        })?;
         Ok(Self {
             client,
             clock: Arc::new(MachineClock),
-            place: place.map_err(|_| wrong("s3_endpoint", address))?,
+            place,
             credentials: Arc::new(Credentials::new(&settings.access_key, secret)),
             prefix: settings.prefix.clone(),
             object_bytes_max: settings.object_bytes_max,

@@ -186,6 +186,28 @@ async fn a_refusal_is_not_tried_again() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_comes_before_the_body_was_taken_is_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = vec![0; 4096];
+        assert!(stream.read(&mut buffer).await.unwrap() > 0);
+        let refused = refused(403, "InvalidAccessKeyId");
+        stream.write_all(refused.as_bytes()).await.unwrap();
+        while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+    });
+    let storage = Storage {
+        port,
+        seen: Arc::default(),
+        dir: tempfile::tempdir().unwrap(),
+    };
+    let path = storage.file(16 << 20);
+    let error = storage.bucket().put_file("a", &path).await.unwrap_err();
+    assert!(matches!(error, BucketError::AccessKey), "{error}");
+}
+
+#[tokio::test]
 async fn a_big_file_goes_in_parts_that_become_one() {
     let part = |n: u8| answer(200, &format!("ETag: \"e{n}\"\r\n"), "");
     let answers = vec![
@@ -428,6 +450,16 @@ fn the_bucket_stands_before_the_host_where_it_can() {
     ] {
         assert_eq!(url(endpoint, path_style).unwrap(), expected);
     }
+    let named = |bucket: &str| {
+        let settings = BucketSettings {
+            bucket: bucket.to_owned(),
+            ..settings("https://s3.example.com")
+        };
+        Bucket::new(client.clone(), &settings).map(|bucket| bucket.place.base_url().to_string())
+    };
+    assert_eq!(named("a.b").unwrap(), "https://s3.example.com/a.b/");
+    let error = named("Shop").unwrap_err().to_string();
+    assert!(error.contains("s3_path_style = true"), "{error}");
     for endpoint in ["", "s3.example.com", "ftp://s3.example.com", "https://"] {
         let error = url(endpoint, false).unwrap_err();
         assert!(

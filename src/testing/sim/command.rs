@@ -197,5 +197,5 @@ impl Command {
 }
 
 fn number(dice: &mut Dice) -> u8 {
-    dice.next() as u8
+    dice.roll() as u8
 }

@@ -23,10 +23,13 @@ pub struct Model {
     /// Conflicts that the merchant was told of.
     conflicts: BTreeSet<(u32, usize, i64)>,
     /// Promises: what, how, of which order. How many of each.
-    pub effects: BTreeMap<(&'static str, u8, Option<OrderId>), usize>,
+    pub effects: Promises,
     pub ledger_size: u64,
     next_batch: u32,
 }
+
+/// What is promised, by which way, about which order: how many times.
+pub type Promises = BTreeMap<(&'static str, u8, Option<OrderId>), usize>;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Product {
@@ -60,6 +63,8 @@ pub struct Sold {
     /// Its private fields are gone now, or were once.
     erased: bool,
     was_erased: bool,
+    /// What was handed out went with them.
+    closed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -278,6 +283,7 @@ impl Model {
             replaced: 0,
             erased: false,
             was_erased: false,
+            closed: false,
         });
         self.take(at, Holder::Reserved(at), shop);
         Foretold::Placed
@@ -606,7 +612,7 @@ impl Model {
             return Foretold::Idle;
         }
         if order.sale.is_none()
-            || order.erased
+            || order.closed
             || order.state != OrderState::Delivered
             || self.free(order.product) == 0
         {
@@ -657,38 +663,41 @@ impl Model {
             self.ledger_size += 1;
         }
         (order.erased, order.was_erased) = (true, true);
+        order.closed |= order.sale.is_some();
         let id = Some(order.id);
         self.effects.retain(|(_, _, of), _| *of != id);
         Foretold::Done
     }
 
-    /// What was taken from the outbox: only what lay there, and only where the other side took it.
+    /// What was taken from the outbox, `count` of them where that is known: only what lay there, and only where the other side took it.
     pub fn sent(
         &mut self,
         fate: Fate,
-        count: usize,
-        left: &BTreeMap<(&'static str, u8, Option<OrderId>), usize>,
+        count: Option<usize>,
+        left: &Promises,
     ) -> Result<(), String> {
-        let total = |effects: &BTreeMap<_, usize>| effects.values().sum::<usize>();
-        let expected = match fate {
-            Fate::Takes => total(&self.effects) - count,
-            Fate::Fails | Fate::Refuses => total(&self.effects),
+        let total = |effects: &Promises| effects.values().sum::<usize>();
+        let (known, now) = (total(&self.effects), total(left));
+        let fits = match (fate, count) {
+            (Fate::Takes, Some(count)) => now + count == known,
+            (Fate::Takes, None) => now <= known && now + SENT_MAX >= known,
+            (Fate::Fails | Fate::Refuses, _) => now == known,
         };
-        if total(left) != expected
-            || left
-                .iter()
-                .any(|(key, number)| self.effects.get(key).is_none_or(|known| known < number))
-        {
+        let own = |(key, number): (&_, &usize)| {
+            self.effects.get(key).is_some_and(|known| known >= number)
+        };
+        if !fits || !left.iter().all(own) {
             return Err(format!(
-                "{count} promises were taken up, {} are left of {}",
-                total(left),
-                total(&self.effects)
+                "{count:?} promises were taken up, {now} are left of {known}"
             ));
         }
         self.effects.clone_from(left);
         Ok(())
     }
 }
+
+/// Promises taken up by one command, and by it again where the disk failed in it.
+const SENT_MAX: usize = 8;
 
 impl Sold {
     /// Whether a payment for the goods is on record.
@@ -716,7 +725,7 @@ impl Sold {
 
     /// Whether its keys can be read.
     pub fn readable(&self) -> bool {
-        self.sale.is_some() && !self.was_erased
+        self.sale.is_some() && !self.closed
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::command::How;
 use super::script::{Moment, Script, State, right};
 use super::told::{Told, covers, is_recorded};
+use super::world::FILES;
 use super::{Answer, Command, Theme, World, caught, number};
 use crate::domain::{OrderId, OrderState, Verdict};
 use crate::testing::{Dice, Event, Image, Lies, Replay};
@@ -118,10 +119,8 @@ fn cuts(script: &Script, dice: &mut Dice) -> Vec<usize> {
         .filter(|(_, event)| matches!(event, Event::Sync | Event::File(..) | Event::Shown(_)))
         .map(|(at, _)| at)
         .collect();
-    // The files beside the database are part of the record's beginning.
-    let first = script.moments[0]
-        .at
-        .max(turning.iter().take_while(|at| **at < 8).count().min(8));
+    // What lay beside the database at the beginning was told to the record first.
+    let first = script.moments[0].at;
     let mut cuts = Vec::new();
     while (cuts.len() as u64) < CUTS_PER_SCRIPT {
         let cut = match dice.percent(40) {
@@ -152,7 +151,7 @@ impl Case<'_> {
             .orders
             .retain(|id| before.state.orders.contains_key(id));
         let again = dice.percent(12);
-        let mut world = World::on(image, &outside, now_ms, dice.next());
+        let mut world = World::on(image, &outside, now_ms, dice.roll());
         if again {
             world.disk.watch(world.watch());
             world.disk.look_beside(false);
@@ -328,10 +327,10 @@ impl Case<'_> {
         let cut = match dice.percent(50) {
             true => end,
             // In the middle: what was told in the first hour is not counted on.
-            false => 4 + dice.below(end - 3),
+            false => FILES.len() + dice.below(end + 1 - FILES.len()),
         };
         let image = Replay::new(&record, Lies::default(), 0).cut(cut, dice);
-        let mut world = World::on(&image, &outside, now_ms, dice.next());
+        let mut world = World::on(&image, &outside, now_ms, dice.roll());
         world
             .open()
             .map_err(|error| format!("after a second cut the shop does not open: {error}"))?;

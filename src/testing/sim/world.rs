@@ -26,7 +26,7 @@ use crate::testing::{Disk, Event, Image, SeededEntropy, TestClock, Watch};
 /// The products of the shop.
 pub const PRODUCTS: [&str; 2] = ["steam", "netflix"];
 /// Files beside the database that are as durable as it.
-const FILES: [&str; 4] = [
+pub const FILES: [&str; 4] = [
     "root.key",
     "erase.keys",
     "ledger.highwater",
