@@ -408,6 +408,8 @@ impl Restore {
                 let _ = writeln!(io::stderr(), "{}", print::safe(&what));
             }
         };
+        // What is not there is neither sealed nor a copy.
+        files::open(&self.copy)?;
         let options = daemon::options(&session.settings);
         let entropy = Arc::new(SystemEntropy);
         if is_sealed(&self.copy) {

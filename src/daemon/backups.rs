@@ -9,21 +9,25 @@ use std::{
 };
 
 use tokio::{
+    runtime::Handle,
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
 };
 
 use super::{
+    front,
     open::options,
     signals::Ending,
+    storage::bucket,
     telemetry::{BackupPlace, Metrics},
 };
 use crate::{
     actions::{
-        BackupError, BackupIndex, BackupWish, FolderPlace, Place, Retention, SealedCopy, Shop,
-        TellProgress,
+        BackupError, BackupIndex, BackupWish, FolderPlace, Place, PlaceError, Placed, Retention,
+        SealedCopy, Shop, TellProgress,
     },
     config::{self, Settings},
+    net::s3::{Bucket, BucketError},
 };
 
 /// What one run made.
@@ -42,11 +46,88 @@ const FIRST_AFTER_MS: i64 = 10 * 60_000;
 const HOUR_MS: i64 = 3_600_000;
 const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Where backups go beside the shop's folder.
-pub(super) fn places(settings: &Settings) -> Vec<Box<dyn Place>> {
+/// Object storage as a place: its requests run on `runtime`, while the thread that asks waits.
+struct BucketPlace {
+    bucket: Bucket,
+    name: String,
+    runtime: Handle,
+}
+
+/// Where backups go beside the shop's folder. Threads that may block ask them.
+pub(super) fn places(
+    settings: &Settings,
+    runtime: &Handle,
+) -> Result<Vec<Box<dyn Place>>, BackupError> {
+    let mut places: Vec<Box<dyn Place>> = Vec::new();
+    if let Some(folder) = &settings.backup.folder {
+        places.push(Box::new(FolderPlace(folder.clone())));
+    }
+    let name = bucket_name(settings).unwrap_or_default();
+    let failed = |why: String| PlaceError {
+        place: name.clone(),
+        why,
+    };
+    let client = front::client(settings).map_err(|error| failed(error.to_string()))?;
+    let bucket = bucket(settings, client).map_err(|error| failed(error.to_string()))?;
+    if let Some(bucket) = bucket {
+        places.push(Box::new(BucketPlace {
+            bucket,
+            name,
+            runtime: runtime.clone(),
+        }));
+    }
+    Ok(places)
+}
+
+/// The names of [`places`].
+pub(super) fn place_names(settings: &Settings) -> Vec<String> {
     let folder = settings.backup.folder.clone();
-    let folder = folder.map(|folder| Box::new(FolderPlace(folder)) as Box<dyn Place>);
-    folder.into_iter().collect()
+    let folder = folder.map(|folder| FolderPlace(folder).name());
+    folder.into_iter().chain(bucket_name(settings)).collect()
+}
+
+fn bucket_name(settings: &Settings) -> Option<String> {
+    let bucket = settings.backup.s3_bucket.as_ref()?;
+    Some(format!("s3 {bucket}/{}", settings.backup.s3_prefix))
+}
+
+impl BucketPlace {
+    fn wait<T>(
+        &self,
+        answer: impl Future<Output = Result<T, BucketError>>,
+    ) -> Result<T, PlaceError> {
+        self.runtime.block_on(answer).map_err(|error| PlaceError {
+            place: self.name.clone(),
+            why: error.to_string(),
+        })
+    }
+}
+
+impl Place for BucketPlace {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
+        self.wait(self.bucket.put_file(name, path))
+    }
+
+    fn get_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
+        self.wait(self.bucket.get_file(name, path))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError> {
+        let objects = self.wait(self.bucket.list(prefix))?.into_iter();
+        let placed = objects.map(|object| Placed {
+            name: object.name,
+            bytes: object.bytes,
+        });
+        Ok(placed.collect())
+    }
+
+    fn delete(&self, name: &str) -> Result<(), PlaceError> {
+        self.wait(self.bucket.delete(name))
+    }
 }
 
 /// Makes a backup, brings it everywhere, and removes what is not kept. Blocks.
@@ -54,6 +135,7 @@ pub(super) fn run(
     shop: &Shop,
     dir: &Path,
     settings: &Settings,
+    runtime: &Handle,
     tell: &mut TellProgress<'_>,
 ) -> Result<Ran, BackupError> {
     let options = options(settings);
@@ -63,7 +145,7 @@ pub(super) fn run(
         options: &options,
     };
     let (mut data, mut keys) = shop.create_backup(&wish, tell)?;
-    let not_everywhere = spread(shop, settings).err();
+    let not_everywhere = spread(shop, settings, runtime).err();
     // With the places where they are now.
     let index = shop.backups()?;
     for made in [&mut data, &mut keys] {
@@ -80,8 +162,8 @@ pub(super) fn run(
 }
 
 /// Brings what is newest everywhere, then removes what is not kept.
-fn spread(shop: &Shop, settings: &Settings) -> Result<(), BackupError> {
-    let places = places(settings);
+fn spread(shop: &Shop, settings: &Settings, runtime: &Handle) -> Result<(), BackupError> {
+    let places = places(settings, runtime)?;
     let places: Vec<&dyn Place> = places.iter().map(|place| &**place).collect();
     let retention = Retention {
         daily: settings.backup.keep_daily,
@@ -102,6 +184,7 @@ pub(super) async fn keep(shop: Arc<Shop>, dir: PathBuf, settings: Arc<Settings>,
         dir,
         settings,
         ending: ending.clone(),
+        runtime: Handle::current(),
     };
     let mut tick = interval(LOOK_EVERY);
     // After a pause of the machine one look is enough.
@@ -131,6 +214,7 @@ struct Keeper {
     dir: PathBuf,
     settings: Arc<Settings>,
     ending: Ending,
+    runtime: Handle,
     begun_at_ms: i64,
     tidied_at_ms: i64,
 }
@@ -156,7 +240,13 @@ impl Keeper {
     fn attempt(&self) {
         let ended = self.ending.watched();
         let mut tell = |_: u64, _: Option<u64>| !*ended.borrow();
-        match run(&self.shop, &self.dir, &self.settings, &mut tell) {
+        match run(
+            &self.shop,
+            &self.dir,
+            &self.settings,
+            &self.runtime,
+            &mut tell,
+        ) {
             Ok(ran) => {
                 tracing::info!(
                     backup = ran.data.name,
@@ -178,7 +268,7 @@ impl Keeper {
         if index.is_ok_and(|index| index.data.is_empty() && index.keys.is_empty()) {
             return;
         }
-        match refreshed.and_then(|_| spread(&self.shop, &self.settings)) {
+        match refreshed.and_then(|_| spread(&self.shop, &self.settings, &self.runtime)) {
             Ok(()) => self.note_spread(),
             Err(BackupError::Busy) => {}
             Err(error) => self.note(Some(error)),

@@ -5,6 +5,7 @@ Debian's `age` opens what is made here where it is there (KEYSTALL_AGE, else `ag
 import json, os, random, re, shutil, signal, subprocess, sys, threading, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from s3_server import ACCESS_KEY, SECRET_KEY, S3Server, s3_program  # noqa: E402
 from keystall import HOST, Browser, Buyer, Shop, Story, binary, run  # noqa: E402
 
 AGE = os.environ.get("KEYSTALL_AGE") or shutil.which("age")
@@ -16,13 +17,13 @@ def mode(path):
 
 
 class Backups(Story):
-    def open_shop_with_sheet(self, keys=20, **settings):
+    def open_shop_with_sheet(self, keys=20, gateway=None, **settings):
         """A shop whose recovery secret lies in `shop.sheet`, as on the merchant's paper."""
-        gateway = self.open_gateway()
+        gateway = gateway or self.open_gateway()
         shop = Shop([gateway], init=False, **settings)
         self.addCleanup(shop.close)
         said = shop.must("init", "--host", HOST, "--title", "Blackbox", "--currency", "CNY").err
-        lines = said[said.index("Recovery secret") :].splitlines()[1:3]
+        lines = said[said.index("Recovery secret") :].splitlines()[1:7]  # Six rows of four words.
         shop.sheet = shop.file("\n".join(lines) + "\n", "sheet")
         shop.keys = shop.add_product("card", "9.99", keys)
         shop.add_channel(gateway)
@@ -243,6 +244,25 @@ class Backups(Story):
         made = shop.must("backup", "create", "--json").json
         self.assertEqual(len(made["data"]["places"]), 1)
         self.assertIn(made["data"]["name"], os.listdir(os.path.join(shop.dir, "disk")))
+
+    def test_object_storage_gets_each_backup_and_gives_it_back(self):
+        if not s3_program():
+            self.skipTest("no S3 server here")
+        server = S3Server()
+        self.addCleanup(server.close)
+        gateway = self.open_gateway()
+        allowed = ",".join([gateway.url.split("//")[1].rstrip("/"), server.place])
+        shop, gateway = self.open_shop_with_sheet(BACKUP__S3_ENDPOINT=server.endpoint, BACKUP__S3_BUCKET=server.bucket, BACKUP__S3_ACCESS_KEY=ACCESS_KEY,
+                                                  BACKUP__S3_SECRET_KEY=SECRET_KEY, BACKUP__S3_PATH_STYLE="true", gateway=gateway, NET__ALLOW_PRIVATE=allowed)
+        order, state = self.sell(shop, gateway)
+        made = shop.must("backup", "create", "--json").json
+        self.assertEqual(made["data"]["places"], [f"s3 {server.bucket}/keystall/"], made)
+        names = {os.path.basename(path) for path in server.files()}
+        self.assertLessEqual({made["data"]["name"], made["keys"]["name"]}, names)
+        server.stop()
+        said = shop.cli("backup", "create")
+        self.assertEqual(said.code, 1, said.said)
+        self.assertIn("not brought everywhere", said.out)
 
     def test_an_erased_order_is_not_brought_back_by_an_older_backup(self):
         shop, gateway = self.open_shop_with_sheet()

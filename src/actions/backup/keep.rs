@@ -6,7 +6,8 @@ use super::folder::Folder;
 use super::{BackupError, Index, Place, SealedCopy};
 use crate::actions::open_shop::Shop;
 
-/// How many backups are kept. The newest verified one always is.
+/// How many backups are kept. The newest verified one always is, and the two before it: one made by hand before a mistake is not
+/// gone with the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// The newest of each of so many days that have one.
@@ -15,6 +16,8 @@ pub struct Retention {
     pub weekly: u32,
 }
 
+/// Kept whatever the rest says.
+const NEWEST: usize = 3;
 const DAY_MS: i64 = 24 * 3_600_000;
 const WEEK_MS: i64 = 7 * DAY_MS;
 /// Copies of month keys at most.
@@ -80,12 +83,18 @@ fn remove_from_places(copy: &mut SealedCopy, places: &[&dyn Place]) -> Result<()
     failed.map_or(Ok(()), Err)
 }
 
-/// The newest of each day and of each week, counted from the newest on.
+/// The newest few, and the newest of each day and of each week, counted from the newest on.
 fn kept_data(copies: &[SealedCopy], retention: Retention) -> BTreeSet<String> {
     let mut kept = BTreeSet::new();
     let present = || copies.iter().filter(|copy| !copy.dropped);
-    let newest = present().max_by_key(|copy| (copy.at_ms, &copy.name));
-    kept.extend(newest.map(|copy| copy.name.clone()));
+    let mut newest: Vec<&SealedCopy> = present().collect();
+    newest.sort_by_key(|copy| std::cmp::Reverse((copy.at_ms, &copy.name)));
+    kept.extend(
+        newest
+            .into_iter()
+            .take(NEWEST)
+            .map(|copy| copy.name.clone()),
+    );
     for (span_ms, count) in [(DAY_MS, retention.daily), (WEEK_MS, retention.weekly)] {
         let mut spans: Vec<i64> = present()
             .map(|copy| copy.at_ms.div_euclid(span_ms))
@@ -134,19 +143,19 @@ mod tests {
     fn the_newest_of_each_day_and_week_is_kept() {
         // Every six hours over four weeks.
         let all = copies((0..28 * 4).map(|n| n * 6));
-        assert_eq!(kept(&all, 3, 0), [618, 642, 666]);
+        assert_eq!(kept(&all, 3, 0), [618, 642, 654, 660, 666]);
         // Weeks are counted from the epoch; the newest day's is a week's, too.
-        assert_eq!(kept(&all, 2, 3), [330, 498, 642, 666]);
+        assert_eq!(kept(&all, 2, 3), [330, 498, 642, 654, 660, 666]);
     }
 
     #[test]
-    fn the_newest_is_never_removed() {
-        let all = copies([1, 2, 3]);
-        assert_eq!(kept(&all, 0, 0), [3]);
+    fn the_newest_are_never_removed() {
+        let all = copies([1, 2, 3, 4, 5]);
+        assert_eq!(kept(&all, 0, 0), [3, 4, 5]);
         assert_eq!(kept(&all[..0], 7, 4), [0_i64; 0]);
         let mut dropped = all.clone();
-        dropped[2].dropped = true;
-        assert_eq!(kept(&dropped, 0, 0), [2]);
+        dropped[4].dropped = true;
+        assert_eq!(kept(&dropped, 0, 0), [2, 3, 4]);
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub(in crate::actions) const RECIPIENT_ROW: &str = "backup_recipient";
 /// Why the shop does not get this key.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupKeyError {
-    /// Not 64 hex digits.
-    #[error("the recovery secret is 64 hex digits, as `keystall init` showed them")]
+    /// Neither words nor digits.
+    #[error("the recovery secret is 24 words, or 64 hex digits, as `keystall init` showed them")]
     Recovery,
     /// Another shop's.
     #[error("this recovery secret is not the one of this shop's ledger: look for the right sheet")]

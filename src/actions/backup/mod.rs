@@ -111,11 +111,11 @@ pub enum BackupError {
     Restore(#[from] Box<RestoreError>),
     /// The folder that is restored into is another shop's.
     #[error(
-        "{0} holds the root key of another shop: restore into an empty folder (--dir), or move that shop away"
+        "{0} holds the root key of another shop, or one of this shop whose database is not there: restore into an empty folder (--dir), or move root.key away"
     )]
     OtherShop(PathBuf),
-    /// Not 64 hex digits.
-    #[error("the recovery secret is 64 hex digits, as `keystall init` showed them")]
+    /// Neither words nor digits.
+    #[error("the recovery secret is 24 words, or 64 hex digits, as `keystall init` showed them")]
     Recovery,
     /// Nobody waits for it any more.
     #[error("interrupted: nothing was kept")]

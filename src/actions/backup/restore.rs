@@ -9,13 +9,13 @@ use std::sync::Arc;
 use super::folder::{FOLDER, Folder, KEYS_ENDING, make};
 use super::key::identity_of_text;
 use super::unpack::{
-    Data, ERASE_KEYS, ERASED, Keys, manifest_of, unpack_data, unpack_keys, verify,
+    Data, ERASE_KEYS, ERASED, Keys, ROOT_KEY, manifest_of, unpack_data, unpack_keys, verify,
 };
 use super::{BackupError, Manifest, Progress};
 use crate::actions::open_shop::{DATABASE, Policy, Shop, ShopError};
 use crate::actions::restore::{RestoreError, RestoreRequest, Restored, hold};
 use crate::domain::{Entropy, Secret};
-use crate::store::Options;
+use crate::store::{Options, Rows, Store};
 use crate::vault::{
     AGE_MAGIC, BackupIdentity, ERASE_KEYS_HEAD, RootKey, replace_bytes, replace_file,
 };
@@ -26,7 +26,7 @@ pub struct SealedRequest<'a> {
     pub file: &'a Path,
     /// The sealed month keys; the newest that lie beside `file` without it.
     pub keys: Option<&'a Path>,
-    /// The recovery secret, 64 hex digits.
+    /// The recovery secret, words or hex digits.
     pub recovery: &'a Secret,
     /// Checkpoints that others kept.
     pub known: &'a [String],
@@ -154,7 +154,8 @@ fn restore_in(
     };
     // The same restore first, in a folder that goes away: what refuses it refuses it before anything is changed.
     let mirrored = mirror(dir, &checking)?;
-    let root_key = put_root_key(&mirrored, &data)?;
+    let root = root_of(dir, &data, options)?;
+    data.root.put(&mirrored)?;
     let keys_from = put_keys(&mirrored, keys.as_ref(), request.keys.is_some())?;
     let silent: &mut dyn FnMut(String) = &mut |_| {};
     let tried = Shop::restore(&mirrored, &plain, options, entropy.clone(), silent);
@@ -162,9 +163,11 @@ fn restore_in(
     let settings = settings_to(request, &data);
     let mut erased = 0;
     if !request.dry_run {
-        put_root_key(dir, &data)?;
-        if root_key {
-            step("root.key came out of the backup".to_owned());
+        put_root_key(dir, root, &data)?;
+        match root {
+            Root::Stays => {}
+            Root::Comes => step("root.key came out of the backup".to_owned()),
+            Root::Changes => step("root.key is again the one of the backup; the newer one is set aside as root.key.before-restore-…: once the shop stands, `keystall secret rotate-root` makes another".to_owned()),
         }
         put_keys(dir, keys.as_ref(), request.keys.is_some())?;
         step(match &keys_from {
@@ -191,7 +194,7 @@ fn restore_in(
     Ok(SealedRestored {
         manifest: data.manifest,
         restored,
-        root_key,
+        root_key: root != Root::Stays,
         settings,
         keys: keys_from,
         erased,
@@ -259,23 +262,62 @@ fn mirror(dir: &Path, checking: &Path) -> Result<PathBuf, BackupError> {
             _ => {}
         }
     }
-    if RootKey::exists(dir) {
-        let root = RootKey::open(dir)?;
-        root.put(&place)?;
-    }
     Ok(place)
 }
 
-/// Puts the root key where there is none. Gives whether it did.
-fn put_root_key(dir: &Path, data: &Data) -> Result<bool, BackupError> {
-    if RootKey::exists(dir) {
-        return match RootKey::open(dir)?.check_value() == data.root.check_value() {
-            true => Ok(false),
-            false => Err(BackupError::OtherShop(dir.to_owned())),
-        };
+/// What becomes of the folder's root key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Root {
+    /// It is the backup's.
+    Stays,
+    /// There is none.
+    Comes,
+    /// The same shop has another since: it is set aside, beside the database that it opens.
+    Changes,
+}
+
+/// Looks at the root key of `dir`.
+fn root_of(
+    dir: &Path,
+    data: &Data,
+    options: &dyn Fn(&Path) -> Options,
+) -> Result<Root, BackupError> {
+    if !RootKey::exists(dir) {
+        return Ok(Root::Comes);
     }
-    data.root.put(dir)?;
-    Ok(true)
+    if RootKey::open(dir)?.check_value() == data.root.check_value() {
+        return Ok(Root::Stays);
+    }
+    let other = || BackupError::OtherShop(dir.to_owned());
+    let database = dir.join(DATABASE);
+    if !database.exists() {
+        return Err(other());
+    }
+    let store = Store::open(options(&database), Box::new(|_| {})).map_err(|_| other())?;
+    let install = store.read().and_then(|rows| rows.meta("install"));
+    store.close();
+    match install {
+        Ok(Some(install)) if hex::encode(&install) == data.manifest.install => Ok(Root::Changes),
+        _ => Err(other()),
+    }
+}
+
+fn put_root_key(dir: &Path, root: Root, data: &Data) -> Result<(), BackupError> {
+    if root == Root::Stays {
+        return Ok(());
+    }
+    if root == Root::Changes {
+        let path = dir.join(ROOT_KEY);
+        let aside = |number: u32| dir.join(format!("{ROOT_KEY}.before-restore-{number}"));
+        let mut number = 1;
+        while aside(number).exists() {
+            number += 1;
+        }
+        fs::rename(&path, aside(number)).map_err(BackupError::file(&path))?;
+        // One that was to follow belongs to the database that is set aside.
+        RootKey::drop_next(dir)?;
+    }
+    Ok(data.root.put(dir)?)
 }
 
 /// Month keys that are there stay: what was destroyed since the copy stays destroyed. Only keys that were asked for by name are

@@ -18,7 +18,13 @@ use crate::{
 
 pub(super) fn create(context: &Context, export: bool, out: Out<'_>) -> Result<Value, CommandError> {
     let mut tell = |done, total| out(Frame::Progress(Progress { done, total })).is_ok();
-    let ran = backups::run(&context.shop, &context.dir, &context.settings, &mut tell)?;
+    let ran = backups::run(
+        &context.shop,
+        &context.dir,
+        &context.settings,
+        &context.runtime,
+        &mut tell,
+    )?;
     if export {
         let mut frames = FileFrames::new(out, false);
         for copy in [&ran.data, &ran.keys] {
@@ -130,9 +136,7 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
     let old_ms = every_ms.saturating_mul(2).max(every_ms + 3_600_000);
     let is_old = |copy: &SealedCopy| every_ms > 0 && age_ms(copy) > old_ms;
     // What lies in the shop's folder alone goes with the machine.
-    let missing = backups::places(&context.settings)
-        .into_iter()
-        .map(|place| place.name());
+    let missing = backups::place_names(&context.settings).into_iter();
     let missing = missing.filter(|name| index.newest_at(name).is_none_or(is_old));
     let missing: Vec<String> = missing.collect();
     let message = match missing.as_slice() {
