@@ -191,7 +191,7 @@ async fn a_refusal_that_comes_before_the_body_was_taken_is_read() {
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut buffer = vec![0; 4096];
-        stream.read(&mut buffer).await.unwrap();
+        let _ = stream.read(&mut buffer).await.unwrap();
         let refused = refused(403, "InvalidAccessKeyId");
         stream.write_all(refused.as_bytes()).await.unwrap();
         while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
