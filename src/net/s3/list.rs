@@ -84,7 +84,7 @@ impl Bucket {
 }
 
 /// The document with the namespace of S3 at its root: some storages have an older one, or none.
-pub(super) fn in_namespace(text: &str) -> String {
+fn in_namespace(text: &str) -> String {
     let is_root = |(at, _): &(usize, &str)| {
         let after = text.as_bytes().get(at + 1);
         after.is_some_and(u8::is_ascii_alphabetic)

@@ -136,8 +136,7 @@ fn refused(status: u16, code: &str) -> String {
     answer(status, "", &format!("<Error><Code>{code}</Code></Error>"))
 }
 
-const BEGUN: &str =
-    "<InitiateMultipartUploadResult><UploadId>up-1</UploadId></InitiateMultipartUploadResult>";
+const BEGUN: &str = "<InitiateMultipartUpload><UploadId>up-1</UploadId></InitiateMultipartUpload>";
 
 #[tokio::test]
 async fn a_file_is_put_with_its_checksum_under_the_prefix_and_signed_for_the_time_of_the_clock() {

@@ -8,21 +8,20 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use md5::{Digest, Md5};
-use rusty_s3::{
-    S3Action,
-    actions::{CompleteMultipartUpload, CreateMultipartUpload},
-};
+use rusty_s3::{S3Action, actions::CompleteMultipartUpload};
 use tokio::{
     fs::{self, File, OpenOptions},
     io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
 };
 
-use super::{Bucket, BucketError, error, list, request::Sent};
+use super::{Bucket, BucketError, error, request::Sent};
 
 /// Up to here a file is put as one.
 const WHOLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// S3 takes 10,000 parts.
 const PARTS_MAX: u64 = 9_000;
+/// AWS's have some 130.
+const UPLOAD_ID_BYTES_MAX: usize = 1024;
 const MIB: u64 = 1024 * 1024;
 
 impl Bucket {
@@ -114,11 +113,14 @@ impl Bucket {
             .create_multipart_upload(Some(&self.credentials), key);
         let answer = self.ask("put objects", "POST", &create).await?;
         let strange = BucketError::Answer("it begins no upload in parts");
-        let text = std::str::from_utf8(&answer.body).unwrap_or_default();
-        match CreateMultipartUpload::parse_response(&list::in_namespace(text)) {
-            Ok(begun) if !begun.upload_id().is_empty() => Ok(begun.upload_id().to_owned()),
-            _ => Err(strange),
-        }
+        let text = String::from_utf8_lossy(&answer.body);
+        // Without a look at what stands around it: storages differ in that.
+        let id = text.split_once("<UploadId>").map(|(_, rest)| rest);
+        let id = id.and_then(|rest| Some(rest.split_once("</")?.0));
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"<&".contains(&byte);
+        let id = id.filter(|id| (1..=UPLOAD_ID_BYTES_MAX).contains(&id.len()));
+        let id = id.filter(|id| id.bytes().all(is_plain));
+        id.map(str::to_owned).ok_or(strange)
     }
 
     async fn in_parts(
