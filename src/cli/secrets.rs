@@ -68,8 +68,8 @@ fn status(value: &Value) -> String {
         true => "the shop's first".to_owned(),
         false => format!("since {}", print::text(value, "root_key_since")),
     };
-    let root = match value["credential_is_older"] == true {
-        true => format!("{root}, in root.key.next: not the service's credential yet"),
+    let root = match value["is_beside"] == true {
+        true => format!("{root}, in root.key.next: not in its place yet"),
         false => root,
     };
     let rows = match value["rows_done"] == true {

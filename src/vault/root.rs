@@ -25,7 +25,7 @@ pub struct RootKey(Zeroizing<[u8; 32]>);
 pub enum RootKeyAt {
     /// In `root.key`, or in the service's credential.
     Place,
-    /// In `root.key.next`: the service's credential is still the one before.
+    /// In a file of the folder, `root.key.next` as a rule: the service's credential is still the one before.
     Next,
 }
 
@@ -178,6 +178,13 @@ impl RootKey {
             }
             Self::put_next_in_place(dir)?;
             return Ok((next, RootKeyAt::Place));
+        }
+        // A command without the credential put it in place, and the service still has the one before.
+        if credential.is_some()
+            && let Ok(beside) = Self::read(dir.join(FILE), 0o077)
+            && beside.check_value() == check
+        {
+            return Ok((beside, RootKeyAt::Next));
         }
         given.and(Err(RootKeyError::Stranger))
     }
@@ -395,6 +402,11 @@ mod tests {
         assert_eq!(find().unwrap().1, RootKeyAt::Next);
         assert_eq!(find().unwrap().1, RootKeyAt::Next, "as often as it starts");
         assert_ne!(old.0, new.0);
+        // A command that has no credential puts it in place; the service finds it there.
+        let check = new.check_value();
+        let found = RootKey::find_among(None, dir.path(), &check).unwrap();
+        assert_eq!(found.1, RootKeyAt::Place);
+        assert_eq!(find().unwrap().1, RootKeyAt::Next);
         fs::remove_file(given.path().join(FILE)).unwrap();
         new.write_new(given.path(), FILE).unwrap();
         assert_eq!(find().unwrap().1, RootKeyAt::Place);

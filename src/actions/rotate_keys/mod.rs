@@ -31,8 +31,9 @@ pub struct KeyStatus {
     pub root_since_ms: Option<i64>,
     /// Sealing keys that go once nothing is sealed under them.
     pub older_sealing_keys: usize,
-    /// Whether the root key lies in `root.key.next`, because the service's credential is still the one before.
-    pub credential_is_older: bool,
+    /// Whether the root key lies in `root.key.next`: the service's credential is still the one before, or the file could not be put
+    /// in its place.
+    pub is_beside: bool,
     /// Pools that are sealed again.
     pub pools: Vec<PoolProgress>,
 }
@@ -58,7 +59,7 @@ pub enum KeyRotationError {
     Unknown,
     /// The key that is in force is not in its place yet.
     #[error(
-        "root.key.next is not the service's credential yet: put it there and restart the service, then replace the root key again"
+        "root.key.next is not in its place yet, which `keystall secret status` tells of: replace the root key again when it is"
     )]
     Pending,
     /// The store failed.
@@ -115,7 +116,7 @@ impl Shop {
         Ok(KeyStatus {
             root_since_ms: since.map(i64::from_le_bytes),
             older_sealing_keys: self.vault.older_sealing_keys(),
-            credential_is_older: *self.rotation.root_at() == RootKeyAt::Next,
+            is_beside: *self.rotation.root_at() == RootKeyAt::Next,
             pools: pools::progress(&snapshot)?,
         })
     }
@@ -126,6 +127,7 @@ impl Shop {
     /// # Errors
     /// [`Fault`]; then the next call goes on.
     pub fn go_on_with_keys(&self) -> Result<bool, Fault> {
+        self.put_root_key_in_place();
         let pools_left = self.reseal_pools()?;
         self.reseal_rows()?;
         Ok(pools_left)

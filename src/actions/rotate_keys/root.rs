@@ -64,18 +64,26 @@ impl Shop {
         self.vault.adopt(keys);
         *self.rotation.newest_since_ms() = Some(self.clock.monotonic_ms());
         reached(Reached::Committed);
-        let at = match given {
-            true => RootKeyAt::Next,
-            false => match RootKey::put_next_in_place(&self.folder) {
-                Ok(()) => RootKeyAt::Place,
-                Err(error) => {
-                    tracing::warn!(%error, "root.key.next is the root key: the next start puts it in place");
-                    RootKeyAt::Next
-                }
-            },
-        };
-        *self.rotation.root_at() = at;
+        *self.rotation.root_at() = RootKeyAt::Next;
+        if !given {
+            self.put_root_key_in_place();
+        }
         reached(Reached::InPlace);
-        Ok(at)
+        Ok(*self.rotation.root_at())
+    }
+
+    /// Puts `root.key.next` in its place, where it is the root key and no credential stands for it. What fails is tried again, and at
+    /// the latest by the next opening.
+    pub(super) fn put_root_key_in_place(&self) {
+        let mut at = self.rotation.root_at();
+        if *at == RootKeyAt::Place || RootKey::is_given_to_replace(&self.folder).unwrap_or(true) {
+            return;
+        }
+        match RootKey::put_next_in_place(&self.folder) {
+            Ok(()) => *at = RootKeyAt::Place,
+            Err(error) => {
+                tracing::warn!(%error, "root.key.next is the root key and is not in its place yet");
+            }
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a service that gives the root key as a credential is to do.
-const TO_CREDENTIAL: &str = "the root key is root.key.next in the shop's folder, because the service's credential is still the one before: make the credential of that file (systemd-creds encrypt --name=root.key root.key.next …), then restart the service, which removes the file";
+const TO_CREDENTIAL: &str = "the root key is root.key.next in the shop's folder (root.key, where there is no other). Where systemd gives the service its root key, that credential is the one before: make it of this file (systemd-creds encrypt --name=root.key root.key.next …) and restart the service, which removes the file. Without a credential the shop puts the file in its place as soon as the disk lets it";
 
 pub(super) fn status(context: &Context) -> Result<Value, CommandError> {
     let status = context.shop.key_status()?;
@@ -49,7 +49,7 @@ pub(super) fn rotate_pool(context: &Context, product: Option<&str>) -> Result<Va
 pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
     const LATE_MS: i64 = 24 * 3_600_000;
     let status = context.shop.key_status()?;
-    if status.credential_is_older {
+    if status.is_beside {
         return Ok(Finding::new("secrets", Level::Warn, TO_CREDENTIAL));
     }
     let now_ms = context.shop.now_ms();
@@ -103,7 +103,7 @@ fn shown(context: &Context, status: &KeyStatus) -> Value {
     json!({
         "root_key_since": status.root_since_ms.map(|since_ms| times::shown(context, since_ms)),
         "rows_done": status.older_sealing_keys == 0,
-        "credential_is_older": status.credential_is_older,
+        "is_beside": status.is_beside,
         "pools": pools,
     })
 }
