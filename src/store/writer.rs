@@ -196,6 +196,10 @@ impl Store {
         loop {
             attempt += 1;
             let bytes = file.metadata().map_err(unreadable)?.len();
+            if bytes == 0 {
+                // The bytes lie elsewhere.
+                return Ok(None);
+            }
             let copy = file.try_clone().map_err(unreadable)?;
             match aside::verify(copy) {
                 Ok(()) => {
