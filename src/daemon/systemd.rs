@@ -8,11 +8,13 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::signals::Ending;
 use crate::{
     actions::Shop,
-    store::{Rows, WriteError},
+    store::{Fault, Rows, WriteError},
 };
 
 /// Times in the watchdog's limit that the store is asked: one late answer is not the end.
 const QUESTIONS: u32 = 4;
+/// Pauses between two attempts at a disk that refuses writes are at most five seconds.
+const STUCK_AFTER: Duration = Duration::from_secs(20);
 /// Before the writer is asked again whose queue was full.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
@@ -69,6 +71,10 @@ async fn answers(shop: &Arc<Shop>) -> bool {
             Ok(()) => return true,
             // Much to do is no fault, as long as it gets less.
             Err(WriteError::Busy) => sleep(BUSY_PAUSE).await,
+            // A disk that refuses writes refuses them to a successor too, which could not even open the shop: paid keys are read as
+            // long as this process lives.
+            Err(WriteError::ReadOnly) => return !shop.store().is_stuck(STUCK_AFTER),
+            Err(WriteError::Fault(Fault::Database(_))) if shop.store().readonly() => return true,
             Err(_) => return false,
         }
     }

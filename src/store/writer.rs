@@ -5,9 +5,9 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redb::Database;
 use tokio::sync::{mpsc, oneshot};
@@ -45,6 +45,7 @@ pub struct Store {
     readers: Readers,
     readonly: Arc<AtomicBool>,
     faults: Arc<AtomicUsize>,
+    tried_at: Arc<Mutex<Instant>>,
     file: Option<Arc<File>>,
     waiting: Arc<AtomicUsize>,
     done: Arc<std::sync::Mutex<Option<std::thread::JoinHandle<()>>>>,
@@ -90,6 +91,7 @@ impl Store {
         let readonly = Arc::new(AtomicBool::new(false));
         let waiting = Arc::new(AtomicUsize::new(0));
         let faults = Arc::new(AtomicUsize::new(0));
+        let tried_at = Arc::new(Mutex::new(Instant::now()));
         // Open from now on: on the day that it is needed it could perhaps not be opened.
         let file = match &options.file {
             Some(path) => Some(Arc::new(
@@ -104,6 +106,7 @@ impl Store {
             hook,
             readonly: readonly.clone(),
             faults: faults.clone(),
+            tried_at: tried_at.clone(),
             file: file.clone(),
             view: None,
             waiting: waiting.clone(),
@@ -119,6 +122,7 @@ impl Store {
             readers,
             readonly,
             faults,
+            tried_at,
             file,
             waiting,
             done: Arc::new(std::sync::Mutex::new(Some(thread))),
@@ -175,6 +179,12 @@ impl Store {
         self.readonly.load(Ordering::Acquire)
     }
 
+    /// Whether the writer, read-only, does not even come round to trying the disk again: it has not for that long.
+    pub fn is_stuck(&self, since: Duration) -> bool {
+        let tried_at = *self.tried_at.lock().unwrap_or_else(PoisonError::into_inner);
+        self.readonly() && tried_at.elapsed() > since
+    }
+
     /// How often the disk failed under a write since the store was opened.
     pub fn faults(&self) -> usize {
         self.faults.load(Ordering::Acquire)
@@ -196,6 +206,10 @@ impl Store {
         loop {
             attempt += 1;
             let bytes = file.metadata().map_err(unreadable)?.len();
+            if bytes == 0 {
+                // The bytes lie elsewhere.
+                return Ok(None);
+            }
             let copy = file.try_clone().map_err(unreadable)?;
             match aside::verify(copy) {
                 Ok(()) => {
@@ -349,6 +363,8 @@ struct Writer {
     hook: Hook,
     readonly: Arc<AtomicBool>,
     faults: Arc<AtomicUsize>,
+    /// When the database was last tried to be opened again.
+    tried_at: Arc<Mutex<Instant>>,
     file: Option<Arc<File>>,
     /// While read-only: ends what is read aside.
     view: Option<Closer>,
@@ -543,6 +559,7 @@ impl Writer {
 
     fn reopen(&mut self, attempts: u32) -> bool {
         for attempt in 0..attempts {
+            *self.tried_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             if attempt > 0 {
                 std::thread::sleep(self.options.reopen_pause);
             }
@@ -564,11 +581,11 @@ impl Writer {
                     );
                 }
                 Ok((head, database)) => {
+                    self.publish(Some(database));
                     // Before the first write: pages that the view shows may be used again by it.
                     if let Some(view) = self.view.take() {
                         view.close();
                     }
-                    self.publish(Some(database));
                     let before = std::mem::replace(&mut self.head, head);
                     // Whatever the disk holds now is what everybody is told from here on.
                     (self.hook)(Committed {

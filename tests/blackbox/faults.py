@@ -45,7 +45,11 @@ class Broken:
         line = self.process.stderr.readline().decode()
         assert "attached" in line, f"strace does not attach: {line}"
         # It says a line for each thread; nobody else reads them.
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        threading.Thread(target=self.drain, daemon=True).start()
+
+    def drain(self):
+        with self.process.stderr as said:
+            said.read()
 
     def hits(self):
         """Calls that were broken so far."""

@@ -28,7 +28,8 @@ class Damage(Story):
         """What buyers see: price, keys, states, receipts."""
         browser = Browser(shop, timeout=10)
         price = re.findall(r"9\.99", browser.get("/p/card").text)
-        seen = [browser.get(o + ".json").body for o in bought + [waiting]]
+        # Under which host is the settings' to say: a file of them that was cut between two lines is one that says less.
+        seen = [re.sub(rb"https?://[^/]+", b"", browser.get(o + ".json").body) for o in bought + [waiting]]
         return len(price) > 0, seen, [browser.get(o + "/receipt").status for o in bought[:2]]
 
     def damage(self, rng, path):

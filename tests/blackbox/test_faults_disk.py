@@ -219,6 +219,25 @@ class Disk(Story):
                 except OSError:
                     return
 
+    def test_the_watchdog_restarts_no_daemon_whose_disk_refuses_writes_since_it_alone_shows_paid_keys(self):
+        need_strace(self)
+        shop, gateway = self.open_shop(keys=20, start=False)
+        service = Supervised(shop)
+        self.addCleanup(service.close)
+        service.until("READY=1")
+        buyer = Buyer(shop)
+        order, state = buyer.buy(gateway)
+        with Broken(service.process.pid, shop.home, {"fdatasync": "error=EIO"}):
+            Buyer(shop).post("/p/card", {"quantity": "1", "contact": "late@example.com", "password": "", "channel": "main"})
+            until("orders are refused", lambda: ready(shop) == 503, 5)
+            began = time.monotonic()
+            while time.monotonic() - began < 4:
+                # systemd, told nothing for so long, would end it.
+                self.assertFalse(service.quiet_for(2.0), "no word for the watchdog's whole limit")
+            self.assertEqual(buyer.state(order)["keys"], state["keys"])
+        until("writing goes on by itself", lambda: ready(shop) == 200, WRITES_WITHIN)
+        service.end()
+
     # --- A disk that hangs -----------------------------------------------------------------------------------------
     def test_a_writer_that_hangs_on_the_disk_is_silent_to_the_watchdog_and_its_successor_has_everything(self):
         need_strace(self)
