@@ -120,7 +120,7 @@ impl Shop {
         };
         let picture = change.picture.clone().flatten();
         let product = changed(bare, change, self.policy.currency)?;
-        let (_, wrapped_key) = self.vault.new_pool_key(slug.as_str().as_bytes());
+        let wrapped_key = self.vault.new_pool_key(slug.as_str().as_bytes());
         let pool = Pool {
             slug,
             available: 0,

@@ -32,7 +32,7 @@ pub struct AdminEntry {
 const OWNER: &str = "owner";
 /// Longest text kept with an entry, in bytes.
 const TEXT_BYTES_MAX: usize = 500;
-const PURPOSE: &str = "ledger openings";
+pub(super) const PURPOSE: &str = "ledger openings";
 /// A line for each setting when the shop last served: name, space, keyed fingerprint in hex.
 const SETTINGS_ROW: &str = "settings_seen";
 

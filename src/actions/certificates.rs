@@ -109,11 +109,11 @@ struct Sealed {
 }
 
 /// Rows of the shop's meta table, and purpose of the key that seals them.
-const ACCOUNT: &str = "acme account";
-const CERTIFICATE: &str = "certificate";
-const RENEWAL: &str = "certificate renewal";
+pub(super) const ACCOUNT: &str = "acme account";
+pub(super) const CERTIFICATE: &str = "certificate";
+pub(super) const RENEWAL: &str = "certificate renewal";
 const ASKED: &str = "certificate asked for";
-const PURPOSE: &str = "certificate";
+pub(super) const PURPOSE: &str = "certificate";
 
 /// Longest that an authority's window is not asked for (RFC 9773, section 4.3.2).
 const ASK_MAX_MS: i64 = 24 * 3_600_000;

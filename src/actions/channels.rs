@@ -154,7 +154,7 @@ impl Shop {
     }
 }
 
-fn row(channel: &ChannelName, secret: &str) -> Vec<u8> {
+pub(super) fn row(channel: &ChannelName, secret: &str) -> Vec<u8> {
     format!("{channel}\n{secret}").into_bytes()
 }
 

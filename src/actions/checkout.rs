@@ -104,6 +104,9 @@ impl Shop {
     /// # Errors
     /// [`CheckoutError`]: each says what the buyer can change.
     pub async fn checkout(&self, request: CheckoutRequest) -> Result<Order, CheckoutError> {
+        if self.orders_held() {
+            return Err(CheckoutError::ReadOnly);
+        }
         if request.quantity == 0 || request.quantity > self.policy.order_quantity_max {
             return Err(CheckoutError::Quantity {
                 max: self.policy.order_quantity_max,

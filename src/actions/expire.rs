@@ -30,24 +30,24 @@ impl Shop {
     /// # Errors
     /// [`Fault`].
     pub async fn expire_due(&self) -> Result<u32, Fault> {
+        // A clock that was moved ends nobody's order.
+        self.watch_clock().await?;
+        let until_ms = self.clock_look.wall_ms();
         let mut expired = 0;
         let mut broken = Vec::new();
         loop {
             let looked_at = AT_A_TIME + broken.len();
-            let mut due = self
-                .store
-                .read()?
-                .open_orders(self.clock.now_ms(), looked_at)?;
+            let mut due = self.store.read()?.open_orders(until_ms, looked_at)?;
             due.retain(|(_, id)| !broken.contains(id));
             if due.is_empty() {
                 return Ok(expired);
             }
             let ids: Vec<_> = due.into_iter().map(|(_, id)| id).collect();
-            match self.expire(ids.clone()).await {
+            match self.expire(ids.clone(), until_ms).await {
                 Ok(count) => expired += count,
                 Err(Fault::Invariant(_) | Fault::Record { .. }) => {
                     for id in ids {
-                        match self.expire(vec![id]).await {
+                        match self.expire(vec![id], until_ms).await {
                             Ok(count) => expired += count,
                             Err(error @ (Fault::Invariant(_) | Fault::Record { .. })) => {
                                 tracing::error!(order = %id, %error, "an order cannot expire: look at it with `keystall doctor`");
@@ -62,7 +62,7 @@ impl Shop {
         }
     }
 
-    async fn expire(&self, ids: Vec<OrderId>) -> Result<u32, Fault> {
+    async fn expire(&self, ids: Vec<OrderId>, until_ms: i64) -> Result<u32, Fault> {
         let tell = self.policy.tell;
         let write = self
             .store
@@ -72,7 +72,7 @@ impl Shop {
                     let before = tx
                         .order(*id)?
                         .ok_or(Fault::Invariant("an open order is there"))?;
-                    if before.state != OrderState::Pending || before.expires_at_ms > tx.now_ms() {
+                    if before.state != OrderState::Pending || before.expires_at_ms > until_ms {
                         return Err(Fault::Invariant("an order due to expire is pending").into());
                     }
                     stock::release(tx, before.id, &before.product, &before.slots)?;
@@ -161,11 +161,14 @@ impl Shop {
     /// [`Fault`].
     pub async fn heartbeat(&self) -> Result<bool, Fault> {
         let (vault, chain) = (self.vault.clone(), self.chain.clone());
+        // After the clock was put back the ledger's time stands for a while; time passes all the same.
+        let since_mark_ms = self.clock_look.since_mark_ms(&*self.clock);
         let write = self
             .store
             .write(move |tx| -> Result<bool, WriteError<Infallible>> {
                 // In the ledger's time, which never goes back: what an auditor will see.
                 let silent_ms = tx.now_ms().max(tx.head().t_ms) - tx.head().marked_at_ms;
+                let silent_ms = silent_ms.max(since_mark_ms);
                 if silent_ms < HEARTBEAT_MS {
                     return Ok(false);
                 }
@@ -180,6 +183,10 @@ impl Shop {
                 )?;
                 Ok(true)
             });
-        write.answer().await.map_err(unwritten)
+        let marked = write.answer().await.map_err(unwritten)?;
+        if marked {
+            self.clock_look.marked(&*self.clock);
+        }
+        Ok(marked)
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use super::anchors::KeptCheckpoint;
+use super::backup::BackupAlarm;
 use super::certificates::CertificateAlarm;
 use super::deliver::open_private;
 use super::notices::NOTICES_LABEL;
@@ -14,7 +15,7 @@ use crate::store::{
 use crate::vault::{SealError, Vault};
 
 /// Purpose of the key that sealed the content of messages that belong to no order, in older data.
-const PURPOSE: &str = "outbox";
+pub(super) const PURPOSE: &str = "outbox";
 /// Messages looked at, or sealed anew, in one step.
 const PAGE: usize = 200;
 /// How long the link to a contact's inbox is good for.
@@ -40,6 +41,8 @@ pub struct Letter {
     pub checkpoint: Option<KeptCheckpoint>,
     /// What is wrong with the certificate.
     pub certificate: Option<CertificateAlarm>,
+    /// What is wrong with the backups.
+    pub backup: Option<BackupAlarm>,
 }
 
 impl Shop {
@@ -72,6 +75,13 @@ impl Shop {
                 // Renewed since it was promised: there is nothing to tell.
                 Ok(self.certificate_alarm()?.map(|alarm| Letter {
                     certificate: Some(alarm),
+                    ..Letter::bare()
+                }))
+            }
+            None if effect.kind == EffectKind::BackupFailed => {
+                // Made since it was promised: there is nothing to tell.
+                Ok(self.backup_alarm()?.map(|alarm| Letter {
+                    backup: Some(alarm),
                     ..Letter::bare()
                 }))
             }
@@ -252,6 +262,7 @@ impl Letter {
             product: None,
             checkpoint: None,
             certificate: None,
+            backup: None,
         }
     }
 }

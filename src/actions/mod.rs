@@ -9,12 +9,16 @@ mod add_product;
 mod admin_log;
 mod anchors;
 mod audit;
+mod backup;
 mod categories;
 mod certificates;
 mod chain;
 mod channels;
 mod check_books;
 mod checkout;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod clock_tests;
 mod clock_watch;
 mod decide_by_hand;
 mod deliver;
@@ -57,6 +61,7 @@ mod refund;
 mod replace;
 mod restore;
 mod rotate;
+mod rotate_keys;
 mod settle;
 mod stock;
 #[cfg(test)]
@@ -65,6 +70,10 @@ mod tests;
 mod tickets;
 mod tiles;
 mod unread;
+mod upgrade;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod upgrade_tests;
 mod view_order;
 mod wishes;
 mod witness;
@@ -76,6 +85,13 @@ pub use add_product::{ProductChange, ProductError};
 pub use admin_log::AdminEntry;
 pub use anchors::{AnchorAge, KeptCheckpoint};
 pub use audit::{AuditError, Audited};
+pub use backup::{
+    Aftermath, AftermathOrder, BackupAlarm, BackupError, BackupKeyError, BackupWish, DATA_ENDING,
+    FOLDER as BACKUPS_FOLDER, Failed as FailedBackup, FolderPlace, Half, Index as BackupIndex,
+    KEYS_ENDING, KeysFrom, Manifest, Place, PlaceError, Placed, Restoration, Retention, SealedCopy,
+    SealedRequest, SealedRestored, StreamError, Tell as TellProgress, Verified, backup_identity,
+    hash_file, is_sealed, restore_sealed, verify_sealed,
+};
 pub use categories::{CategoryChange, CategoryError, ordered_categories};
 pub use certificates::{
     CertificateAlarm, KeptCertificate, Renewal, ServedCertificate, WantedCertificate,
@@ -104,10 +120,12 @@ pub use refund::Refunded;
 pub use replace::Replaced;
 pub use restore::{RestoreError, RestoreRequest, Restored};
 pub use rotate::{PreparedRotation, RotateError, Rotated};
+pub use rotate_keys::{KeyRotationError, KeyStatus, PoolProgress};
 pub use settle::{Claim, SettleError, Settled};
 pub use stock::{StockView, stock_of};
 pub use tickets::Ticket;
 pub use unread::{Stage, UnreadOrder};
+pub use upgrade::UpgradeError;
 pub use view_order::OrderView;
 pub use wishes::WishError;
 pub use witness::{CosignatureError, Submission, WitnessPlace, WitnessPlaceError, WitnessState};

@@ -63,7 +63,7 @@ const RINGS_MAX: usize = 16;
 const OTHERS: &str = "";
 /// Refused notices kept on disk: what a console shows on a page.
 const STORED_MAX: usize = 200;
-const ROW: &str = "refused_notices";
+pub(super) const ROW: &str = "refused_notices";
 /// The key in `erase.keys` that the refused notices on disk are sealed under, and letters that belong to no order.
 pub(super) const NOTICES_LABEL: &str = "notices";
 

@@ -4,21 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Semaphore, broadcast, watch};
 
+use super::backup::{RECIPIENT_ROW, identity_of};
 use super::chain::{Chain, first_generation};
 use super::clock_watch::LastLook;
 use super::highwater::{Highwater, HighwaterError};
 use super::inbox::InboxAsked;
 use super::notices::RefusedNotices;
+use super::rotate_keys::Rotation;
 use super::tickets::Tickets;
 use super::unread::Opened;
+use super::upgrade::{GENERATIONS_SINCE, UpgradeError, schema_of};
 use super::wishes::WishRounds;
-use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, Tell, seams::random};
-use crate::store::{
-    Fault, Generation, OpenError, Options, Rows, SCHEMA, Snapshot, Store, WriteError, create_file,
-};
+use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, Secret, Tell, seams::random};
+use crate::ledger::sign::RecoverySecret;
+use crate::store::{Fault, OpenError, Options, Rows, SCHEMA, Store, WriteError, create_file};
 use crate::vault::{MonthError, RootKey, RootKeyError, Vault};
 
 /// What the merchant decided, as far as the use cases need it.
@@ -76,7 +79,10 @@ pub enum ShopError {
     WrongRootKey,
     /// The root key.
     #[error(transparent)]
-    RootKey(#[from] RootKeyError),
+    RootKey(RootKeyError),
+    /// Older data was not brought up.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     /// The month keys.
     #[error(transparent)]
     Months(#[from] MonthError),
@@ -111,6 +117,8 @@ pub struct Shop {
     pub(super) policy: Policy,
     pub(super) changes: broadcast::Sender<OrderId>,
     pub(super) refused: RefusedNotices,
+    /// Whether new orders are refused, for the machine's sake.
+    pub(super) orders_held: AtomicBool,
     pub(super) hashing: Arc<Semaphore>,
     pub(super) hash_queue: Arc<Semaphore>,
     pub(super) importing: Mutex<()>,
@@ -120,6 +128,7 @@ pub struct Shop {
     pub(super) inbox_asked: InboxAsked,
     pub(super) wish_rounds: WishRounds,
     pub(super) clock_look: LastLook,
+    pub(super) rotation: Rotation,
     /// Held while the list of erased orders is written.
     pub(super) listing: Mutex<()>,
     /// Where the shop's files lie.
@@ -133,11 +142,7 @@ const CHANGES_KEPT: usize = 1_024;
 const HASHES_AT_A_TIME: usize = 2;
 /// More that wait for their turn: about a second of work, so that none waits for nothing.
 const HASHES_WAITING_MAX: usize = 32;
-const DATABASE: &str = "shop.redb";
-/// The first schema whose orders are found by their contacts.
-const CONTACTS_SINCE: u32 = 2;
-/// The first schema that has a row for each generation of the ledger.
-pub(super) const GENERATIONS_SINCE: u32 = 3;
+pub(super) const DATABASE: &str = "shop.redb";
 
 impl Shop {
     /// Makes a shop in `dir`: root key, database, log key, and the ledger's `open` entry.
@@ -170,12 +175,14 @@ impl Shop {
         let rows = [
             ("install", install.to_vec()),
             ("check", check.to_vec()),
+            ("keyset", vault.keyset_row(&vault.keys())),
             ("origin", origin.clone().into_bytes()),
             (
                 "log_key",
                 vault.seal_for("log key", origin.as_bytes(), seed.expose()),
             ),
             ("vkey", founded.vkey.clone().into_bytes()),
+            (RECIPIENT_ROW, backup_recipient(&founded.recovery)?.to_vec()),
         ];
         let chain = Arc::new(chain);
         let hook_chain = chain.clone();
@@ -248,9 +255,8 @@ impl Shop {
         if !database.exists() {
             return Err(OpenError::Missing(database).into());
         }
-        let root = RootKey::open(dir)?;
-        let options = options(&database);
-        let clock = options.clock.clone();
+        let opened = options(&database);
+        let clock = opened.clock.clone();
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let chain = Arc::new(Chain::closed());
         let highwater = Highwater::new(dir);
@@ -266,7 +272,7 @@ impl Shop {
                 }
             })
         };
-        let store = Store::open(options, hook)?;
+        let store = Store::open(opened, hook)?;
         let snapshot = store.read()?;
         let schema = schema_of(&snapshot)?;
         let meta = |name| {
@@ -274,12 +280,16 @@ impl Shop {
                 .meta(name)?
                 .ok_or(Fault::Invariant("the shop's meta rows are there"))
         };
-        if meta("check")? != root.check_value() {
-            return Err(ShopError::WrongRootKey);
-        }
+        let (root, root_at) = RootKey::find(dir, &meta("check")?)?;
         let install = <[u8; 16]>::try_from(meta("install")?)
             .map_err(|_| Fault::Invariant("the install id has 16 bytes"))?;
-        let vault = Arc::new(Vault::open(dir, root, install, entropy)?);
+        let vault = Arc::new(Vault::open(
+            dir,
+            root,
+            install,
+            snapshot.meta("keyset")?.as_deref(),
+            entropy,
+        )?);
         let origin = String::from_utf8(meta("origin")?)
             .map_err(|_| Fault::Invariant("the origin is text"))?;
         let seed = vault
@@ -298,6 +308,7 @@ impl Shop {
         keep(&highwater, chain.latest().note);
         vault.prepare_month(&month_of(clock.now_ms()))?;
         drop(snapshot);
+        let clock_look = LastLook::new(&*clock);
         let shop = Self {
             store,
             vault,
@@ -306,6 +317,7 @@ impl Shop {
             policy,
             changes,
             refused: RefusedNotices::default(),
+            orders_held: AtomicBool::new(false),
             hashing: Arc::new(Semaphore::new(HASHES_AT_A_TIME)),
             hash_queue: Arc::new(Semaphore::new(HASHES_AT_A_TIME + HASHES_WAITING_MAX)),
             importing: Mutex::new(()),
@@ -314,35 +326,23 @@ impl Shop {
             opened: Opened::default(),
             inbox_asked: InboxAsked::default(),
             wish_rounds: WishRounds::default(),
-            clock_look: LastLook::default(),
+            clock_look,
+            rotation: Rotation::new(root_at),
             listing: Mutex::new(()),
             folder: dir.to_owned(),
             highwater,
         };
         if schema < SCHEMA {
+            if let Err(error) = shop.copy_before_upgrade(&database, &options) {
+                // The file is let go before anybody is told to look at it.
+                shop.close();
+                return Err(error.into());
+            }
             shop.begin_upgrade(schema, log)?;
         }
         shop.seal_old_notes()?;
         shop.clear_staging()?;
         Ok(shop)
-    }
-
-    /// Says that the data is of this version's schema, before any record is written in its form: an older version that meets what
-    /// a kill left half done refuses it by its number. What is left to do stands in rows of its own.
-    pub(super) fn begin_upgrade(&self, schema: u32, log: Generation) -> Result<(), Fault> {
-        if schema < CONTACTS_SINCE {
-            self.index_old_contacts()?;
-        }
-        let write = self.store.write(
-            move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
-                if schema < GENERATIONS_SINCE {
-                    tx.put_generation(tx.head().generation, &log)?;
-                }
-                super::notes::expect_old(tx)?;
-                Ok(tx.upgrade()?)
-            },
-        );
-        write.wait().map_err(unwritten)
     }
 
     /// The store, for health and reads.
@@ -358,6 +358,16 @@ impl Shop {
     /// The ledger's public side.
     pub fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    /// Refuses new orders from now on, or takes them again. What is paid is settled either way.
+    pub fn hold_orders(&self, held: bool) {
+        self.orders_held.store(held, Ordering::Release);
+    }
+
+    /// Whether new orders are refused.
+    pub fn orders_held(&self) -> bool {
+        self.orders_held.load(Ordering::Acquire)
     }
 
     /// What the merchant decided.
@@ -421,12 +431,13 @@ pub(super) fn unwritten<E>(error: WriteError<E>) -> Fault {
     }
 }
 
-/// The schema that the data is of. The store opens none that it does not know.
-pub(super) fn schema_of(snapshot: &Snapshot) -> Result<u32, Fault> {
-    match snapshot.meta("schema")?.map(<[u8; 4]>::try_from) {
-        Some(Ok(bytes)) => Ok(u32::from_le_bytes(bytes)),
-        _ => Err(Fault::Invariant("an open store has its schema number")),
-    }
+/// The public half of the key pair that backups are sealed to.
+fn backup_recipient(recovery: &Secret) -> Result<[u8; 32], Fault> {
+    let recovery = recovery
+        .expose_str()
+        .and_then(|text| RecoverySecret::parse(text).ok());
+    let recovery = recovery.ok_or(Fault::Invariant("a new recovery secret is one"))?;
+    Ok(*identity_of(&recovery).recipient().as_bytes())
 }
 
 fn make_folder(dir: &Path) -> Result<(), ShopError> {
@@ -439,6 +450,15 @@ fn make_folder(dir: &Path) -> Result<(), ShopError> {
         path: dir.to_owned(),
         source,
     })
+}
+
+impl From<RootKeyError> for ShopError {
+    fn from(error: RootKeyError) -> Self {
+        match error {
+            RootKeyError::Stranger => Self::WrongRootKey,
+            error => Self::RootKey(error),
+        }
+    }
 }
 
 /// An amount in the shop's currency, for explanations that people read.

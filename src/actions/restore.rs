@@ -9,10 +9,12 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 
 use super::admin_log::append_admin;
+use super::backup::RESTORED_ROW;
 use super::chain::Chain;
 use super::highwater::{Highwater, signed_by_log};
-use super::open_shop::{GENERATIONS_SINCE, Shop, ShopError, schema_of, unwritten};
+use super::open_shop::{DATABASE, Shop, ShopError, unwritten};
 use super::stock;
+use super::upgrade::{GENERATIONS_SINCE, schema_of};
 use crate::domain::{Entropy, Order, OrderState, Pool, Secret, SlotRef, Slug, Span, seams::random};
 use crate::ledger::Hash;
 use crate::ledger::entry::{Body, Prior, SlotList, What, Why};
@@ -25,7 +27,7 @@ use crate::vault::{RootKey, Vault, replace_file};
 pub struct RestoreRequest<'a> {
     /// A copy of `shop.redb`.
     pub copy: &'a Path,
-    /// The recovery secret, 64 hex digits: the origin key signs the new generation.
+    /// The recovery secret, words or hex digits: the origin key signs the new generation.
     pub recovery: &'a Secret,
     /// Checkpoints that others kept: they tell how far the ledger was signed.
     pub known: &'a [String],
@@ -86,8 +88,8 @@ pub enum RestoreError {
     /// The daemon, or another command.
     #[error("the shop is open in another process: stop the daemon first (systemctl stop keystall)")]
     InUse,
-    /// Not hex, or not 32 bytes.
-    #[error("the recovery secret is 64 hex digits, as `keystall init` showed them")]
+    /// Neither words nor digits.
+    #[error("the recovery secret is 24 words, or 64 hex digits, as `keystall init` showed them")]
     Recovery,
     /// Another shop's.
     #[error("this recovery secret is not the one of this shop's ledger: look for the right sheet")]
@@ -113,7 +115,6 @@ pub enum RestoreError {
     Generations,
 }
 
-const DATABASE: &str = "shop.redb";
 const BEING_RESTORED: &str = "shop.redb.restoring";
 
 impl From<Fault> for RestoreError {
@@ -341,9 +342,12 @@ fn open_copy(
     if meta("check")? != root.check_value() {
         return Err(ShopError::WrongRootKey.into());
     }
+    let keyset = snapshot.meta("keyset")?;
     let install = <[u8; 16]>::try_from(meta("install")?)
         .map_err(|_| Fault::Invariant("the install id has 16 bytes"))?;
-    let vault = Arc::new(Vault::open(dir, root, install, entropy).map_err(ShopError::from)?);
+    let vault = Arc::new(
+        Vault::open(dir, root, install, keyset.as_deref(), entropy).map_err(ShopError::from)?,
+    );
     let origin =
         String::from_utf8(meta("origin")?).map_err(|_| Fault::Invariant("the origin is text"))?;
     let seed = vault
@@ -521,6 +525,9 @@ impl NextGeneration {
             tx.put_meta(name, bytes)?;
         }
         tx.remove_meta("next_log_key")?;
+        // The providers are asked about what was open since then.
+        let times = [tx.head().t_ms, tx.now_ms()].map(i64::to_be_bytes);
+        tx.put_meta(RESTORED_ROW, &times.concat())?;
         chain.begin(self.number, &self.origin, self.key.clone());
         let body = Body::Open {
             origin: &self.origin,
@@ -659,7 +666,7 @@ fn remember_end(dir: &Path, origin: &str, signed: u64) -> Result<(), RestoreErro
 }
 
 /// Holds the database that stands there, if any, as long as the file lives: nobody else may have it open.
-fn hold(database: &Path) -> Result<Option<File>, RestoreError> {
+pub(super) fn hold(database: &Path) -> Result<Option<File>, RestoreError> {
     let failed = |source| RestoreError::File {
         path: database.to_owned(),
         source,

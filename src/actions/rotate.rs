@@ -65,7 +65,7 @@ pub enum RotateError {
 /// Most entries that a rotation may be ahead: as many heartbeats are written at most.
 const AHEAD_MAX: u64 = 10_000;
 /// Meta row of the prepared rotation: its sequence number (8 bytes, big-endian) and the new key, sealed.
-const PREPARED: &str = "next_log_key";
+pub(super) const PREPARED: &str = "next_log_key";
 
 type Refusal = WriteError<RotateError>;
 

@@ -46,7 +46,7 @@ pub enum WishError {
 pub(super) struct WishRounds(Mutex<HashMap<Slug, i64>>, Mutex<HashMap<Slug, i64>>);
 
 /// Purpose of the key that seals wishes.
-const PURPOSE: &str = "wishes";
+pub(super) const PURPOSE: &str = "wishes";
 /// Wishes kept for one product.
 const OF_PRODUCT_MAX: usize = 1_000;
 /// Visitors told for each key that is there, in one round: most come too late or changed their mind.
@@ -262,7 +262,7 @@ impl WishRounds {
     }
 }
 
-fn row(product: &Slug, contact: &[u8; 16]) -> Vec<u8> {
+pub(super) fn row(product: &Slug, contact: &[u8; 16]) -> Vec<u8> {
     [contact.as_slice(), product.as_str().as_bytes()].concat()
 }
 

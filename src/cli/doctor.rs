@@ -7,25 +7,33 @@ use std::{
 };
 
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Done, Failure, print, session::Place};
+use super::{
+    Done, Failure, print,
+    session::{Place, Session},
+};
 use crate::{
     config::{Settings, TlsMode},
-    daemon::admin::{
-        Command,
-        doctor::{Finding, Level},
+    daemon::{
+        Space,
+        admin::{
+            Command,
+            doctor::{Finding, Level},
+        },
+        reach_mail,
     },
-    net::TlsServer,
+    net::{CertificateFacts, TlsServer},
+    store::verify_file,
 };
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  keystall doctor --json\n\nExits with 1 if anything fails.")]
 pub(super) struct Doctor {}
 
-/// Free space below this share of the disk is little, and below the second hardly any (reliability.md, R06).
-const FREE_PERCENT_WARN: u64 = 10;
-const FREE_PERCENT_FAIL: u64 = 5;
+/// A certificate that ends so soon should have been renewed.
+const CERTIFICATE_SOON_MS: i64 = 14 * 24 * 3_600_000;
 
 impl Doctor {
     pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
@@ -35,17 +43,83 @@ impl Doctor {
             Ok(session) => {
                 findings.push(settings(session.not_in_force()));
                 certificate(&session.settings, &mut findings);
+                findings.extend(mail_server(&session.settings));
+                findings.extend(daemon(&session));
                 match session.ask(Command::Doctor) {
                     Ok(value) => findings.extend(within(&value)),
                     Err(failure) => {
-                        findings.push(Finding::new("shop", Level::Fail, failure.message))
+                        findings.push(Finding::new("shop", Level::Fail, failure.message));
+                        from_outside(&place.dir, &mut findings);
                     }
                 }
             }
-            Err(failure) => findings.push(Finding::new("settings", Level::Fail, failure.message)),
+            Err(failure) => {
+                findings.push(Finding::new("settings", Level::Fail, failure.message));
+                from_outside(&place.dir, &mut findings);
+            }
         }
         Ok(told(&findings))
     }
+}
+
+/// Whether the shop is served at present.
+fn daemon(session: &Session) -> Option<Finding> {
+    match session.is_served() {
+        Ok(true) => None,
+        Ok(false) => {
+            let message = "not running, so nothing is sold: `systemctl start keystall`, or `keystall serve`; `journalctl -u keystall` says why it ended";
+            Some(Finding::new("daemon", Level::Warn, message))
+        }
+        Err(failure) => Some(Finding::new("daemon", Level::Fail, failure.message)),
+    }
+}
+
+/// What can be seen of a shop that does not open.
+fn from_outside(dir: &Path, findings: &mut Vec<Finding>) {
+    let database = dir.join("shop.redb");
+    if database.exists() {
+        findings.push(match verify_file(&database) {
+            Ok(bytes) => {
+                let message = format!("{} MiB, as they were written", bytes / (1024 * 1024));
+                Finding::new("pages", Level::Ok, message)
+            }
+            Err(fault) => Finding::new("pages", Level::Fail, fault.to_string()),
+        });
+    }
+    for name in ["shop.redb", "erase.keys", "ledger.highwater"] {
+        let path = dir.join(name);
+        let problem = match fs::metadata(&path) {
+            Ok(file) if file.len() > 0 => continue,
+            Ok(_) => "is empty".to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let message = format!(
+            "{}: {problem}; put it back, or run `keystall backup restore COPY` with the recovery sheet",
+            path.display()
+        );
+        findings.push(Finding::new(name, Level::Fail, message));
+    }
+}
+
+/// Whether the mail server lets the shop in. Nothing is sent.
+fn mail_server(settings: &Settings) -> Option<Finding> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let reached = match runtime {
+        Ok(runtime) => runtime.block_on(reach_mail(settings))?,
+        Err(error) => Err(error.to_string()),
+    };
+    Some(match reached {
+        Ok(()) => Finding::new("mail server", Level::Ok, "answers"),
+        Err(error) => {
+            let message = format!(
+                "{error}: mails wait until it answers; look at [mail] and at the server, then `keystall notify test`"
+            );
+            Finding::new("mail server", Level::Fail, message)
+        }
+    })
 }
 
 /// Settings that can be read, as far as the daemon serves them.
@@ -148,19 +222,21 @@ fn folder(dir: &Path, findings: &mut Vec<Finding>) {
 }
 
 fn disk(dir: &Path, findings: &mut Vec<Finding>) {
-    let Ok(space) = rustix::fs::statvfs(dir) else {
+    let Some(space) = Space::of(dir) else {
         findings.push(Finding::new("disk", Level::Warn, "free space is not known"));
         return;
     };
-    let percent = space.f_bavail.saturating_mul(100) / space.f_blocks.max(1);
-    let free_mib = space.f_bavail.saturating_mul(space.f_frsize) / (1024 * 1024);
-    let message = format!("{percent} % free ({free_mib} MiB)");
-    let (level, advice) = match percent {
-        percent if percent < FREE_PERCENT_FAIL => {
-            (Level::Fail, ": make room, orders will be refused soon")
-        }
-        percent if percent < FREE_PERCENT_WARN => (Level::Warn, ": make room"),
-        _ => (Level::Ok, ""),
+    let percent = space.percent();
+    let message = format!("{percent} % free ({} MiB)", space.free_mib());
+    let (level, advice) = match space.lows_passed() {
+        _ if space.is_full() => (
+            Level::Fail,
+            ": make room; no orders are taken, what is left is for those that are paid",
+        ),
+        0 => (Level::Ok, ""),
+        1 => (Level::Warn, ": make room"),
+        2 => (Level::Warn, ": make room now"),
+        _ => (Level::Fail, ": make room, orders will be refused soon"),
     };
     findings.push(Finding::new("disk", level, message + advice));
 }
@@ -173,13 +249,41 @@ fn certificate(settings: &Settings, findings: &mut Vec<Finding>) {
             "self-signed: browsers warn of it; set [tls] mode = \"acme\", and the shop fetches one of an authority",
         ),
         (TlsMode::Files, Some(cert), Some(key)) => match TlsServer::from_files(cert, key) {
-            Ok(_) => Finding::new("certificate", Level::Ok, "fits its key"),
+            Ok(_) => in_time(cert),
             Err(error) => Finding::new("certificate", Level::Fail, error.to_string()),
         },
         // The shop knows. Without both files the settings were refused.
         (TlsMode::Files | TlsMode::Acme, ..) => return,
     };
     findings.push(finding);
+}
+
+/// A certificate that fits its key, by the clock.
+fn in_time(cert: &Path) -> Finding {
+    let facts = fs::read(cert)
+        .ok()
+        .and_then(|pem| CertificateFacts::of_pem(&pem).ok());
+    let Some(facts) = facts else {
+        let message = format!("{} cannot be read", cert.display());
+        return Finding::new("certificate", Level::Fail, message);
+    };
+    let until = Timestamp::from_millisecond(facts.not_after_ms).unwrap_or_default();
+    let left_ms = facts.not_after_ms - Timestamp::now().as_millisecond();
+    let renew = format!("renew {}, then `systemctl reload keystall`", cert.display());
+    match left_ms {
+        ..=0 => {
+            let message = format!("ran out at {until}, browsers refuse the shop: {renew}");
+            Finding::new("certificate", Level::Fail, message)
+        }
+        1..CERTIFICATE_SOON_MS => {
+            let message = format!("fits its key, ends at {until}: {renew}");
+            Finding::new("certificate", Level::Warn, message)
+        }
+        _ => {
+            let message = format!("fits its key, good until {until}");
+            Finding::new("certificate", Level::Ok, message)
+        }
+    }
 }
 
 fn told(findings: &[Finding]) -> Done {

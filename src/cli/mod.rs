@@ -30,6 +30,7 @@ mod print;
 mod product;
 mod remote;
 mod secret;
+mod secrets;
 mod serve;
 mod session;
 mod terminal;
@@ -102,10 +103,13 @@ enum Noun {
     /// Messages to the outside that are not delivered yet
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    /// The keys that the shop's own data is sealed under
+    #[command(subcommand)]
+    Secret(secrets::Secrets),
     /// The certificate of the shop
     #[command(subcommand)]
     Certificate(certificate::Certificate),
-    /// Going back to a copy of the database
+    /// Sealed backups, and going back to one
     #[command(subcommand)]
     Backup(backup::Backup),
     /// The settings
@@ -204,8 +208,9 @@ fn dispatch(cli: Cli) -> Result<Done, Failure> {
         Noun::Notice(notice) => notice.run(&place.session()?),
         Noun::Notify(notify) => notify.run(&place.session()?),
         Noun::Outbox(outbox) => outbox.run(&place.session()?),
+        Noun::Secret(secrets) => secrets.run(&place.session()?),
         Noun::Certificate(certificate) => certificate.run(&place.session()?),
-        Noun::Backup(backup) => backup.run(&place.session()?),
+        Noun::Backup(backup) => backup.run(&place),
         Noun::Config(config) => config.run(&place),
         Noun::Doctor(doctor) => doctor.run(&place),
         Noun::Completions(completions) => completions.run(Cli::command()),

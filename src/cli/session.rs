@@ -79,6 +79,11 @@ impl Session {
         Ok(self.execute_here(command, body, out)?)
     }
 
+    /// Whether a daemon serves the shop.
+    pub(super) fn is_served(&self) -> Result<bool, Failure> {
+        daemon_answers(&admin_socket(&self.dir, &self.settings))
+    }
+
     /// Settings that the daemon serves with another value than file and environment say now; none where no daemon runs.
     ///
     /// A demo's are its own business: it sets some by itself.

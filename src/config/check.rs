@@ -34,9 +34,8 @@ pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>) {
     webhook(settings, &mut wrong);
     witnesses(settings, &mut wrong);
     anchors(settings, &mut wrong);
-    if settings.net.proxy.is_some() {
-        wrong("[net] proxy", "not in this version yet: remove it");
-    }
+    storage(settings, &mut wrong);
+    backups(settings, &mut wrong);
 }
 
 /// Whether `text` is a host name in small letters (RFC 1123, section 2.1) or an address, without brackets.
@@ -244,6 +243,89 @@ fn anchors(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
     }
     if ledger.anchor_every < Period::minutes(1) {
         wrong("[ledger] anchor_every", "at least \"1m\"");
+    }
+}
+
+/// Copies in S3-compatible storage: all of it or nothing.
+fn storage(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let backup = &settings.backup;
+    let has_secret = backup.s3_secret_key.is_some();
+    let given = [
+        ("[backup] s3_endpoint", backup.s3_endpoint.is_some()),
+        ("[backup] s3_bucket", backup.s3_bucket.is_some()),
+        ("[backup] s3_access_key", backup.s3_access_key.is_some()),
+        ("[backup] s3_secret_key", has_secret),
+    ];
+    let is_any = given.iter().any(|(_, is_there)| *is_there);
+    for (key, _) in given.iter().filter(|(_, is_there)| is_any && !is_there) {
+        wrong(
+            key,
+            "s3_endpoint, s3_bucket, s3_access_key and s3_secret_key (or s3_secret_key_file) belong together",
+        );
+    }
+    if let Some(endpoint) = &backup.s3_endpoint {
+        if !is_reachable(settings, endpoint) {
+            wrong(
+                "[backup] s3_endpoint",
+                "an https:// address is needed; http:// only to a place of [net] allow_private",
+            );
+        } else if endpoint.contains(['?', '#', '@']) || endpoint.contains(char::is_whitespace) {
+            wrong(
+                "[backup] s3_endpoint",
+                "an address alone is needed, as \"https://s3.example.com\": no user, no query",
+            );
+        }
+    }
+    let is_name = |text: &str, more: &[u8]| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);
+        text.bytes().all(allowed)
+    };
+    if let Some(bucket) = &backup.s3_bucket
+        && (!(3..=63).contains(&bucket.len()) || !is_name(bucket, b".-_"))
+    {
+        wrong(
+            "[backup] s3_bucket",
+            "a bucket's name has 3 to 63 letters, digits, dots and hyphens: no address, no path",
+        );
+    }
+    let region = &backup.s3_region;
+    if !(1..=64).contains(&region.len()) || !is_name(region, b"-_") {
+        wrong(
+            "[backup] s3_region",
+            "a region's name is needed, as \"us-east-1\" or \"auto\"",
+        );
+    }
+    let prefix = &backup.s3_prefix;
+    if prefix.len() > 256
+        || !is_name(prefix, b"./-_")
+        || prefix.starts_with('/')
+        || prefix.split('/').any(|part| part == "." || part == "..")
+        || prefix.contains("//")
+    {
+        wrong(
+            "[backup] s3_prefix",
+            "at most 256 letters, digits, dots, hyphens and single slashes, none of them at its beginning",
+        );
+    }
+    if let Some(key) = &backup.s3_access_key
+        && (!(1..=128).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
+        wrong("[backup] s3_access_key", "one word of ASCII is needed");
+    }
+    let secret = backup.s3_secret_key.as_ref();
+    if secret.is_some_and(|secret| secret.is_empty() || secret.expose_str().is_none()) {
+        wrong("[backup] s3_secret_key", "the secret is empty, or no text");
+    }
+}
+
+fn backups(settings: &Settings, wrong: &mut impl FnMut(&str, &str)) {
+    let every = settings.backup.every;
+    let never = Period::minutes(0);
+    if every != never && !(Period::minutes(1)..=Period::minutes(31 * 24 * 60)).contains(&every) {
+        wrong(
+            "[backup] every",
+            "between \"1m\" and \"31d\", or \"0s\" for never",
+        );
     }
 }
 

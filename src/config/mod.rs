@@ -23,7 +23,9 @@ use std::{
 pub use acme::is_reserved;
 pub use branding::{Branding, branding};
 pub use draft::Draft;
-pub use settings::{Ledger, Limits, Listen, Log, Mail, Net, Settings, Shop, Store, Tls, Webhook};
+pub use settings::{
+    Backup, Ledger, Limits, Listen, Log, Mail, Net, Settings, Shop, Store, Tls, Webhook,
+};
 pub use values::{AdminAt, HostPort, LogFormat, LogLevel, MailTls, Period, TlsMode};
 
 /// The shop's folder when nothing else is said.
@@ -212,6 +214,7 @@ fn finished(
         &mut settings.tls.acme_ca_file,
         &mut settings.shop.logo,
         &mut settings.mail.ca_file,
+        &mut settings.backup.folder,
     ];
     for path in paths.into_iter().flatten() {
         *path = dir.join(&*path);

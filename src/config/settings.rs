@@ -8,7 +8,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::values::{
-    AdminAt, HostPort, Kind, LogFormat, LogLevel, MailTls, Period, Raw, Setting, TlsMode,
+    AdminAt, HostPort, HttpProxy, Kind, LogFormat, LogLevel, MailTls, Period, Raw, Setting, TlsMode,
 };
 use crate::{
     actions::WitnessPlace,
@@ -206,7 +206,7 @@ sections! {
         /// Places that the outbound client may reach although they are private.
         allow_private: Vec<HostPort> = Vec::new();
         /// A proxy for outbound connections.
-        proxy: Option<String> = None;
+        proxy: Option<HttpProxy> = None;
     }
     /// The receipt ledger.
     ledger: Ledger {
@@ -228,6 +228,31 @@ sections! {
         anchor_git: Option<String> = None;
         /// How often the newest checkpoint is anchored.
         anchor_every: Period = Period::minutes(24 * 60);
+    }
+    /// Sealed backups.
+    backup: Backup {
+        /// How often the daemon makes one; 0 is never.
+        every: Period = Period::minutes(24 * 60);
+        /// A folder outside the shop's that gets each of them too, as of a mounted disk.
+        folder: Option<PathBuf> = None;
+        /// Of so many days that have backups the newest is kept.
+        keep_daily: u32 = 7;
+        /// Of so many weeks that have backups the newest is kept.
+        keep_weekly: u32 = 4;
+        /// S3-compatible storage for copies: where it is reached; off without it.
+        s3_endpoint: Option<String> = None;
+        /// The storage's region.
+        s3_region: String = "us-east-1".to_owned();
+        /// The bucket, which is there already.
+        s3_bucket: Option<String> = None;
+        /// What the names of all objects in it begin with.
+        s3_prefix: String = "keystall/".to_owned();
+        /// The access key's id.
+        s3_access_key: Option<String> = None;
+        /// The access key's secret.
+        s3_secret_key: Option<Secret> = None;
+        /// Whether the bucket stands in the path, and not before the host.
+        s3_path_style: bool = false;
     }
     /// Logs, on standard error.
     log: Log {

@@ -341,3 +341,70 @@ fn a_shop_behind_a_proxy_that_nobody_named_is_in_doubt() {
     assert!(from(&named, &[]).unwrap().doubts().is_empty());
     assert!(from("", &[]).unwrap().doubts().is_empty());
 }
+
+#[test]
+fn storage_for_copies_is_all_there_or_not_at_all() {
+    let whole = "[backup]\ns3_endpoint = \"https://s3.example.com\"\ns3_bucket = \"shop-1\"\ns3_access_key = \"AKIA\"\ns3_secret_key_file = \"secret\"\n";
+    let settings = from(whole, &[]).unwrap();
+    let secret = settings.backup.s3_secret_key.as_ref().unwrap();
+    assert_eq!(secret.expose_str(), Some("s3cret-canary"));
+    assert!(!settings.redacted().contains("s3cret-canary"));
+    for line in whole.lines().skip(1) {
+        let key = line.split(' ').next().unwrap().trim_end_matches("_file");
+        let said = complaint(&whole.replace(&format!("{line}\n"), ""), &[]);
+        assert!(said.contains(&format!("[backup] {key}")), "{said}");
+    }
+    for (key, value) in [
+        ("s3_endpoint", "http://s3.example.com"),
+        ("s3_endpoint", "https://user:password@s3.example.com"),
+        ("s3_endpoint", "https://s3.example.com/?x=1"),
+        ("s3_bucket", "https://shop"),
+        ("s3_bucket", "ab"),
+        ("s3_region", "eu west"),
+        ("s3_prefix", "/a"),
+        ("s3_prefix", "a/../b"),
+        ("s3_prefix", "a//b"),
+        ("s3_access_key", "two words"),
+    ] {
+        let variable = format!("KEYSTALL_BACKUP__{}", key.to_uppercase());
+        let said = complaint(whole, &[(&variable, value)]);
+        assert!(said.contains(&format!("[backup] {key}")), "{value}: {said}");
+        assert!(!said.contains("password@"), "{said}");
+    }
+    let own = "[net]\nallow_private = [\"minio.lan:9000\"]\n";
+    let own = format!(
+        "{}{own}",
+        whole.replace("https://s3.example.com", "http://minio.lan:9000")
+    );
+    assert!(from(&own, &[]).is_ok());
+}
+
+#[test]
+fn a_proxy_is_a_place_without_a_password() {
+    let proxy = |text: &str| from(&format!("[net]\nproxy = \"{text}\"\n"), &[]);
+    for text in [
+        "http://10.0.0.1:3128",
+        "http://proxy.lan:3128/",
+        "http://[fd00::1]:8080",
+    ] {
+        let settings = proxy(text).unwrap();
+        assert_eq!(
+            settings.net.proxy.unwrap().0.port % 100,
+            if text.contains("3128") { 28 } else { 80 }
+        );
+    }
+    for text in [
+        "10.0.0.1:3128",
+        "http://10.0.0.1",
+        "https://10.0.0.1:3128",
+        "socks5://10.0.0.1:1080",
+        "http://me:hunter2@10.0.0.1:3128",
+    ] {
+        let said = proxy(text).map(|_| ()).unwrap_err().to_string();
+        assert!(
+            said.contains("[net] proxy") && said.contains("CONNECT"),
+            "{said}"
+        );
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}

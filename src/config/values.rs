@@ -36,6 +36,10 @@ pub struct HostPort {
     pub port: u16,
 }
 
+/// A proxy for outbound connections (HTTP CONNECT), `http://host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpProxy(pub HostPort);
+
 macro_rules! choices {
     ($( $(#[$doc:meta])* $name:ident { $( $(#[$variant_doc:meta])* $variant:ident = $text:literal, )* } )*) => {$(
         $(#[$doc])*
@@ -392,6 +396,22 @@ impl TextSetting for Period {
     }
     fn show(&self) -> String {
         self.to_string()
+    }
+}
+
+impl TextSetting for HttpProxy {
+    fn parse(text: &str) -> Result<Self, String> {
+        let place = text.strip_prefix("http://");
+        let place = place.map(|place| place.strip_suffix('/').unwrap_or(place));
+        let place = place.and_then(|place| HostPort::parse(place).ok());
+        // The text may hold a password: it is not repeated.
+        place.map(Self).ok_or_else(|| {
+            "http:// with a host and a port is needed, as \"http://10.0.0.1:3128\": a proxy that takes CONNECT, without user and password"
+                .to_owned()
+        })
+    }
+    fn show(&self) -> String {
+        format!("http://{}", self.0)
     }
 }
 

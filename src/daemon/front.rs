@@ -79,6 +79,11 @@ pub(super) fn client(settings: &Settings) -> Result<Client, crate::net::TlsSetup
 pub(super) fn policy(settings: &Settings) -> ClientPolicy {
     ClientPolicy {
         allow_private: allowed(settings),
+        proxy: settings
+            .net
+            .proxy
+            .as_ref()
+            .map(|proxy| (proxy.0.host.clone(), proxy.0.port)),
         ..ClientPolicy::default()
     }
 }

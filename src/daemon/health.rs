@@ -10,6 +10,9 @@ pub(super) fn ready(shop: &Shop) -> Result<(), &'static str> {
     if shop.store().readonly() {
         return Err("the store takes no writes after a disk error");
     }
+    if shop.orders_held() {
+        return Err("no orders are taken: the disk is full, or the database is damaged");
+    }
     let rows = shop
         .store()
         .read()
@@ -26,8 +29,11 @@ pub(super) fn refresh(shop: &Shop, metrics: &Metrics) {
     let queued = i64::try_from(store.queued()).unwrap_or(i64::MAX);
     metrics.writer_queue.set(queued);
     metrics.readonly.set(i64::from(store.readonly()));
+    let held = store.readonly() || shop.orders_held();
+    metrics.orders_held.set(i64::from(held));
     metrics.ledger_size.set(shop.chain().latest().size);
     // Where the store does not answer, the last numbers stay, and `readonly` or the watchdog says why.
+    super::backups::refresh(shop, metrics);
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     if let Ok(unread) = shop.unread_count() {
         metrics.orders_unread.set(count(unread));

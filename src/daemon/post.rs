@@ -38,6 +38,19 @@ pub fn check_mail(settings: &Settings) -> Result<(), PostError> {
     smtp(settings).map(|_| ())
 }
 
+/// Whether the mail server can be reached and lets the shop in; nothing is sent. None where there is no such server.
+///
+/// # Errors
+/// What went wrong, with what to do where that is known.
+pub async fn reach_mail(settings: &Settings) -> Option<Result<(), String>> {
+    let smtp = match smtp(settings) {
+        Ok(smtp) => smtp?,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    let greeted = smtp.greet().await;
+    Some(greeted.map_err(|refusal| refusal.to_string()))
+}
+
 /// How mail goes out; none where there is no mail server.
 ///
 /// # Errors

@@ -24,6 +24,9 @@ const FIRST_ROUND_MAX: Duration = Duration::from_secs(30);
 const TOGETHER_FOR: Duration = Duration::from_secs(2);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
+const KEYS_EVERY: Duration = Duration::from_secs(5);
+/// Between two writes that seal again: sales come first.
+const BETWEEN_KEYS: Duration = Duration::from_millis(20);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Starts all of it.
@@ -41,6 +44,7 @@ pub(super) fn start(
     tasks.spawn(heartbeat(shop.clone(), ending.clone()));
     tasks.spawn(watch_clock(shop.clone(), ending.clone()));
     tasks.spawn(replace_month_keys(shop.clone(), ending.clone()));
+    tasks.spawn(go_on_with_keys(shop.clone(), ending.clone()));
     tasks.spawn(deliver_waiting(shop.clone(), ending.clone()));
     tasks.spawn(tell_soon(shop.clone(), ending.clone()));
     tasks.spawn(tell_again(shop.clone(), ending.clone()));
@@ -91,6 +95,14 @@ async fn expire(shop: Arc<Shop>, first_round: oneshot::Receiver<()>, ending: End
     tokio::select! {
         () = ending.wait() => return,
         _ = timeout(FIRST_ROUND_MAX, first_round) => {}
+    }
+    match shop.mend_deadlines().await {
+        Ok(0) => {}
+        Ok(orders) => tracing::warn!(
+            orders,
+            "the clock was put back while the shop was closed: unpaid orders have their whole time again"
+        ),
+        Err(error) => tracing::error!(%error, "deadlines of unpaid orders were not looked at"),
     }
     let mut tick = every(SECOND);
     while next(&mut tick, &ending).await {
@@ -182,6 +194,32 @@ async fn replace_month_keys(shop: Arc<Shop>, ending: Ending) {
                 tracing::error!(%error, "keys of erased orders are not destroyed yet")
             }
             Err(error) => tracing::error!(%error, "keys of erased orders are not destroyed yet"),
+        }
+    }
+}
+
+/// What a new root key or a pool's new key is to seal again, in small pieces between the sales; and the copy made before an upgrade goes
+/// when it was a day ago.
+async fn go_on_with_keys(shop: Arc<Shop>, ending: Ending) {
+    let mut tick = every(KEYS_EVERY);
+    let mut ticks = 0;
+    while next(&mut tick, &ending).await {
+        let (shop, ending) = (shop.clone(), ending.clone());
+        let tidy = ticks % 720 == 0;
+        ticks += 1;
+        let went_on = spawn_blocking(move || {
+            if tidy {
+                shop.drop_upgrade_copies()?;
+            }
+            while shop.go_on_with_keys()? && !*ending.watched().borrow() {
+                std::thread::sleep(BETWEEN_KEYS);
+            }
+            Ok::<(), crate::store::Fault>(())
+        });
+        match went_on.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "keys are not sealed again yet"),
+            Err(error) => tracing::error!(%error, "keys are not sealed again yet"),
         }
     }
 }

@@ -7,8 +7,10 @@ use tokio::runtime::Handle;
 use super::{
     admin::{self, Context},
     anchors::{self, AnchorSetup},
+    backups,
     certificates::{self, CertificateSetup},
     front,
+    guard::Guard,
     open::{admin_socket, open_observed},
     post::{self, PostError},
     schedule,
@@ -22,7 +24,7 @@ use crate::{
     actions::{Shop, ShopError},
     config::{Listen, Settings},
     net::{self, Client, ListenError, Listener, Local, Passed, ServeLimits, Timeouts, TlsError},
-    notify::{Outcome, WebhookConfig, WebhookConfigError, Worker},
+    notify::{Alarms, Outcome, WebhookConfig, WebhookConfigError, Worker},
     pay::{Desk, DeskConfigError, outbound::NetOutbound},
     web::{self, WebSettings, WebState, view::Mode},
 };
@@ -178,13 +180,28 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
         );
     }
     let mut tasks = schedule::start(&shop, desk, &metrics, &ending);
+    tasks.spawn(backups::keep(
+        shop.clone(),
+        dir.to_owned(),
+        settings.clone(),
+        ending.clone(),
+    ));
     tasks.spawn(witnesses.run(ending.clone()));
     let anchored = ending.clone();
     let anchorer = anchors::anchorer(&shop, dir, &settings)?;
     tasks.spawn(anchorer.run(async move { anchored.wait().await }));
     let webhook = webhook(&settings)?;
+    let client = Arc::new(client);
+    let alarms = Arc::new(Alarms::new(
+        shop.clone(),
+        client.clone(),
+        webhook.clone(),
+        post::post(&settings)?,
+    ));
+    let guard = Guard::new(shop.clone(), dir, metrics.clone(), alarms);
+    tasks.spawn(guard.run(ending.clone()));
     let told_of = metrics.clone();
-    let worker = Worker::new(shop.clone(), Arc::new(client), webhook)
+    let worker = Worker::new(shop.clone(), client, webhook)
         .with_mail(post::post(&settings)?)
         .observed(Arc::new(move |via, outcome: Outcome| {
             told_of.message(via.as_str(), outcome.as_str());

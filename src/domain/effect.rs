@@ -31,6 +31,8 @@ pub enum EffectKind {
     Checkpoint,
     /// The certificate was not renewed in time, or there is none.
     CertificateOverdue,
+    /// Backups fail.
+    BackupFailed,
 }
 
 /// The way a message goes. The numbers are stored in an index.
@@ -106,6 +108,7 @@ impl EffectKind {
             Self::OrderReplaced => "order.replaced",
             Self::Checkpoint => "ledger.checkpoint",
             Self::CertificateOverdue => "certificate.overdue",
+            Self::BackupFailed => "backup.failed",
         }
     }
 }

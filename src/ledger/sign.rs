@@ -1,6 +1,8 @@
 //! What the origin key signs, on a machine that is not the shop's (sections 6 and 10): the message of a rotation, and
 //! the message of an `open` after a restore.
 
+mod words;
+
 use super::entry::{Body, natural, origin_is_valid};
 use super::{Hash, Vkey};
 use ed25519_dalek::{Signer, SigningKey};
@@ -12,6 +14,9 @@ use zeroize::Zeroizing;
 pub const MESSAGE_BYTES_MAX: usize = 1024;
 /// Context by which the seed of the origin key comes from the recovery secret.
 pub const ORIGIN_KEY_CONTEXT: &str = "keystall 2026-11 origin key v1";
+
+/// Context by which the seed of the key pair that backups are sealed to comes from the recovery secret.
+pub const BACKUP_KEY_CONTEXT: &str = "keystall 2026-11 backup key v1";
 
 /// A message for the origin key. Nothing else is ever signed with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,31 +155,101 @@ impl fmt::Display for Message {
 /// The secret of the recovery sheet, 256 bits. Never prints; wiped from memory when dropped.
 pub struct RecoverySecret(Zeroizing<[u8; 32]>);
 
-/// The text is not a recovery secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the recovery secret is 64 hex digits, as on the recovery sheet")]
-pub struct SecretError;
+/// Why a text is not a recovery secret. Never holds what was typed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SecretError {
+    /// Neither words nor digits.
+    #[error("a recovery secret is 24 words, or 64 hex digits, as on the recovery sheet")]
+    Form,
+    /// Words, but not 24.
+    #[error("the recovery secret has 24 words: here are {found}")]
+    Count {
+        /// So many.
+        found: usize,
+    },
+    /// Words have numbers, and one has none.
+    #[error("word {position} of the recovery secret's 24 is missing")]
+    Missing {
+        /// Counted from 1.
+        position: usize,
+    },
+    /// A word is not on the list.
+    #[error("word {position} of the recovery secret is not on the list of words{}", like(.nearest))]
+    Word {
+        /// Counted from 1.
+        position: usize,
+        /// Words of the list that are most like it; often one.
+        nearest: Vec<&'static str>,
+    },
+    /// The words are no secret together.
+    #[error(
+        "each word is on the list, but together their checksum is wrong: one is another than on the recovery sheet, or two have changed places"
+    )]
+    Checksum,
+}
+
+impl SecretError {
+    /// Whether more words may make a secret of it: a person may type them over several lines.
+    pub fn is_unfinished(&self) -> bool {
+        match self {
+            Self::Count { found } => *found < RecoverySecret::WORDS,
+            Self::Missing { .. } => true,
+            _ => false,
+        }
+    }
+}
 
 impl RecoverySecret {
+    /// Words of a secret.
+    pub const WORDS: usize = words::WORDS;
+
     /// A new secret, from 32 random bytes.
     pub fn new(random: [u8; 32]) -> Self {
         Self(Zeroizing::new(random))
     }
 
-    /// The 64 hex digits that are shown once.
+    /// The secret as 64 hex digits.
     pub fn expose_hex(&self) -> Zeroizing<String> {
         Zeroizing::new(hex::encode(self.0.as_ref()))
     }
 
-    /// Reads 64 hex digits; spaces and line ends around and between them, and upper case, are how people copy.
+    /// The secret as 24 English words (BIP-39), in their order: to be shown once.
+    pub fn words(&self) -> Vec<&'static str> {
+        words::of(&self.0)
+    }
+
+    /// The text of the sheet's QR code: one that no camera takes for an address or a search.
+    pub fn expose_qr_text(&self) -> Zeroizing<String> {
+        // Capitals, for which a QR code has a shorter form.
+        let hex = Zeroizing::new(self.expose_hex().to_ascii_uppercase());
+        Zeroizing::new(format!("{QR_PREFIX}{}", *hex))
+    }
+
+    /// Whether `typed` is the word `word` of the list: in any case, its first four letters at least.
+    pub fn is_word(word: &str, typed: &str) -> bool {
+        words::known(typed.trim()) == Some(word)
+    }
+
+    /// Reads 24 words, 64 hex digits, the text of the sheet's QR code, or a sheet that was saved whole. Spaces, line ends and upper
+    /// case are how people copy; so are words with their numbers, or with the first four letters alone.
+    ///
+    /// # Errors
+    /// [`SecretError`], which names the word that is wrong.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let digits = text.chars().filter(|c| !c.is_ascii_whitespace());
         let mut digits = Zeroizing::new(digits.collect::<String>());
-        if digits.len() != 64 {
-            digits = of_sheet(text).ok_or(SecretError)?;
+        let is_of_qr = digits.get(..QR_PREFIX.len());
+        if is_of_qr.is_some_and(|begin| begin.eq_ignore_ascii_case(QR_PREFIX)) {
+            digits.drain(..QR_PREFIX.len());
         }
+        let is_hex = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let digits = Some(digits).filter(|digits| is_hex(digits));
+        let Some(digits) = digits.or_else(|| of_sheet(text)) else {
+            return words::parse(text).map(Self);
+        };
         let mut bytes = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(digits.as_bytes(), bytes.as_mut()).map_err(|_| SecretError)?;
+        let read = hex::decode_to_slice(digits.as_bytes(), bytes.as_mut());
+        read.map_err(|_| SecretError::Form)?;
         Ok(Self(bytes))
     }
 
@@ -186,6 +261,11 @@ impl RecoverySecret {
     /// The origin key's public half under this name.
     pub fn root_vkey(&self, name: &str) -> Vkey {
         Vkey::new(name, &self.origin_key().verifying_key())
+    }
+
+    /// Seed of the X25519 key pair that backups are sealed to.
+    pub fn backup_seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(blake3::derive_key(BACKUP_KEY_CONTEXT, self.0.as_ref()))
     }
 
     /// Ed25519, from a seed of its own.
@@ -201,7 +281,14 @@ impl fmt::Debug for RecoverySecret {
     }
 }
 
-/// The secret on a recovery sheet that was saved whole: eight groups of eight digits, one after another.
+fn like(nearest: &[&str]) -> String {
+    match nearest {
+        [] => String::new(),
+        words => format!(": was it {}?", words.join(", or ")),
+    }
+}
+
+/// The secret on a recovery sheet of hex digits that was saved whole: eight groups of eight digits, one after another.
 fn of_sheet(text: &str) -> Option<Zeroizing<String>> {
     let is_group = |word: &&str| word.len() == 8 && word.bytes().all(|b| b.is_ascii_hexdigit());
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
@@ -216,6 +303,8 @@ fn valid_origin(text: &str) -> Result<String, MessageError> {
     }
 }
 
+/// Before the digits in the sheet's QR code.
+const QR_PREFIX: &str = "KEYSTALL-RECOVERY:";
 const ROTATE: &str = "keystall 2026-11 rotate v1";
 const OPEN: &str = "keystall 2026-11 open v1";
 
@@ -320,7 +409,27 @@ mod tests {
         assert_eq!(read.root_vkey(ORIGIN), secret().root_vkey(ORIGIN));
         assert!(!format!("{read:?}").contains("5a"));
         for wrong in ["", "5a", &"5a".repeat(33), &"zz".repeat(32)] {
-            assert_eq!(RecoverySecret::parse(wrong).unwrap_err(), SecretError);
+            assert_eq!(RecoverySecret::parse(wrong).unwrap_err(), SecretError::Form);
         }
+    }
+
+    #[test]
+    fn words_digits_and_the_text_of_the_qr_code_are_one_secret() {
+        let words = secret().words().join(" ");
+        let qr = secret().expose_qr_text();
+        for text in [
+            words.as_str(),
+            &qr,
+            &qr.to_lowercase(),
+            &secret().expose_hex(),
+        ] {
+            let read = RecoverySecret::parse(text).unwrap();
+            assert_eq!(*read.expose_hex(), *secret().expose_hex(), "{text}");
+        }
+        assert!(RecoverySecret::is_word("abandon", " ABAN"));
+        assert!(!RecoverySecret::is_word("abandon", "aba"));
+        assert!(!RecoverySecret::is_word("abandon", "ability"));
+        // Too long for a hex text, and no words.
+        assert!(RecoverySecret::parse(&format!("{}00", *qr)).is_err());
     }
 }

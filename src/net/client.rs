@@ -1,4 +1,8 @@
-//! The one outbound client. Every request that the shop makes to the world goes through [`Client::send`].
+//! The one outbound client. Every request that the shop makes to the world goes through [`Client::send`], or [`Client::stream`]
+//! where bodies are big.
+
+mod proxy;
+mod stream;
 
 use std::{
     fmt, io,
@@ -23,6 +27,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{guard, tls};
+pub use stream::Streamed;
 
 /// Sends requests to public places over HTTPS, and to the places that the merchant allowed.
 ///
@@ -38,6 +43,8 @@ pub type TlsSetup = rustls::Error;
 pub struct ClientPolicy {
     /// `(host, port)` that may be reached although private, and without TLS; hosts in small letters, IPv6 without brackets.
     pub allow_private: Vec<(String, u16)>,
+    /// `(host, port)` of a proxy that takes CONNECT: what goes to a public address goes through it. It may be private itself.
+    pub proxy: Option<(String, u16)>,
     /// For one request from the look-up of its host to the last byte of its answer.
     pub timeout: Duration,
     /// Largest body of an answer.
@@ -111,6 +118,14 @@ pub enum OutboundError {
         /// The limit.
         seconds: u64,
     },
+    /// Nothing came and nothing was taken for too long. The request may have been carried out.
+    #[error("{host} sent and took nothing for {seconds} s")]
+    Idle {
+        /// The host.
+        host: String,
+        /// The limit.
+        seconds: u64,
+    },
 }
 
 /// Largest head of an answer.
@@ -122,6 +137,7 @@ impl Default for ClientPolicy {
     fn default() -> Self {
         Self {
             allow_private: Vec::new(),
+            proxy: None,
             timeout: Duration::from_secs(15),
             body_bytes_max: 64 * 1024,
             user_agent: concat!("Keystall/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -216,6 +232,11 @@ impl Resolve for SystemResolver {
         Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
     }
 }
+
+/// A connection, with TLS or without.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 struct Inner {
     policy: ClientPolicy,
@@ -332,7 +353,7 @@ impl Inner {
         let share = self.policy.timeout / (addresses.len() as u32 + 1);
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for address in addresses {
-            match timeout(share, TcpStream::connect(address)).await {
+            match timeout(share, self.way_to(address)).await {
                 Ok(Ok(stream)) => {
                     stream.set_nodelay(true).map_err(failed)?;
                     return Ok(stream);
@@ -349,10 +370,16 @@ impl Inner {
         target: &Target,
         request: Request<Bytes>,
     ) -> Result<Answer, OutboundError> {
-        let stream = self.connect(target).await?;
+        let wire = self.open(target).await?;
         let request = self.prepared(target, request)?;
+        self.speak(target, wire, request).await
+    }
+
+    /// A connection to one of the checked addresses, within TLS where the target wants it.
+    async fn open(&self, target: &Target) -> Result<Box<dyn Wire>, OutboundError> {
+        let stream = self.connect(target).await?;
         if !target.is_tls {
-            return self.speak(target, stream, request).await;
+            return Ok(Box::new(stream));
         }
         let failed = |source| OutboundError::Connect {
             host: target.host.clone(),
@@ -360,8 +387,20 @@ impl Inner {
         };
         let name = ServerName::try_from(target.host.clone())
             .map_err(|_| OutboundError::Url("its host is no host name"))?;
-        let stream = self.tls.connect(name, stream).await.map_err(failed)?;
-        self.speak(target, stream, request).await
+        Ok(Box::new(
+            self.tls.connect(name, stream).await.map_err(failed)?,
+        ))
+    }
+
+    /// Over the proxy to a public address, where there is one: the proxy is told the address that was checked, so that no look-up
+    /// of its own can say otherwise. Private places that are allowed are this machine's own to reach.
+    async fn way_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        match &self.policy.proxy {
+            Some((host, port)) if guard::is_public(address.ip()) => {
+                proxy::through(host, *port, address, &self.policy.user_agent).await
+            }
+            _ => TcpStream::connect(address).await,
+        }
     }
 
     /// The request as it is written: path alone in its first line, and the fields that are ours to set.
@@ -391,22 +430,19 @@ impl Inner {
         Ok(request)
     }
 
-    async fn speak<T>(
+    async fn speak(
         &self,
         target: &Target,
-        stream: T,
+        wire: Box<dyn Wire>,
         request: Request<Full<Bytes>>,
-    ) -> Result<Answer, OutboundError>
-    where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    ) -> Result<Answer, OutboundError> {
         let failed = |source| OutboundError::Http {
             host: target.host.clone(),
             source,
         };
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_BYTES_MAX)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(wire))
             .await
             .map_err(failed)?;
         let exchange = async {

@@ -338,3 +338,82 @@ fn trust(dir: &Path) -> RootCertStore {
         .unwrap();
     roots
 }
+
+fn through(proxy: u16, resolver: Arc<Scripted>, allowed: &[(&str, u16)]) -> Client {
+    let mut policy = client(resolver.clone(), allowed).0.policy.clone();
+    policy.proxy = Some(("127.0.0.1".to_owned(), proxy));
+    Client::with(policy, resolver, RootCertStore::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn a_proxy_is_told_the_address_that_was_checked() {
+    let (proxy, seen) = server("HTTP/1.1 200 Connection established\r\n\r\n").await;
+    let resolver = scripted(&[&["127.0.0.1", "1.1.1.1"], &["10.0.0.1"]]);
+    let client = through(proxy, resolver, &[]);
+    // The other end of the tunnel speaks no TLS here: it is enough that one was opened.
+    let error = client.send(get("https://pay.example/")).await.unwrap_err();
+    assert!(matches!(error, OutboundError::Connect { .. }), "{error}");
+    let asked = seen.lock().unwrap().clone();
+    assert_eq!(asked.len(), 1);
+    let head = "CONNECT 1.1.1.1:443 HTTP/1.1\r\nHost: 1.1.1.1:443\r\n";
+    assert!(asked[0].starts_with(head), "{asked:?}");
+    let error = client.send(get("https://pay.example/")).await.unwrap_err();
+    assert!(matches!(error, OutboundError::Private { .. }), "{error}");
+    assert_eq!(
+        seen.lock().unwrap().len(),
+        1,
+        "nothing private goes through it"
+    );
+}
+
+#[tokio::test]
+async fn a_request_and_its_answer_go_through_a_proxy() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = [0; 4096];
+        let read = stream.read(&mut buffer).await.unwrap();
+        assert!(buffer[..read].starts_with(b"CONNECT 1.1.1.1:80 HTTP/1.1\r\n"));
+        let tunnel = b"HTTP/1.1 200 OK\r\nvia: x\r\n\r\n";
+        stream.write_all(tunnel).await.unwrap();
+        let read = stream.read(&mut buffer).await.unwrap();
+        assert!(buffer[..read].starts_with(b"GET /a HTTP/1.1\r\n"));
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+        stream.write_all(answer).await.unwrap();
+    });
+    let client = through(port, scripted(&[&["1.1.1.1"]]), &[("pay.example", 80)]);
+    let answer = client.send(get("http://pay.example/a")).await.unwrap();
+    assert_eq!(&answer.body[..], b"hi");
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_named() {
+    for (answer, expected) in [
+        (
+            "HTTP/1.1 403 Forbidden\r\n\r\n",
+            "does not connect to 1.1.1.1:443: 403",
+        ),
+        ("HTTP/1.1 407 Auth\r\n\r\n", "wants a user"),
+        ("SSH-2.0-OpenSSH\r\n\r\n", "does not speak HTTP"),
+    ] {
+        let (proxy, _) = server(answer).await;
+        let client = through(proxy, scripted(&[&["1.1.1.1"]]), &[]);
+        let error = client.send(get("https://pay.example/")).await.unwrap_err();
+        assert!(error.was_surely_not_sent());
+        let text = error.to_string();
+        assert!(
+            text.contains(expected) && text.contains("[net] proxy"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_place_of_ones_own_network_is_reached_without_the_proxy() {
+    let (port, seen) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let client = through(1, scripted(&[&[]]), &[("127.0.0.1", port)]);
+    let uri = format!("http://127.0.0.1:{port}/");
+    client.send(get(&uri)).await.unwrap();
+    assert_eq!(seen.lock().unwrap().len(), 1);
+}

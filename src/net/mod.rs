@@ -1,5 +1,5 @@
 //! Sockets: the listeners, the accept loop with its limits and times, TLS and its certificates, the one outbound client with its
-//! guard, and the command line's way to the daemon.
+//! guard, S3-compatible storage over it, and the command line's way to the daemon.
 //!
 //! # Threats and answers
 //! A client that sends slowly, reads slowly or not at all is cut by [`Timeouts`]; one that comes many times meets the caps of
@@ -19,6 +19,7 @@ pub mod guard;
 pub mod listen;
 pub mod passed;
 mod places;
+pub mod s3;
 pub mod serve;
 mod stall;
 pub mod tls;
@@ -26,7 +27,7 @@ pub mod tls;
 use std::net::{IpAddr, SocketAddr};
 
 pub use certificate::CertificateFacts;
-pub use client::{Answer, Client, ClientPolicy, OutboundError, TlsSetup};
+pub use client::{Answer, Client, ClientPolicy, OutboundError, Streamed, TlsSetup};
 pub use client_address::client_address;
 pub use listen::{ListenError, Listener, Local};
 pub use passed::Passed;

@@ -143,6 +143,17 @@ pub(super) fn call_id(origin: &str, effect: u64) -> String {
     format!("msg_{shop}_{effect}")
 }
 
+/// The id of an alarm's calls, of another form than those of effects.
+pub(super) fn alarm_id(origin: &str, kind: &str, at_ms: i64) -> String {
+    let shop = hex::encode(&blake3::hash(origin.as_bytes()).as_bytes()[..8]);
+    format!("msg_{shop}_{kind}_{at_ms}")
+}
+
+/// A time as calls have it (RFC 3339, UTC).
+pub(super) fn timestamp(at_ms: i64) -> String {
+    time(at_ms)
+}
+
 fn key_of(secret: &Secret) -> Option<Secret> {
     let text = secret.expose_str()?.trim();
     let text = text.strip_prefix("whsec_").unwrap_or(text);

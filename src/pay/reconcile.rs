@@ -24,7 +24,8 @@ use crate::store::{Fault, Rows};
 /// Which orders are asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All pending orders, and those that expired within the last 24 hours: once, at start.
+    /// All pending orders, and those that expired within the last 24 hours, or since the copy that the shop was restored from:
+    /// once, at start.
     Start,
     /// Orders whose turn it is: pending ones from their first minute on, at growing distances, and each once more after it
     /// expired. Orders that a provider could not be asked about, or of which one that may have the wrong key refused to speak,
@@ -106,8 +107,8 @@ impl Desk {
     /// Pending orders, then those that expired within a day, each oldest first: the pending ones' reservations wait for this
     /// round, and only for a while.
     fn orders_at_start(&self) -> Result<Vec<Order>, Fault> {
-        let now_ms = self.shop.now_ms();
-        let oldest_ms = now_ms - EXPIRED_MS - self.shop.policy().order_ttl_ms;
+        let from_ms = self.asked_from_ms()?;
+        let oldest_ms = from_ms - self.shop.policy().order_ttl_ms;
         let mut orders = BTreeMap::new();
         for (_, id) in self.shop.store().read()?.open_orders(i64::MAX, START_MAX)? {
             orders.extend(self.order_to_ask(id)?.map(|order| (id, order)));
@@ -118,7 +119,7 @@ impl Desk {
             let Some(last) = page.last().map(|order| order.id) else {
                 break;
             };
-            let wanted = page.into_iter().filter(|order| may_be_paid(order, now_ms));
+            let wanted = page.into_iter().filter(|order| may_be_paid(order, from_ms));
             orders.extend(wanted.map(|order| (order.id, order)));
             if last.made_at_ms() < oldest_ms {
                 break;
@@ -140,10 +141,7 @@ impl Desk {
                 wait_ms: WAIT_FIRST_MS,
             });
         }
-        let due = rounds
-            .turns
-            .iter()
-            .filter(|(_, turn)| turn.due_ms <= now_ms);
+        let due = rounds.turns.iter().filter(|(_, turn)| turn.is_due(now_ms));
         let mut due: Vec<(i64, OrderId)> = due.map(|(id, turn)| (turn.due_ms, *id)).collect();
         due.sort();
         let mut orders = Vec::new();
@@ -160,7 +158,16 @@ impl Desk {
 
     fn order_to_ask(&self, id: OrderId) -> Result<Option<Order>, Fault> {
         let order = self.shop.store().read()?.order(id)?;
-        Ok(order.filter(|order| may_be_paid(order, self.shop.now_ms())))
+        let from_ms = self.asked_from_ms()?;
+        Ok(order.filter(|order| may_be_paid(order, from_ms)))
+    }
+
+    /// Orders that expired at this time or later are asked about, Unix milliseconds: within a day, and after a restore since a day
+    /// before its copy was made, for nobody here knows what became of them.
+    fn asked_from_ms(&self) -> Result<i64, Fault> {
+        let day_ms = self.shop.now_ms() - EXPIRED_MS;
+        let restored = self.shop.restored_lately()?;
+        Ok(restored.map_or(day_ms, |restored| day_ms.min(restored.asked_from_ms())))
     }
 
     async fn ask_about(&self, order: &Order, round: &Round) -> Answered {
@@ -280,11 +287,11 @@ impl Desk {
     }
 }
 
-/// Pending, or expired within a day.
-fn may_be_paid(order: &Order, now_ms: i64) -> bool {
+/// Pending, or expired at `from_ms` or later.
+fn may_be_paid(order: &Order, from_ms: i64) -> bool {
     match order.state {
         OrderState::Pending => true,
-        OrderState::Expired => now_ms - order.expires_at_ms <= EXPIRED_MS,
+        OrderState::Expired => order.expires_at_ms >= from_ms,
         _ => false,
     }
 }
@@ -356,6 +363,9 @@ impl fmt::Display for Report {
     }
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod outage_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

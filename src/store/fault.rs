@@ -8,6 +8,11 @@ pub enum Fault {
     /// The database or the disk below it.
     #[error("the database: {0}")]
     Database(String),
+    /// The file holds something else than what was written into it.
+    #[error(
+        "shop.redb is damaged ({0}): keep a copy of the folder as it is, check the disk, and restore the shop from a backup"
+    )]
+    Damaged(String),
     /// A row that does not decode.
     #[error("table {table}: {error}")]
     Record {

@@ -7,9 +7,12 @@
 //! Never knows a rule of the shop, a key in clear, or the form of a ledger entry: it keeps what it is given. It is the only module
 //! that knows redb and bincode.
 
+mod aside;
+mod backup;
 mod codec;
 mod fault;
 mod head;
+mod migrate;
 mod open;
 mod records;
 mod rows;
@@ -21,9 +24,14 @@ mod tests;
 mod tx;
 mod writer;
 
+pub use aside::verify_file;
+pub use backup::{DumpPiece, LoadError, NewStore};
 pub use codec::{CodecError, decode_sealed, encode_sealed};
 pub use fault::{Fault, WriteError};
 pub use head::Head;
+pub use migrate::{
+    CopyError, STEPS, Step, copy_database, copy_name, keep_copy, schema_of, upgraded_at_ms,
+};
 pub use open::{Observe, OpenError, Options, SCHEMA, Storage, create_file};
 pub use records::{
     Anchoring, Batch, Channel, DeliveredKey, DeliveryContent, Ended, EntryRow, Generation, Held,

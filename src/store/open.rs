@@ -1,20 +1,23 @@
 //! Creating and opening the database file.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use redb::{Builder, Database};
 
-use super::Fault;
+use super::aside::{Unsound, is_damage, verify};
 use super::head::Head;
-use super::rows::Rows;
 use super::snapshot::Readers;
 use super::tx::Tables;
+use super::{Fault, migrate};
 use crate::domain::Clock;
 
+/// Files up to this size are verified before they are opened: in less than a second.
+const VERIFIED_AT_OPEN_BYTES: u64 = 128 * 1024 * 1024;
 /// Number of the stored form. Newer data is refused by name; older data is migrated.
-pub const SCHEMA: u32 = 4;
+pub const SCHEMA: u32 = 5;
 
 /// Opens the database over its storage, each time anew: a file, or a test's backend. Only where the flag says so it may make one.
 pub type Storage =
@@ -28,6 +31,8 @@ pub type Observe = Arc<dyn Fn(usize, Duration) + Send + Sync>;
 pub struct Options {
     /// Where the bytes lie.
     pub storage: Storage,
+    /// The file that they lie in, where it is one: it is verified when it is opened, and read aside while it cannot be written.
+    pub file: Option<PathBuf>,
     /// Page cache in bytes.
     pub cache_bytes: usize,
     /// Closures in one commit at most.
@@ -56,12 +61,19 @@ pub enum OpenError {
     InUse,
     /// Data of a newer version.
     #[error(
-        "this shop was written by a newer keystall (schema {found}, this one knows {SCHEMA}): install that version again"
+        "this shop was written by a newer keystall (schema {found}, this one knows {SCHEMA}): install {}", wanted(.by)
     )]
     Newer {
         /// Its schema number.
         found: u32,
+        /// The version that wrote it, where it said so.
+        by: Option<String>,
     },
+    /// The file holds something else than what was written into it.
+    #[error(
+        "shop.redb is damaged ({0}): nothing was changed; keep a copy of the folder as it is, check the disk, and run `keystall backup restore COPY` with the recovery sheet"
+    )]
+    Damaged(String),
     /// Not a shop's database.
     #[error("not a keystall database: {0}")]
     Foreign(String),
@@ -74,6 +86,7 @@ impl Options {
     /// A store in the file at `path`.
     pub fn file(path: &Path, cache_bytes: usize, clock: Arc<dyn Clock>) -> Self {
         let path = path.to_owned();
+        let file = Some(path.clone());
         let storage: Storage = Arc::new(move |builder, new| {
             if new {
                 builder.create(&path)
@@ -83,6 +96,7 @@ impl Options {
         });
         Self {
             storage,
+            file,
             cache_bytes,
             group_max: 512,
             queue_max: 8_192,
@@ -128,15 +142,44 @@ pub(super) fn open(
     Ok(database)
 }
 
+/// Holds a file's pages against their checksums before it is opened and written to; a large one is left to [`Store::verify`], in
+/// the background, for the shop's sake that waits.
+///
+/// [`Store::verify`]: super::Store::verify
+pub(super) fn verify_small(options: &Options) -> Result<(), OpenError> {
+    let Some(path) = &options.file else {
+        return Ok(());
+    };
+    let unreadable = |error: std::io::Error| Fault::Database(error.to_string());
+    let file = File::options().read(true).write(true).open(path);
+    let file = file.map_err(unreadable)?;
+    // Of an empty file redb says what it is.
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    if bytes == 0 || bytes > VERIFIED_AT_OPEN_BYTES {
+        return Ok(());
+    }
+    match file.try_lock() {
+        // Until the end of this look; redb takes it for itself then.
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse),
+        Err(TryLockError::Error(error)) => return Err(unreadable(error).into()),
+    }
+    match verify(file) {
+        Ok(()) => Ok(()),
+        Err(Unsound::Damaged(why)) => Err(OpenError::Damaged(why)),
+        Err(Unsound::Unreadable(why)) => Err(Fault::Database(why).into()),
+    }
+}
+
 fn create(database: &Database, rows: &[(&str, Vec<u8>)]) -> Result<(), Fault> {
     let mut txn = database.begin_write()?;
     txn.set_two_phase_commit(true);
     txn.set_quick_repair(true);
     {
         let mut tables = Tables::open(&txn)?;
-        tables
-            .meta
-            .insert("schema", SCHEMA.to_le_bytes().as_slice())?;
+        for (name, bytes) in migrate::first_rows() {
+            tables.meta.insert(name, bytes.as_slice())?;
+        }
         tables
             .meta
             .insert("head", super::codec::encode(&Head::default()).as_slice())?;
@@ -150,22 +193,35 @@ fn create(database: &Database, rows: &[(&str, Vec<u8>)]) -> Result<(), Fault> {
 /// Older data is let in: it is brought up by the first write, once the shop was proven to be the right one.
 fn check_schema(database: &Database) -> Result<(), OpenError> {
     let snapshot = Readers::default().begin(database)?;
-    let found = snapshot
-        .meta("schema")
-        .map_err(|fault| OpenError::Foreign(fault.to_string()))?;
-    let found = found
-        .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
-        .map(u32::from_le_bytes);
+    let found =
+        migrate::stamped(&snapshot).map_err(|fault| OpenError::Foreign(fault.to_string()))?;
     match found {
         Some(1..=SCHEMA) => Ok(()),
-        Some(found) => Err(OpenError::Newer { found }),
+        Some(found) => Err(OpenError::Newer {
+            found,
+            by: migrate::written_by(&snapshot)?,
+        }),
         None => Err(OpenError::Foreign("it has no schema number".into())),
+    }
+}
+
+/// What to install for data that is newer.
+fn wanted(by: &Option<String>) -> String {
+    // Nothing that a damaged row may hold is repeated.
+    let version = |text: &&String| {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-+".contains(letter);
+        text.len() <= 40 && text.chars().all(plain)
+    };
+    match by.as_ref().filter(version) {
+        Some(by) => format!("keystall {by} or newer"),
+        None => "that version again".to_owned(),
     }
 }
 
 fn refused(error: redb::DatabaseError) -> OpenError {
     match error {
         redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse,
+        error if is_damage(&error) => OpenError::Damaged(error.to_string()),
         error => OpenError::Fault(error.into()),
     }
 }

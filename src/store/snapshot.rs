@@ -30,6 +30,11 @@ impl Snapshot {
 }
 
 impl Readers {
+    /// Counters and the ledger's head of a database that nobody else reads yet.
+    pub(super) fn head_of(&self, database: &redb::Database) -> Result<Head, Fault> {
+        self.begin(database)?.head()
+    }
+
     pub(super) fn begin(&self, database: &redb::Database) -> Result<Snapshot, Fault> {
         use redb::ReadableDatabase;
         let place = Place(self.0.clone());

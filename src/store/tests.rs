@@ -22,6 +22,7 @@ impl Clock for Frozen {
 fn options(storage: Storage) -> Options {
     Options {
         storage,
+        file: None,
         cache_bytes: 1 << 20,
         group_max: 16,
         queue_max: 64,
@@ -171,14 +172,26 @@ fn newer_data_is_refused_by_name() {
     let options = Options::file(&path, 1 << 20, Arc::new(Frozen));
     Store::create(
         options.clone(),
-        &[("schema", 9_u32.to_le_bytes().to_vec())],
+        &[
+            ("schema", 9_u32.to_le_bytes().to_vec()),
+            ("written_by", b"2.7.1".to_vec()),
+        ],
         quiet(),
     )
     .unwrap()
     .close();
-    let Err(OpenError::Newer { found: 9 }) = Store::open(options, quiet()) else {
+    let Err(error @ OpenError::Newer { found: 9, .. }) = Store::open(options, quiet()) else {
         panic!("newer data was opened");
     };
+    let said = error.to_string();
+    assert!(said.ends_with("install keystall 2.7.1 or newer"), "{said}");
+    for damaged in [None, Some("\u{1b}[2J".to_owned())] {
+        let error = OpenError::Newer {
+            found: 9,
+            by: damaged,
+        };
+        assert!(error.to_string().ends_with("install that version again"));
+    }
 }
 
 #[test]
@@ -196,8 +209,16 @@ fn data_of_the_first_schema_gains_its_new_tables_with_the_first_write_and_not_be
     let schema = |store: &Store| store.read().unwrap().meta("schema").unwrap().unwrap();
     assert_eq!(schema(&store), 1_u32.to_le_bytes());
     assert!(store.read().unwrap().categories().is_err(), "not there yet");
-    let upgrade = store.write(|tx| -> Result<(), WriteError<()>> { Ok(tx.upgrade()?) });
+    let upgrade = store.write(|tx| -> Result<(), WriteError<()>> { Ok(tx.begin_upgrade(1)?) });
     upgrade.wait().unwrap();
+    let left = |store: &Store| schema_of(&store.read().unwrap()).unwrap();
+    assert_eq!(left(&store), Some(1), "this version goes on from there");
+    for step in STEPS {
+        let end =
+            store.write(move |tx| -> Result<(), WriteError<()>> { Ok(tx.end_step(step.from)?) });
+        end.wait().unwrap();
+        assert_eq!(left(&store), Some(step.from + 1));
+    }
     store.close();
     let store = Store::open(options, quiet()).unwrap();
     assert_eq!(schema(&store), SCHEMA.to_le_bytes());
@@ -278,7 +299,11 @@ fn on_failing_disk(dir: &std::path::Path) -> (Store, Arc<AtomicBool>, Arc<Atomic
             fails_left: disk_fails.clone(),
         })
     });
-    let store = Store::create(options(storage), &[], quiet()).unwrap();
+    let options = Options {
+        file: Some(dir.join("shop.redb")),
+        ..options(storage)
+    };
+    let store = Store::create(options, &[], quiet()).unwrap();
     (store, broken, fails_left)
 }
 
@@ -298,6 +323,13 @@ fn a_disk_that_is_away_for_long_comes_back_without_a_restart() {
         "nothing is promised on a disk that is away"
     );
     assert!(store.readonly());
+    assert_eq!(store.faults(), 1);
+    // What was acknowledged can be read, all the time.
+    for _ in 0..50 {
+        let read = store.read().unwrap().meta("test-0").unwrap();
+        assert_eq!(read, Some(vec![1]));
+    }
+    let held = store.read().unwrap();
     assert!(matches!(put(&store, 3).wait(), Err(WriteError::ReadOnly)));
     broken.store(false, Ordering::SeqCst);
     while store.readonly() {
@@ -305,6 +337,60 @@ fn a_disk_that_is_away_for_long_comes_back_without_a_restart() {
     }
     put(&store, 4).wait().unwrap();
     assert_eq!(store.read().unwrap().meta("test-0").unwrap(), Some(vec![4]));
+    // What it reads from the file from now on could be of a later state.
+    match held.meta("schema") {
+        Ok(schema) => assert!(schema.is_some(), "what it had read before stays as it was"),
+        Err(error) => assert!(matches!(error, Fault::Database(_))),
+    }
+}
+
+#[test]
+fn a_commit_of_which_nobody_knows_is_not_shown_before_it_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.redb");
+    create_file(&path).unwrap();
+    let options = Options::file(&path, 1 << 20, Arc::new(Frozen));
+    let store = Store::create(options, &[], quiet()).unwrap();
+    put(&store, 1).wait().unwrap();
+    let known = store.read().unwrap().head().unwrap();
+    put(&store, 2).wait().unwrap();
+    let now = store.read().unwrap().head().unwrap();
+    let file = Arc::new(std::fs::File::open(&path).unwrap());
+    for (head, expected) in [(&known, 1), (&now, 2)] {
+        let view = super::aside::view(&file, head).unwrap();
+        let shown = super::snapshot::Readers::default().begin(&view.database);
+        assert_eq!(shown.unwrap().meta("test-0").unwrap(), Some(vec![expected]));
+    }
+    put(&store, 3).wait().unwrap();
+    assert!(
+        super::aside::view(&file, &known).is_err(),
+        "two commits ago"
+    );
+}
+
+#[test]
+fn a_flipped_bit_in_a_row_is_found_beside_the_writer_and_at_the_next_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.redb");
+    create_file(&path).unwrap();
+    let options = Options::file(&path, 1 << 20, Arc::new(Frozen));
+    let store = Store::create(options.clone(), &[], quiet()).unwrap();
+    let mark = b"a row to be found again";
+    let put = store.write(move |tx| Ok::<(), WriteError<()>>(tx.put_meta("test-0", mark)?));
+    put.wait().unwrap();
+    assert!(store.verify().unwrap().is_some());
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(mark.len()).rposition(|w| w == mark).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(matches!(store.verify(), Err(Fault::Damaged(_))));
+    store.close();
+    let opened = Store::open(options.clone(), quiet());
+    assert!(matches!(opened, Err(OpenError::Damaged(_))));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    Store::open(options, quiet()).unwrap().verify().unwrap();
 }
 
 #[test]

@@ -140,21 +140,6 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
-    /// Brings older data up to the schema of this version: its tables were made when this batch opened them, its records are
-    /// converted when they are read, and what is due is indexed anew. The caller has indexed what only it can open.
-    pub fn upgrade(&mut self) -> Result<(), Fault> {
-        let mut after = None;
-        loop {
-            let effects = self.effects_after(after, 1_000)?;
-            let Some(last) = effects.last() else { break };
-            after = Some(last.id);
-            for effect in &effects {
-                self.put_effect(effect, None)?;
-            }
-        }
-        self.put_meta("schema", &super::SCHEMA.to_le_bytes())
-    }
-
     /// Writes a product.
     pub fn put_product(&mut self, product: &Product) -> Result<(), Fault> {
         self.wrote = true;
@@ -195,6 +180,14 @@ impl<'t> Tx<'t> {
         self.tables.slots.insert(place, encode(row).as_slice())?;
         self.tables.nodes.insert(place, nodes.as_flattened())?;
         self.tables.fingerprints.insert(&row.fingerprint, place)?;
+        Ok(())
+    }
+
+    /// Writes a stored key sealed anew; nothing else of it changes.
+    pub fn put_resealed(&mut self, slot: SlotRef, row: &SlotRow) -> Result<(), Fault> {
+        self.wrote = true;
+        let place = (slot.batch, slot.index);
+        self.tables.slots.insert(place, encode(row).as_slice())?;
         Ok(())
     }
 
@@ -283,6 +276,24 @@ impl<'t> Tx<'t> {
             order.state == OrderState::Paid
         })?;
         self.index_waiting(order, before, WaitKind::Refund, |order| order.owed() > 0)
+    }
+
+    /// Gives a pending order another deadline.
+    pub fn move_deadline(&mut self, before: &Order, expires_at_ms: i64) -> Result<(), Fault> {
+        if before.state != OrderState::Pending {
+            return Err(Fault::Invariant("an open order is pending"));
+        }
+        let order = Order {
+            expires_at_ms,
+            ..before.clone()
+        };
+        self.wrote = true;
+        self.touched.push(order.id);
+        self.close_order(before)?;
+        self.tables
+            .orders
+            .insert(order.id.0, encode(&OrderV2::from(&order)).as_slice())?;
+        self.open_order(&order)
     }
 
     /// Writes an order whose wrapped key alone changed: nobody waits for that.

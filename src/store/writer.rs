@@ -1,6 +1,7 @@
 //! The single writer. Its thread drains the queue, runs every waiting closure in one transaction, commits once, and then answers
 //! all; the next batch forms while the previous one syncs.
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,9 +13,10 @@ use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Head;
+use super::aside::{self, Closer, Unsound};
 use super::codec::encode;
 use super::fault::{Fault, WriteError};
-use super::open::{OpenError, Options, open};
+use super::open::{OpenError, Options, open, verify_small};
 use super::rows::{self};
 use super::snapshot::{Readers, Snapshot};
 use super::tx::{Tables, Tx};
@@ -42,6 +44,8 @@ pub struct Store {
     database: Shared,
     readers: Readers,
     readonly: Arc<AtomicBool>,
+    faults: Arc<AtomicUsize>,
+    file: Option<Arc<File>>,
     waiting: Arc<AtomicUsize>,
     done: Arc<std::sync::Mutex<Option<std::thread::JoinHandle<()>>>>,
 }
@@ -51,6 +55,9 @@ pub struct Waiting<T, E>(Result<oneshot::Receiver<Result<T, WriteError<E>>>, Wri
 
 /// Attempts to reopen after a fault before the closures of the failed batch are told that they failed.
 const REOPEN_ATTEMPTS: u32 = 20;
+/// Looks at a file that is written meanwhile before its damage is believed.
+const VERIFY_ATTEMPTS: u32 = 5;
+
 impl Store {
     /// Creates a store with the given meta rows, and opens it.
     ///
@@ -70,6 +77,7 @@ impl Store {
     /// # Errors
     /// [`OpenError`].
     pub fn open(options: Options, hook: Hook) -> Result<Self, OpenError> {
+        verify_small(&options)?;
         let database = open(&options, None)?;
         Self::start(options, database, hook)
     }
@@ -81,12 +89,23 @@ impl Store {
         let database: Shared = Arc::new(RwLock::new(Some(Arc::new(database))));
         let readonly = Arc::new(AtomicBool::new(false));
         let waiting = Arc::new(AtomicUsize::new(0));
+        let faults = Arc::new(AtomicUsize::new(0));
+        // Open from now on: on the day that it is needed it could perhaps not be opened.
+        let file = match &options.file {
+            Some(path) => Some(Arc::new(
+                File::open(path).map_err(|error| Fault::Database(error.to_string()))?,
+            )),
+            None => None,
+        };
         let writer = Writer {
             options,
             database: database.clone(),
             head,
             hook,
             readonly: readonly.clone(),
+            faults: faults.clone(),
+            file: file.clone(),
+            view: None,
             waiting: waiting.clone(),
             untold: Vec::new(),
         };
@@ -99,6 +118,8 @@ impl Store {
             database,
             readers,
             readonly,
+            faults,
+            file,
             waiting,
             done: Arc::new(std::sync::Mutex::new(Some(thread))),
         })
@@ -152,6 +173,41 @@ impl Store {
     /// Whether writes are refused after a disk error.
     pub fn readonly(&self) -> bool {
         self.readonly.load(Ordering::Acquire)
+    }
+
+    /// How often the disk failed under a write since the store was opened.
+    pub fn faults(&self) -> usize {
+        self.faults.load(Ordering::Acquire)
+    }
+
+    /// Holds every page of the present state against its checksum, beside the writer. Reads the whole file: for a thread that may
+    /// block. None where the bytes do not lie in a file.
+    ///
+    /// # Errors
+    /// [`Fault::Damaged`] where the file holds something else than what was written; others where it could not be read.
+    pub fn verify(&self) -> Result<Option<u64>, Fault> {
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        let unreadable = |error: std::io::Error| Fault::Database(error.to_string());
+        // No page of this state or a later one is used again while it is held.
+        let pinned = self.read()?;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let bytes = file.metadata().map_err(unreadable)?.len();
+            let copy = file.try_clone().map_err(unreadable)?;
+            match aside::verify(copy) {
+                Ok(()) => {
+                    drop(pinned);
+                    return Ok(Some(bytes));
+                }
+                // The header was perhaps read while it was written, or the file grew.
+                Err(_) if attempt < VERIFY_ATTEMPTS => {}
+                Err(Unsound::Damaged(why)) => return Err(Fault::Damaged(why)),
+                Err(Unsound::Unreadable(why)) => return Err(Fault::Database(why)),
+            }
+        }
     }
 
     /// Closures that wait for their batch.
@@ -292,6 +348,10 @@ struct Writer {
     head: Head,
     hook: Hook,
     readonly: Arc<AtomicBool>,
+    faults: Arc<AtomicUsize>,
+    file: Option<Arc<File>>,
+    /// While read-only: ends what is read aside.
+    view: Option<Closer>,
     waiting: Arc<AtomicUsize>,
     /// Orders of a batch that was given to the disk and not yet told.
     untold: Vec<OrderId>,
@@ -439,6 +499,8 @@ impl Writer {
     fn recover(&mut self, fault: &Fault, mut jobs: Vec<Box<dyn Job>>) {
         tracing::error!(error = %fault, "the database failed: read-only until it could be reopened");
         self.readonly.store(true, Ordering::Release);
+        self.faults.fetch_add(1, Ordering::AcqRel);
+        self.read_aside();
         let expected = self.head.commit + 1;
         if !self.reopen(REOPEN_ATTEMPTS) {
             jobs.iter_mut().for_each(|job| job.answer(Some(fault)));
@@ -451,11 +513,35 @@ impl Writer {
         }
     }
 
-    fn reopen(&mut self, attempts: u32) -> bool {
-        self.database
+    /// Takes the failed database away, which answers nothing any more, and lets everybody read the last state that was told.
+    fn read_aside(&mut self) {
+        // Readers wait for it, some milliseconds, rather than being told that nothing can be read.
+        let mut published = self
+            .database
             .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+            .unwrap_or_else(PoisonError::into_inner);
+        *published = None;
+        let Some(file) = &self.file else {
+            return;
+        };
+        match aside::view(file, &self.head) {
+            Ok(view) => {
+                let (database, closer) = view.into_parts();
+                self.view = Some(closer);
+                *published = Some(Arc::new(database));
+            }
+            Err(error) => tracing::error!(%error, "nothing can be read until it is open again"),
+        }
+    }
+
+    fn publish(&self, database: Option<Database>) {
+        *self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = database.map(Arc::new);
+    }
+
+    fn reopen(&mut self, attempts: u32) -> bool {
         for attempt in 0..attempts {
             if attempt > 0 {
                 std::thread::sleep(self.options.reopen_pause);
@@ -478,10 +564,11 @@ impl Writer {
                     );
                 }
                 Ok((head, database)) => {
-                    *self
-                        .database
-                        .write()
-                        .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(database));
+                    // Before the first write: pages that the view shows may be used again by it.
+                    if let Some(view) = self.view.take() {
+                        view.close();
+                    }
+                    self.publish(Some(database));
                     let before = std::mem::replace(&mut self.head, head);
                     // Whatever the disk holds now is what everybody is told from here on.
                     (self.hook)(Committed {

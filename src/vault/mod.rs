@@ -1,45 +1,66 @@
 //! Secrets: the root key, what is derived from it, sealed bytes, order links and query passwords.
 //!
-//! Owns `root.key` and `erase.keys` in the shop's folder, and every use of XChaCha20-Poly1305 and Argon2id. The tree of keys
-//! (security.md, section 2): root key → derivation by purpose → one wrapped data key for each pool; month keys in `erase.keys` →
-//! one wrapped key for each order, so that destroying a month key makes erasure real (ledger.md, section 4).
+//! Owns `root.key` and `erase.keys` in the shop's folder, and every use of XChaCha20-Poly1305, Argon2id and the age format. The tree of keys
+//! (security.md, section 2): root key → one row of identity and sealing keys → derivation by purpose → one wrapped data key for each
+//! pool; month keys in `erase.keys` → one wrapped key for each order, so that destroying a month key makes erasure real (ledger.md,
+//! section 4). The root key is replaced by wrapping that row again; what sealing keys sealed follows by and by.
 //!
 //! Never knows an order, a product or a table: it sees bytes, and labels that bind them to their place. Never prints a secret.
 
+mod age;
 mod entropy;
+mod keyset;
 mod months;
 mod password;
+mod pool;
 mod replace;
 mod root;
 mod seal;
 mod token;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+pub use age::{
+    AGE_MAGIC, AgeError, BackupIdentity, BackupRecipient, OpenReader, RecipientError, SealWriter,
+    open_sealed, seal_to,
+};
 pub use entropy::SystemEntropy;
-pub use months::{MonthError, MonthKeys};
+pub use months::{ERASE_KEYS_HEAD, MonthError, MonthKeys};
 pub use password::{PasswordHash, hash_password, verify_password};
-pub use replace::replace_file;
-pub use root::{RootKey, RootKeyError};
+pub use pool::PoolKey;
+pub use replace::{replace_bytes, replace_file};
+pub use root::{RootKey, RootKeyAt, RootKeyError};
 pub use seal::{Aad, DataKey, SealError};
 pub use token::LINK_TEXT_LEN;
 
 use crate::domain::{Entropy, Secret, seams::random};
+use keyset::{Keyset, mac};
 
 /// Name of the shop's random installation number, bound into every sealed row.
 pub type InstallId = [u8; 16];
 
 /// The opened vault of one shop.
 pub struct Vault {
-    root: RootKey,
+    keys: RwLock<Arc<Keys>>,
     install: InstallId,
     months: MonthKeys,
     entropy: Arc<dyn Entropy>,
 }
 
+/// The root key with what it wraps: in force, or to be once the database says so.
+pub struct Keys {
+    root: RootKey,
+    keyset: Keyset,
+}
+
+/// Bytes of one wrapped data key: version, nonce, key, tag.
+const WRAPPED_BYTES: usize = 1 + 24 + 32 + 16;
+/// Purpose of the keys that wrap pools' data keys.
+const POOL_KEYS: &str = "pool keys";
+
 impl Vault {
-    /// Makes the vault of a new shop, with its first month's key.
+    /// Makes the vault of a new shop, with its first month's key. [`Vault::keyset_row`] is to be stored.
     ///
     /// # Errors
     /// [`MonthError`] when `erase.keys` cannot be written.
@@ -50,64 +71,169 @@ impl Vault {
         entropy: Arc<dyn Entropy>,
         month: &str,
     ) -> Result<Self, MonthError> {
-        let vault = Self::with(dir, root, install, entropy, true)?;
+        let keyset = Keyset::new(&*entropy);
+        let vault = Self::with(dir, Keys { root, keyset }, install, entropy, true)?;
         vault.prepare_month(month)?;
         Ok(vault)
     }
 
-    /// Opens the vault of the shop `install` whose files lie in `dir`.
+    /// Opens the vault of the shop `install` whose files lie in `dir` and whose database holds `keyset`; data from before schema 5
+    /// has no such row.
     ///
     /// # Errors
-    /// [`MonthError`] when `erase.keys` is missing, cannot be read, or belongs to another root key.
+    /// [`MonthError`] when `erase.keys` is missing, cannot be read, or belongs to another root key, and when the row does.
     pub fn open(
         dir: &Path,
         root: RootKey,
         install: InstallId,
+        keyset: Option<&[u8]>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, MonthError> {
-        Self::with(dir, root, install, entropy, false)
+        let keyset = match keyset {
+            Some(row) => root
+                .wrapping()
+                .open(&keyset_place(&install), row)
+                .and_then(|opened| Keyset::from_bytes(opened.expose()))
+                .map_err(|_| MonthError::Keyset)?,
+            None => Keyset::of_root(root.expose()),
+        };
+        Self::with(dir, Keys { root, keyset }, install, entropy, false)
     }
 
     fn with(
         dir: &Path,
-        root: RootKey,
+        keys: Keys,
         install: InstallId,
         entropy: Arc<dyn Entropy>,
         new: bool,
     ) -> Result<Self, MonthError> {
-        let wrapping = DataKey::from_bytes(root.derive("erase.keys"));
+        let wrapping = DataKey::from_bytes(keys.keyset.identity("erase.keys"));
         let months = MonthKeys::open(dir.join("erase.keys"), wrapping, install, new)?;
         Ok(Self {
-            root,
+            keys: RwLock::new(Arc::new(keys)),
             install,
             months,
             entropy,
         })
     }
 
+    /// The root key in force, for a backup that is sealed.
+    pub fn root_key(&self) -> RootKey {
+        self.keys().root.clone()
+    }
+
     /// A value that tells the right root key from a wrong one, without telling the key.
     pub fn check_value(&self) -> [u8; 16] {
-        self.root.check_value()
+        self.keys().root.check_value()
     }
 
-    /// Makes a data key and its wrapped form, bound to `table` and `owner`, under the root key.
-    pub fn new_pool_key(&self, owner: &[u8]) -> (DataKey, Vec<u8>) {
-        let key = DataKey::from_bytes(random(&*self.entropy));
-        let wrapped =
-            self.pool_wrapping()
-                .seal(&*self.entropy, &self.wrap_aad("pools", owner), key.expose());
-        (key, wrapped)
+    /// The keys for data from before schema 5: links and fingerprints stay as they are, sealing keys of their own begin.
+    pub fn freed_of_root(&self) -> Keys {
+        let root = self.keys().root.clone();
+        let keyset = Keyset::freed_of_root(root.expose(), &*self.entropy);
+        Keys { root, keyset }
     }
 
-    /// Unwraps a pool's data key.
+    /// A new root key and a new sealing key; none while as many sealing keys as are kept wait for their end.
+    pub fn replaced_root(&self) -> Option<(RootKey, Keys)> {
+        let keys = self.keys();
+        if keys.keyset.older() + 1 >= keyset::SEALING_MAX {
+            return None;
+        }
+        let root = RootKey::random(&*self.entropy);
+        let keyset = keys.keyset.with_new_sealing(&*self.entropy);
+        Some((root.clone(), Keys { root, keyset }))
+    }
+
+    /// The keys without the older sealing keys: what those sealed opens no more.
+    pub fn newest_alone(&self) -> Keys {
+        let keys = self.keys();
+        Keys {
+            root: keys.root.clone(),
+            keyset: keys.keyset.newest_alone(),
+        }
+    }
+
+    /// The database's row of `keys`.
+    pub fn keyset_row(&self, keys: &Keys) -> Vec<u8> {
+        let place = keyset_place(&self.install);
+        let plain = keys.keyset.to_bytes();
+        keys.root.wrapping().seal(&*self.entropy, &place, &plain)
+    }
+
+    /// The keys in force.
+    pub fn keys(&self) -> Arc<Keys> {
+        // Nothing panics while it is held.
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.clone()
+    }
+
+    /// Puts `keys` in force, whose row is committed.
+    pub fn adopt(&self, keys: Keys) {
+        let mut held = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(keys);
+    }
+
+    /// Sealing keys that wait until nothing is sealed under them.
+    pub fn older_sealing_keys(&self) -> usize {
+        self.keys().keyset.older()
+    }
+
+    /// Makes a data key's wrapped form, bound to `owner`.
+    pub fn new_pool_key(&self, owner: &[u8]) -> Vec<u8> {
+        self.wrap_pool_key(owner, &DataKey::from_bytes(random(&*self.entropy)))
+    }
+
+    /// The same wrapped keys with a new one in front, which seals from then on.
+    ///
+    /// # Errors
+    /// [`SealError`] as for [`Vault::pool_key`].
+    pub fn replaced_pool_key(&self, owner: &[u8], wrapped: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.pool_key(owner, wrapped)?;
+        Ok([&self.new_pool_key(owner), wrapped].concat())
+    }
+
+    /// The newest of a pool's wrapped keys alone: nothing is sealed under the others.
+    pub fn newest_pool_key(wrapped: &[u8]) -> Vec<u8> {
+        wrapped[..wrapped.len().min(WRAPPED_BYTES)].to_vec()
+    }
+
+    /// Unwraps a pool's data keys.
     ///
     /// # Errors
     /// [`SealError`] when the bytes were changed, moved, or wrapped elsewhere.
-    pub fn pool_key(&self, owner: &[u8], wrapped: &[u8]) -> Result<DataKey, SealError> {
-        let opened = self
-            .pool_wrapping()
-            .open(&self.wrap_aad("pools", owner), wrapped)?;
-        DataKey::from_secret(&opened)
+    pub fn pool_key(&self, owner: &[u8], wrapped: &[u8]) -> Result<PoolKey, SealError> {
+        let (keys, place) = (self.keys(), self.wrap_aad("pools", owner));
+        let unwrap = |wrapped: &[u8]| {
+            let (_, opened) = pool::open_with(keys.keyset.sealing(POOL_KEYS), &place, wrapped)?;
+            DataKey::from_secret(&opened)
+        };
+        let keys = wrapped.chunks(WRAPPED_BYTES).map(unwrap);
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        match keys.is_empty() {
+            true => Err(SealError::Forged),
+            false => Ok(PoolKey { keys }),
+        }
+    }
+
+    /// A pool's keys wrapped by the newest sealing key; none where they are that already.
+    ///
+    /// # Errors
+    /// [`SealError`] as for [`Vault::pool_key`].
+    pub fn rewrap_pool_key(
+        &self,
+        owner: &[u8],
+        wrapped: &[u8],
+    ) -> Result<Option<Vec<u8>>, SealError> {
+        let place = self.wrap_aad("pools", owner);
+        let newest = self.keys().keyset.newest(POOL_KEYS);
+        let mut chunks = wrapped.chunks(WRAPPED_BYTES);
+        if chunks.all(|wrapped| newest.open(&place, wrapped).is_ok()) {
+            return Ok(None);
+        }
+        let keys = self.pool_key(owner, wrapped)?.keys;
+        let wrapped = keys.iter().map(|key| self.wrap_pool_key(owner, key));
+        Ok(Some(wrapped.collect::<Vec<_>>().concat()))
     }
 
     /// Makes an order's key and its form wrapped by the newest key of `month` (`2026-11`), which is made durable first if it is
@@ -195,7 +321,7 @@ impl Vault {
 
     /// Seals `plain` under a key derived for `purpose`: channel secrets, the log key.
     pub fn seal_for(&self, purpose: &str, row: &[u8], plain: &[u8]) -> Vec<u8> {
-        let key = DataKey::from_bytes(self.root.derive(purpose));
+        let key = self.keys().keyset.newest(purpose);
         key.seal(&*self.entropy, &self.aad(purpose, b"", row), plain)
     }
 
@@ -204,7 +330,36 @@ impl Vault {
     /// # Errors
     /// [`SealError`] when the bytes were changed or moved.
     pub fn open_for(&self, purpose: &str, row: &[u8], sealed: &[u8]) -> Result<Secret, SealError> {
-        DataKey::from_bytes(self.root.derive(purpose)).open(&self.aad(purpose, b"", row), sealed)
+        self.opened_for(purpose, row, sealed)
+            .map(|(_, opened)| opened)
+    }
+
+    /// What [`Vault::seal_for`] sealed, under the newest sealing key; none where it is that already.
+    ///
+    /// # Errors
+    /// [`SealError`] when the bytes were changed or moved.
+    pub fn reseal_for(
+        &self,
+        purpose: &str,
+        row: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, SealError> {
+        let (at, opened) = self.opened_for(purpose, row, sealed)?;
+        Ok((at > 0).then(|| self.seal_for(purpose, row, opened.expose())))
+    }
+
+    fn opened_for(
+        &self,
+        purpose: &str,
+        row: &[u8],
+        sealed: &[u8],
+    ) -> Result<(usize, Secret), SealError> {
+        let keys = self.keys();
+        pool::open_with(
+            keys.keyset.sealing(purpose),
+            &self.aad(purpose, b"", row),
+            sealed,
+        )
     }
 
     /// Labels of the keys that [`Vault::seal_erasable`] made for `name`, the newest last.
@@ -259,23 +414,24 @@ impl Vault {
         }
     }
 
-    /// A keyed BLAKE3 fingerprint: equal for equal bytes of one purpose, and nothing to those without the root key.
+    /// A keyed BLAKE3 fingerprint: equal for equal bytes of one purpose, whatever becomes of the root key, and nothing to those
+    /// without it.
     pub fn fingerprint(&self, purpose: &str, bytes: &[u8]) -> [u8; 16] {
-        self.root.mac(purpose, bytes)
+        self.identity_mac(purpose, bytes)
     }
 
     /// The secret of an order's link: its id, and a 160-bit MAC over it, as 38 characters that fit a URL.
     pub fn link_secret(&self, order: u64) -> String {
         token::encode(
             order,
-            &self.root.mac_wide("order link", &order.to_be_bytes()),
+            &self.identity_mac("order link", &order.to_be_bytes()),
         )
     }
 
     /// The order of a link's secret. Unknown and wrong secrets fail alike, before any look into the store.
     pub fn order_of_link(&self, text: &str) -> Option<u64> {
         let (order, claimed) = token::decode(text)?;
-        let expected = self.root.mac_wide("order link", &order.to_be_bytes());
+        let expected = self.identity_mac("order link", &order.to_be_bytes());
         token::same(&claimed, &expected).then_some(order)
     }
 
@@ -283,13 +439,13 @@ impl Vault {
     /// 160-bit MAC over both, as text that fits a URL.
     pub fn inbox_secret(&self, contact: &[u8; 16], until_ms: i64) -> String {
         let claim = token::inbox_claim(contact, until_ms);
-        token::encode_inbox(&claim, &self.root.mac_wide("inbox link", &claim))
+        token::encode_inbox(&claim, &self.identity_mac("inbox link", &claim))
     }
 
     /// The contact's fingerprint and the end of an inbox link's secret. The caller holds the end against its clock.
     pub fn inbox_of_link(&self, text: &str) -> Option<([u8; 16], i64)> {
         let (claim, claimed) = token::decode_inbox(text)?;
-        let expected = self.root.mac_wide("inbox link", &claim);
+        let expected = self.identity_mac("inbox link", &claim);
         token::same(&claimed, &expected).then(|| token::read_claim(&claim))
     }
 
@@ -298,8 +454,18 @@ impl Vault {
         &*self.entropy
     }
 
-    fn pool_wrapping(&self) -> DataKey {
-        DataKey::from_bytes(self.root.derive("pool keys"))
+    /// The same, to be shared.
+    pub fn shared_entropy(&self) -> Arc<dyn Entropy> {
+        self.entropy.clone()
+    }
+
+    fn identity_mac<const N: usize>(&self, purpose: &str, bytes: &[u8]) -> [u8; N] {
+        mac(&self.keys().keyset.identity(purpose), bytes)
+    }
+
+    fn wrap_pool_key(&self, owner: &[u8], key: &DataKey) -> Vec<u8> {
+        let wrapping = self.keys().keyset.newest(POOL_KEYS);
+        wrapping.seal(&*self.entropy, &self.wrap_aad("pools", owner), key.expose())
     }
 
     fn wrap_aad<'a>(&'a self, table: &'a str, owner: &'a [u8]) -> Aad<'a> {
@@ -313,25 +479,47 @@ impl Vault {
     }
 }
 
+impl Keys {
+    /// Tells their root key from others.
+    pub fn check_value(&self) -> [u8; 16] {
+        self.root.check_value()
+    }
+}
+
+fn keyset_place(install: &InstallId) -> Aad<'_> {
+    Aad {
+        purpose: "wrap",
+        install,
+        table: "keyset",
+        owner: b"",
+        row: b"",
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn vault(dir: &Path, install: InstallId) -> Vault {
+        let stored = dir.join("row");
         if !RootKey::exists(dir) {
             let root = RootKey::create(dir, &SystemEntropy).unwrap();
-            Vault::create(dir, root, install, Arc::new(SystemEntropy), "2026-10").unwrap();
+            let made =
+                Vault::create(dir, root, install, Arc::new(SystemEntropy), "2026-10").unwrap();
+            fs::write(&stored, made.keyset_row(&made.keys())).unwrap();
         }
-        let root = RootKey::open(dir).unwrap();
-        Vault::open(dir, root, install, Arc::new(SystemEntropy)).unwrap()
+        let (root, row) = (RootKey::open(dir).unwrap(), fs::read(stored).unwrap());
+        Vault::open(dir, root, install, Some(&row), Arc::new(SystemEntropy)).unwrap()
     }
 
     #[test]
     fn a_sealed_row_opens_only_at_its_own_place_in_its_own_shop() {
         let dir = tempfile::tempdir().unwrap();
         let here = vault(dir.path(), [1; 16]);
-        let (key, wrapped) = here.new_pool_key(b"steam");
+        let wrapped = here.new_pool_key(b"steam");
+        let key = here.pool_key(b"steam", &wrapped).unwrap();
         let sealed = key.seal(
             here.entropy(),
             &here.aad("slots", b"steam", b"0:1"),
@@ -444,7 +632,7 @@ mod tests {
         drop(vault(dir.path(), [1; 16]));
         std::fs::remove_file(dir.path().join("erase.keys")).unwrap();
         let root = RootKey::open(dir.path()).unwrap();
-        let opened = Vault::open(dir.path(), root, [1; 16], Arc::new(SystemEntropy));
+        let opened = Vault::open(dir.path(), root, [1; 16], None, Arc::new(SystemEntropy));
         assert!(matches!(opened, Err(MonthError::Missing(_))));
         assert!(!dir.path().join("erase.keys").exists());
     }
@@ -484,5 +672,127 @@ mod tests {
             );
         }
         assert_eq!(here.order_of_link(""), None);
+    }
+
+    #[test]
+    fn a_new_root_key_changes_no_link_and_no_fingerprint_and_opens_what_was_sealed_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = vault(dir.path(), [1; 16]);
+        let said = |vault: &Vault| {
+            let inbox = vault.inbox_secret(&[5; 16], 77);
+            assert_eq!(vault.inbox_of_link(&inbox), Some(([5; 16], 77)));
+            (
+                vault.link_secret(7),
+                inbox,
+                vault.fingerprint("key", b"KEY-1"),
+                vault.fingerprint("contact", b"a@example.com"),
+            )
+        };
+        let before = (said(&here), here.seal_for("log key", b"o", b"seed"));
+        let order = here.new_order_key("2026-11", b"o").unwrap();
+        let (root, keys) = here.replaced_root().unwrap();
+        let row = here.keyset_row(&keys);
+        assert_ne!(keys.check_value(), here.check_value());
+        let reopen = |root: RootKey, row: &[u8]| {
+            Vault::open(
+                dir.path(),
+                root,
+                [1; 16],
+                Some(row),
+                Arc::new(SystemEntropy),
+            )
+        };
+        let old_root = RootKey::open(dir.path()).unwrap();
+        assert!(reopen(old_root, &row).is_err(), "the old key opens nothing");
+        here.adopt(keys);
+        let there = reopen(root.clone(), &row).unwrap();
+        for vault in [&here, &there] {
+            assert_eq!(said(vault), before.0);
+            assert_eq!(
+                vault.open_for("log key", b"o", &before.1).unwrap().expose(),
+                b"seed"
+            );
+            assert!(vault.order_key(&order.0, b"o", &order.2).is_ok());
+            assert_eq!(vault.older_sealing_keys(), 1);
+        }
+        // Sealed again, it needs the newest key alone; what was not is gone with the older.
+        let again = there
+            .reseal_for("log key", b"o", &before.1)
+            .unwrap()
+            .unwrap();
+        assert_eq!(there.reseal_for("log key", b"o", &again).unwrap(), None);
+        there.adopt(there.newest_alone());
+        assert!(there.open_for("log key", b"o", &again).is_ok());
+        assert!(there.open_for("log key", b"o", &before.1).is_err());
+        assert_eq!(said(&there), before.0);
+    }
+
+    #[test]
+    fn a_pool_whose_key_is_replaced_opens_both_and_then_the_newer_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = vault(dir.path(), [1; 16]);
+        let place = here.aad("slots", b"steam", b"0:1");
+        let wrapped = here.new_pool_key(b"steam");
+        let old = here.pool_key(b"steam", &wrapped).unwrap();
+        let sealed = old.seal(here.entropy(), &place, b"KEY-1");
+        assert_eq!(old.reseal(here.entropy(), &place, &sealed).unwrap(), None);
+        let both = here.replaced_pool_key(b"steam", &wrapped).unwrap();
+        let ring = here.pool_key(b"steam", &both).unwrap();
+        assert!(ring.is_being_replaced() && !old.is_being_replaced());
+        let again = ring.reseal(here.entropy(), &place, &sealed).unwrap();
+        let again = again.unwrap();
+        assert!(ring.open(&place, &sealed).is_ok() && ring.open(&place, &again).is_ok());
+        assert!(old.open(&place, &again).is_err());
+        // A root key that is replaced meanwhile wraps both again.
+        let (_, keys) = here.replaced_root().unwrap();
+        here.adopt(keys);
+        let rewrapped = here.rewrap_pool_key(b"steam", &both).unwrap().unwrap();
+        assert_eq!(here.rewrap_pool_key(b"steam", &rewrapped).unwrap(), None);
+        here.adopt(here.newest_alone());
+        assert!(here.pool_key(b"steam", &both).is_err());
+        let newest = Vault::newest_pool_key(&rewrapped);
+        let newest = here.pool_key(b"steam", &newest).unwrap();
+        assert!(newest.open(&place, &again).is_ok());
+        assert!(newest.open(&place, &sealed).is_err());
+    }
+
+    #[test]
+    fn data_without_a_row_of_keys_opens_by_its_root_key_and_is_freed_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = RootKey::create(dir.path(), &SystemEntropy).unwrap();
+        // As such a shop's erase.keys is: wrapped below the root key itself.
+        let keyset = Keyset::of_root(root.expose());
+        let keys = Keys {
+            root: root.clone(),
+            keyset,
+        };
+        let old = Vault::with(dir.path(), keys, [1; 16], Arc::new(SystemEntropy), true).unwrap();
+        old.prepare_month("2026-10").unwrap();
+        let (link, sealed) = (old.link_secret(7), old.seal_for("log key", b"o", b"seed"));
+        let open = |row: Option<&[u8]>| {
+            Vault::open(
+                dir.path(),
+                root.clone(),
+                [1; 16],
+                row,
+                Arc::new(SystemEntropy),
+            )
+            .unwrap()
+        };
+        let here = open(None);
+        assert_eq!(here.link_secret(7), link);
+        let row = here.keyset_row(&here.freed_of_root());
+        let freed = open(Some(&row));
+        assert_eq!(freed.link_secret(7), link);
+        assert!(freed.has_month("2026-10"));
+        assert_eq!(
+            freed.open_for("log key", b"o", &sealed).unwrap().expose(),
+            b"seed"
+        );
+        let new = freed.seal_for("log key", b"o", b"seed");
+        assert!(
+            here.open_for("log key", b"o", &new).is_err(),
+            "the root key alone seals no more"
+        );
     }
 }

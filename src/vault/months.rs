@@ -35,6 +35,11 @@ pub enum MonthError {
     /// The file is not of this form, or of another shop.
     #[error("{0} does not open with this shop's root key: put the file that belongs to it back")]
     Foreign(PathBuf),
+    /// The database's row of keys is of another root key, or damaged.
+    #[error(
+        "the keys in shop.redb do not open with this root key: put the file that belongs to it back"
+    )]
+    Keyset,
     /// A shop's file is gone; a new one would orphan every order.
     #[error(
         "{0} is missing: the orders of this shop do not open without it; put it back from its own copy"
@@ -50,7 +55,9 @@ pub enum MonthError {
     },
 }
 
-const HEAD: &str = "keystall-erase-keys/v1";
+/// First line of `erase.keys`.
+pub const ERASE_KEYS_HEAD: &str = "keystall-erase-keys/v1";
+const HEAD: &str = ERASE_KEYS_HEAD;
 
 impl MonthKeys {
     pub(super) fn open(
@@ -76,6 +83,10 @@ impl MonthKeys {
                     let key = Arc::new(DataKey::from_secret(&opened).map_err(|_| foreign())?);
                     keys.insert(month.to_owned(), MonthKey { key, sealed });
                 }
+            }
+            // Bytes that are no text.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(MonthError::Foreign(path));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && new => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -1,16 +1,33 @@
 //! The root key: one file of 32 bytes, readable by its owner alone.
+//!
+//! It is replaced through `root.key.next`: written beside and made durable, then named by the database in one commit, then put in the
+//! place of `root.key`. Which of the two files is the key says the check value in the database, so a kill between any two steps
+//! leaves a shop that opens. Where systemd gives the key, this program cannot put it in place: `root.key.next` stays until the
+//! credential is the new one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::keyset::{derive, mac};
+use super::seal::DataKey;
 use crate::domain::{Entropy, seams::random};
 
 /// The root key. Everything sealed in the shop hangs on it.
+#[derive(Clone)]
 pub struct RootKey(Zeroizing<[u8; 32]>);
+
+/// Where the root key of an open shop lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootKeyAt {
+    /// In `root.key`, or in the service's credential.
+    Place,
+    /// In `root.key.next`: the service's credential is still the one before.
+    Next,
+}
 
 /// Why the root key is not there.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +48,14 @@ pub enum RootKeyError {
         /// Its permission bits.
         mode: u32,
     },
+    /// A link to somewhere else cannot be replaced as a whole.
+    #[error("{0} is a symbolic link: put the file itself there first, then replace the root key")]
+    Linked(PathBuf),
+    /// It belongs to another shop.
+    #[error(
+        "root.key does not belong to this shop.redb: put the right one back; nothing was changed"
+    )]
+    Stranger,
     /// The file system refused.
     #[error("{path}: {source}")]
     Io {
@@ -42,6 +67,7 @@ pub enum RootKeyError {
 }
 
 const FILE: &str = "root.key";
+const NEXT: &str = "root.key.next";
 
 impl RootKey {
     /// Makes the key in `dir`, mode 0400, durable before this returns. An existing file is never touched.
@@ -49,23 +75,129 @@ impl RootKey {
     /// # Errors
     /// [`RootKeyError::Io`], also when the file exists.
     pub fn create(dir: &Path, entropy: &dyn Entropy) -> Result<Self, RootKeyError> {
+        let key = Self::random(entropy);
+        key.write_new(dir, FILE)?;
+        Ok(key)
+    }
+
+    /// A key that is nowhere yet.
+    pub(super) fn random(entropy: &dyn Entropy) -> Self {
+        Self(Zeroizing::new(random::<32>(entropy)))
+    }
+
+    /// Whether the key in `dir` can be replaced. True where it is the service's credential, which this program cannot write.
+    ///
+    /// # Errors
+    /// [`RootKeyError::Linked`].
+    pub fn is_given_to_replace(dir: &Path) -> Result<bool, RootKeyError> {
+        if credential().is_some() {
+            return Ok(true);
+        }
         let path = dir.join(FILE);
-        let key = Zeroizing::new(random::<32>(entropy));
+        match fs::symlink_metadata(&path) {
+            Ok(about) if about.is_symlink() => Err(RootKeyError::Linked(path)),
+            _ => Ok(false),
+        }
+    }
+
+    /// Writes this key, which is to follow, beside the one in force; durable before this returns. The caller knows that no file
+    /// there is needed.
+    ///
+    /// # Errors
+    /// [`RootKeyError::Io`].
+    pub fn write_next(&self, dir: &Path) -> Result<(), RootKeyError> {
+        Self::drop_next(dir)?;
+        self.write_new(dir, NEXT)
+    }
+
+    /// Puts `root.key.next` in the place of `root.key`, whose bytes are overwritten as far as the disk lets one.
+    ///
+    /// # Errors
+    /// [`RootKeyError::Io`]; then the shop opens with `root.key.next`.
+    pub fn put_next_in_place(dir: &Path) -> Result<(), RootKeyError> {
+        let (path, next) = (dir.join(FILE), dir.join(NEXT));
+        let failed = |source| RootKeyError::Io {
+            path: next.clone(),
+            source,
+        };
+        // Opened before it loses its name; where it is gone already there is nothing to overwrite.
+        let before = fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
+            .and_then(|()| OpenOptions::new().write(true).open(&path));
+        fs::rename(&next, &path).map_err(failed)?;
+        sync_folder(dir).map_err(failed)?;
+        if let Ok(mut before) = before
+            && before.metadata().is_ok_and(|about| about.nlink() == 0)
+        {
+            // A disk may keep the bytes elsewhere in any case; what was sealed under them is sealed anew.
+            let _ = before.write_all(&[0; 32]).and_then(|()| before.sync_all());
+        }
+        Ok(())
+    }
+
+    /// Removes what a replacement that did not come to its commit left behind.
+    ///
+    /// # Errors
+    /// [`RootKeyError::Io`].
+    pub fn drop_next(dir: &Path) -> Result<(), RootKeyError> {
+        let path = dir.join(NEXT);
+        match fs::remove_file(&path).and_then(|()| sync_folder(dir)) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(RootKeyError::Io { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Finds the key with this check value: the one of [`RootKey::open`], or `root.key.next` where a replacement was committed and
+    /// not put in place, which is done then. Only for who holds the shop's database.
+    ///
+    /// # Errors
+    /// [`RootKeyError`]; [`RootKeyError::Stranger`] where neither is it.
+    pub fn find(dir: &Path, check: &[u8]) -> Result<(Self, RootKeyAt), RootKeyError> {
+        Self::find_among(credential().as_deref(), dir, check)
+    }
+
+    fn find_among(
+        credential: Option<&Path>,
+        dir: &Path,
+        check: &[u8],
+    ) -> Result<(Self, RootKeyAt), RootKeyError> {
+        let given = Self::open_among(credential, dir);
+        if let Ok(key) = given.as_ref()
+            && key.check_value() == check
+        {
+            // Of a replacement that was cut off, or that the credential has caught up with. It does no harm if it cannot go.
+            let _ = Self::drop_next(dir);
+            return Ok((key.clone(), RootKeyAt::Place));
+        }
+        if let Ok(next) = Self::read(dir.join(NEXT), 0o077)
+            && next.check_value() == check
+        {
+            if credential.is_some() {
+                return Ok((next, RootKeyAt::Next));
+            }
+            Self::put_next_in_place(dir)?;
+            return Ok((next, RootKeyAt::Place));
+        }
+        given.and(Err(RootKeyError::Stranger))
+    }
+
+    fn write_new(&self, dir: &Path, name: &str) -> Result<(), RootKeyError> {
+        let path = dir.join(name);
         let write = || -> io::Result<()> {
             let mut file = OpenOptions::new()
                 .write(true)
                 .create_new(true)
                 .mode(0o400)
                 .open(&path)?;
-            file.write_all(&*key)?;
+            file.write_all(&*self.0)?;
             file.sync_all()?;
-            File::open(dir)?.sync_all()
+            sync_folder(dir)
         };
         write().map_err(|source| RootKeyError::Io {
             path: path.clone(),
             source,
-        })?;
-        Ok(Self(key))
+        })
     }
 
     /// Reads the key of `dir`: the service's credential of its name where systemd gave one (`LoadCredential=root.key:…`,
@@ -74,15 +206,13 @@ impl RootKey {
     /// # Errors
     /// [`RootKeyError`], each with what to do.
     pub fn open(dir: &Path) -> Result<Self, RootKeyError> {
-        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        Self::open_among(credentials.as_deref(), dir)
+        Self::open_among(credential().as_deref(), dir)
     }
 
-    fn open_among(credentials: Option<&Path>, dir: &Path) -> Result<Self, RootKeyError> {
-        let credential = credentials.map(|folder| folder.join(FILE));
-        match credential.filter(|path| path.exists()) {
+    fn open_among(credential: Option<&Path>, dir: &Path) -> Result<Self, RootKeyError> {
+        match credential {
             // The service's user is let in by an access list there, which shows as the group's bits.
-            Some(path) => Self::read(path, 0o007),
+            Some(path) => Self::read(path.to_owned(), 0o007),
             None => Self::read(dir.join(FILE), 0o077),
         }
     }
@@ -112,43 +242,55 @@ impl RootKey {
         }
     }
 
+    /// The key of these bytes, out of a backup.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes = <[u8; 32]>::try_from(bytes).ok()?;
+        Some(Self(Zeroizing::new(bytes)))
+    }
+
+    /// Puts the key into `dir`, mode 0400, durable before this returns.
+    ///
+    /// # Errors
+    /// [`RootKeyError::Io`].
+    pub fn put(&self, dir: &Path) -> Result<(), RootKeyError> {
+        let path = dir.join(FILE);
+        super::replace_bytes(&path, &*self.0, 0o400)
+            .map_err(|source| RootKeyError::Io { path, source })
+    }
+
     /// Whether `dir` has a root key.
     pub fn exists(dir: &Path) -> bool {
         fs::symlink_metadata(dir.join(FILE)).is_ok()
     }
 
-    /// A key for one purpose.
-    pub(super) fn derive(&self, purpose: &str) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_derive_key("keystall 2026-11 vault purpose v1");
-        hasher.update(&*self.0);
-        hasher.update(purpose.as_bytes());
-        *hasher.finalize().as_bytes()
+    /// The key's bytes, for a backup that is sealed.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
     }
 
-    /// 128 bits of a MAC over `bytes`, for one purpose.
-    pub(super) fn mac(&self, purpose: &str, bytes: &[u8]) -> [u8; 16] {
-        let mut out = [0; 16];
-        blake3::Hasher::new_keyed(&self.derive(purpose))
-            .update(bytes)
-            .finalize_xof()
-            .fill(&mut out);
-        out
-    }
-
-    /// 160 bits of a MAC over `bytes`, for one purpose.
-    pub(super) fn mac_wide(&self, purpose: &str, bytes: &[u8]) -> [u8; 20] {
-        let mut out = [0; 20];
-        blake3::Hasher::new_keyed(&self.derive(purpose))
-            .update(bytes)
-            .finalize_xof()
-            .fill(&mut out);
-        out
+    /// The key that seals the row of the shop's other keys.
+    pub(super) fn wrapping(&self) -> DataKey {
+        DataKey::from_bytes(derive(&self.0, "keyset"))
     }
 
     /// Tells this key from others without telling it.
     pub fn check_value(&self) -> [u8; 16] {
-        self.mac("check value", b"keystall")
+        mac(&derive(&self.0, "check value"), b"keystall")
     }
+}
+
+/// The service's credential of this name, where systemd gave one.
+fn credential() -> Option<PathBuf> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    credential_in(Path::new(&folder))
+}
+
+fn credential_in(folder: &Path) -> Option<PathBuf> {
+    Some(folder.join(FILE)).filter(|path| path.exists())
+}
+
+fn sync_folder(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]
@@ -185,7 +327,7 @@ mod tests {
     fn a_credential_of_the_service_takes_the_place_of_the_file() {
         let (dir, given) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let made = RootKey::create(dir.path(), &SystemEntropy).unwrap();
-        let open = || RootKey::open_among(Some(given.path()), dir.path());
+        let open = || RootKey::open_among(credential_in(given.path()).as_deref(), dir.path());
         // Credentials of other things are there, this one is not.
         assert_eq!(open().unwrap().check_value(), made.check_value());
         let sealed = given.path().join(FILE);
@@ -209,5 +351,73 @@ mod tests {
             RootKey::open(dir.path()),
             Err(RootKeyError::Malformed(_))
         ));
+    }
+
+    #[test]
+    fn a_replaced_key_is_found_by_its_check_value_wherever_a_kill_left_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = RootKey::create(dir.path(), &SystemEntropy).unwrap();
+        let new = RootKey::random(&SystemEntropy);
+        let next = dir.path().join(NEXT);
+        let find = |check: [u8; 16]| RootKey::find_among(None, dir.path(), &check);
+        // Torn, and before the commit: the old one is in force, and what was begun is removed.
+        fs::write(&next, [1; 31]).unwrap();
+        assert_eq!(find(old.check_value()).unwrap().0.0, old.0);
+        new.write_next(dir.path()).unwrap();
+        assert_eq!(find(old.check_value()).unwrap().0.0, old.0);
+        assert!(!next.exists());
+        // After the commit: the new one is, and takes its place.
+        new.write_next(dir.path()).unwrap();
+        let (found, at) = find(new.check_value()).unwrap();
+        assert_eq!((found.0, at), (new.0.clone(), RootKeyAt::Place));
+        assert!(!next.exists());
+        assert_eq!(RootKey::open(dir.path()).unwrap().0, new.0);
+        assert!(matches!(
+            find(old.check_value()),
+            Err(RootKeyError::Stranger)
+        ));
+        // And where the old file was lost meanwhile.
+        new.write_next(dir.path()).unwrap();
+        fs::remove_file(dir.path().join(FILE)).unwrap();
+        assert_eq!(find(new.check_value()).unwrap().0.0, new.0);
+    }
+
+    #[test]
+    fn a_new_key_waits_beside_until_the_services_credential_is_it() {
+        let (dir, given) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let old = RootKey::create(given.path(), &SystemEntropy).unwrap();
+        let new = RootKey::random(&SystemEntropy);
+        new.write_next(dir.path()).unwrap();
+        let find = || {
+            let credential = credential_in(given.path());
+            RootKey::find_among(credential.as_deref(), dir.path(), &new.check_value())
+        };
+        assert_eq!(find().unwrap().1, RootKeyAt::Next);
+        assert_eq!(find().unwrap().1, RootKeyAt::Next, "as often as it starts");
+        assert_ne!(old.0, new.0);
+        fs::remove_file(given.path().join(FILE)).unwrap();
+        new.write_new(given.path(), FILE).unwrap();
+        assert_eq!(find().unwrap().1, RootKeyAt::Place);
+        assert!(!dir.path().join(NEXT).exists());
+    }
+
+    #[test]
+    fn the_bytes_of_a_replaced_key_are_overwritten_unless_they_have_another_name() {
+        let dir = tempfile::tempdir().unwrap();
+        RootKey::create(dir.path(), &SystemEntropy).unwrap();
+        let mut before = File::open(dir.path().join(FILE)).unwrap();
+        let replace = || {
+            let next = RootKey::random(&SystemEntropy);
+            next.write_next(dir.path()).unwrap();
+            RootKey::put_next_in_place(dir.path()).unwrap();
+        };
+        replace();
+        let mut bytes = Vec::new();
+        before.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, [0; 32]);
+        let copy = dir.path().join("somebody's copy");
+        fs::hard_link(dir.path().join(FILE), &copy).unwrap();
+        replace();
+        assert_ne!(fs::read(&copy).unwrap(), [0; 32]);
     }
 }

@@ -17,6 +17,8 @@ pub(super) async fn ready(State(web): State<WebState>) -> Response {
         Some("stopping\n")
     } else if store.readonly() {
         Some("read-only after a disk error\n")
+    } else if web.shop.orders_held() {
+        Some("no orders are taken: the disk is full, or the database is damaged\n")
     } else {
         let head = store.read().and_then(|snapshot| snapshot.head());
         head.err().map(|error| {

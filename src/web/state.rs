@@ -204,7 +204,8 @@ impl Shared {
         tracing::error!(error = %fault, "the store failed under a request");
         match fault {
             Fault::Readers => Problem::Busy,
-            Fault::Database(_) if self.shop.store().readonly() => Problem::ReadOnly,
+            // Also where the store is open again by now: coming back later is what helps.
+            Fault::Database(_) | Fault::Damaged(_) => Problem::ReadOnly,
             _ => Problem::Internal,
         }
     }

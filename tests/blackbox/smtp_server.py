@@ -4,6 +4,8 @@ aiosmtpd is installed into a folder of its own under the target folder, once; po
 """
 import asyncio, email, email.policy, logging, os, shutil, socket, struct, subprocess, sys, tempfile, threading, time, warnings
 
+from keystall import free_port
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 AIOSMTPD = "aiosmtpd==1.4.6"
 
@@ -25,12 +27,6 @@ def load_aiosmtpd():
     # What it says of refused clients and of its own future is not what is tested.
     logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", module=r"aiosmtpd\..*")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Authority:

@@ -4,7 +4,7 @@ import glob, os, pty, re, select, shutil, signal, socket, stat, subprocess, sys,
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from keystall import Shop, Story, binary, clean_environment, free_port, verify_ledger  # noqa: E402
 
-GROUPS = re.compile(r"\b[0-9a-f]{8}\b")
+WORDS = re.compile(r"(\d+)\. ([a-z]{3,8})\b")
 SHOP_FILES = ("shop.redb", "root.key", "erase.keys", "ledger.highwater")
 
 
@@ -84,19 +84,33 @@ class Base(Story):
     def assert_nothing(self, path):
         self.assertFalse(os.path.exists(path), os.path.exists(path) and os.listdir(path))
 
+    def run_init(self, shop, *arguments, stdin=b"", env=None):
+        done = subprocess.run([binary(), "init", "--dir", shop, *arguments], input=stdin, capture_output=True, env=env or self.env(), timeout=60)
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    def words_of(self, said):
+        """The 24 words of a sheet, in the order of their numbers."""
+        sheet = said[said.index("Recovery secret"):]
+        words = {int(number): word for number, word in WORDS.findall(sheet[:sheet.index("Root key")])}
+        self.assertEqual(sorted(words), list(range(1, 25)), sheet)
+        return [words[number] for number in range(1, 25)]
+
     def type_back(self, terminal, wrong_first=False):
-        """Types the groups that are asked for, as they stand on the sheet."""
-        sheet = terminal.wait_for("Is it on paper?")
-        secret = GROUPS.findall(sheet[sheet.index("Recovery secret"):])[:8]
+        """Types the words that are asked for, as they stand on the sheet."""
+        words = self.words_of(terminal.wait_for("Is it on paper?"))
+        asked = []
         for at in range(2):
-            said = terminal.wait_for(" of 8: ")
-            number = int(re.findall(r"Group (\d) of 8: ", said)[-1])
+            said = terminal.wait_for(" of 24: ")
+            asked.append(int(re.findall(r"Word (\d+) of 24: ", said)[-1]))
+            word = words[asked[-1] - 1]
             if wrong_first and at == 0:
-                terminal.type("00000000\n")
+                terminal.type(next(other for other in words if other != word) + "\n")
                 terminal.wait_for("not what the sheet says")
-                terminal.wait_for(" of 8: ")
-            terminal.type(secret[number - 1].upper() + "\n")
-        return "".join(secret)
+                terminal.wait_for(" of 24: ")
+            # Capitals, and four letters alone, are as good.
+            terminal.type((word.upper() if at == 0 else word[:4]) + "\n")
+        self.assertEqual(len(set(asked)), 2, "two different words")
+        return words
 
 
 class OnATerminal(Base):
@@ -134,12 +148,12 @@ class OnATerminal(Base):
             self.assertIn(part, plan)
         self.assert_nothing(shop)
         t.type("y\n")
-        recovery = self.type_back(t, wrong_first=True)
+        words = self.type_back(t, wrong_first=True)
+        self.assertIn("\x1b[38;5;16;48;5;231m    █▀▀▀▀▀█", t.screen, "a QR code, dark on light")
         self.assertEqual(t.end(), 0, t.screen[-1500:])
         self.assertIn("The sheet is right", t.screen)
         self.assertIn(f"https://127.0.0.1", t.screen)
         self.assertNotIn("hunter2", t.screen)
-        self.assertEqual(len(recovery), 64)
         for name in SHOP_FILES + ("keystall.toml", "mail.password"):
             self.assertTrue(os.path.exists(os.path.join(shop, name)), name)
         self.assertEqual(verify_ledger.read(os.path.join(shop, "mail.password")), b"hunter2 secret")
@@ -148,7 +162,7 @@ class OnATerminal(Base):
         self.assertNotIn("hunter2", settings)
         for path in glob.glob(os.path.join(shop, "**"), recursive=True):
             if os.path.isfile(path):
-                self.assertNotIn(recovery.encode(), verify_ledger.read(path), path)
+                self.assertNotIn(" ".join(words[:3]).encode(), verify_ledger.read(path), path)
         checked = subprocess.run([binary(), "config", "check", "--dir", shop], env=self.env(), capture_output=True)
         self.assertEqual(checked.returncode, 0, checked.stderr)
         served = subprocess.Popen([binary(), "serve", "--dir", shop], env=self.env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -224,7 +238,7 @@ class OnATerminal(Base):
         t.answer("Currency", "")
         t.answer("Mail server", "")
         t.answer("Go on?", "")
-        t.answer(" of 8: ", "")
+        t.answer(" of 24: ", "")
         self.assertEqual(t.end(), 0)
         self.assertIn("Not checked", t.screen)
         self.assertTrue(os.path.exists(os.path.join(shop, "shop.redb")))
@@ -235,7 +249,7 @@ class OnATerminal(Base):
         t.answer("Currency", "")
         t.answer("Mail server", "")
         t.answer("Go on?", "")
-        t.wait_for(" of 8: ")
+        t.wait_for(" of 24: ")
         t.type("\x03")
         self.assertEqual(t.end(), 130)
         self.assertIn("interrupted: the shop is made", t.screen)
@@ -251,7 +265,7 @@ class OnATerminal(Base):
             t.answer("Currency", "")
             t.answer("Mail server", "")
             t.answer("Go on?", "")
-            t.wait_for(" of 8: ")
+            t.wait_for(" of 24: ")
             if typed == "\x04":
                 t.type(typed)
             else:  # No UTF-8: of a terminal with another charset.
@@ -279,7 +293,7 @@ class OnATerminal(Base):
         t.answer("Sender's", "")
         t.answer("Where your own", "")
         t.answer("Go on?", "")
-        t.answer(" of 8: ", "")
+        t.answer(" of 24: ", "")
         self.assertEqual(t.end(), 0, t.screen[-1500:])
         self.assertEqual(verify_ledger.read(os.path.join(shop, "mail.password")), b" hunter2  ")
         self.assertIn('acme_contact = "me@example.com"', verify_ledger.read(os.path.join(shop, "keystall.toml")).decode())
@@ -326,7 +340,7 @@ class OnATerminal(Base):
             self.assertIn(word, plan)
         for word in (":80", "password_file", "currency", "Do you agree", "hunter2"):
             self.assertNotIn(word, plan)
-        t.answer(" of 8: ", "")
+        t.answer(" of 24: ", "")
         self.assertEqual(t.end(), 0, t.screen[-500:])
         self.assertEqual(verify_ledger.read(file).decode(), text)
         self.assertFalse(os.path.exists(os.path.join(shop, "mail.password")))
@@ -346,6 +360,58 @@ class OnATerminal(Base):
         self.assertEqual(t.end(), 0, t.screen)
         self.assertNotIn("Currency", t.screen)
         self.assertIn("Recovery secret", t.screen)
+
+    def test_the_sheet_can_be_a_page_for_printing_and_the_words_sign(self):
+        home = self.home()
+        shop, page = os.path.join(home, "shop"), os.path.join(home, "sheet.html")
+        arguments = ("--host", "127.0.0.1", "--title", "T", "--listen-https", f"127.0.0.1:{free_port()}")
+        for place, why in ((os.path.join(shop, "sheet.html"), "in the shop's folder"), (os.path.join(home, "no", "sheet.html"), "no folder")):
+            code, said = self.run_init(shop, *arguments, "--sheet", place)
+            self.assertNotEqual(code, 0)
+            self.assertIn(why, said)
+            self.assert_nothing(shop)
+        t = self.terminal("init", "--dir", shop, "--yes", *arguments, "--sheet", page)
+        self.assertEqual(t.end(), 0, t.screen)
+        words = self.words_of(t.screen)
+        self.assertIn("then delete the file", t.screen)
+        self.assertEqual(stat.S_IMODE(os.stat(page).st_mode), 0o600)
+        text = verify_ledger.read(page).decode()
+        self.assertEqual([word for _, word in re.findall(r"<small>(\d+)\.</small> ([a-z]+)", text)], words)
+        self.assertIn("<svg ", text)
+        for outside in ("http://", "https://", "<script", "<link", "src="):
+            self.assertNotIn(outside, text.replace("http://www.w3.org/2000/svg", ""), "it holds all that it needs")
+        other = os.path.join(home, "other")
+        code, said = self.run_init(other, *arguments, "--sheet", page)
+        self.assertEqual(code, 1, said)
+        self.assertIn("there already", said)
+        self.assert_nothing(other)
+        self.assertEqual(verify_ledger.read(page).decode(), text, "it is not written over")
+        self.sign_on_a_terminal(home, shop, words)
+
+    def sign_on_a_terminal(self, home, shop, words):
+        """A new log key, signed by a person who types the words over several lines, with a mistake first."""
+        rotate = subprocess.run([binary(), "ledger", "rotate", "--dir", shop], env=self.env(), capture_output=True, check=True)
+        message = os.path.join(home, "message")
+        with open(message, "wb") as f:
+            f.write(rotate.stdout)
+        signed = []
+        for typed in ([*words[:11], words[11] + "q", *words[12:]], words):
+            t = Terminal("sign", message, env=self.env(), program=binary("keystall-verify"))
+            t.wait_for("not shown): ")
+            for at in range(0, 24, 8):
+                t.type(" ".join(typed[at:at + 8]) + "\n")
+                if at < 16:
+                    t.wait_for("go on")
+            signed.append((t.end(), t.screen))
+        self.assertEqual(signed[0][0], 2, signed[0][1])
+        self.assertIn("word 12 ", signed[0][1])
+        self.assertIn(words[11], signed[0][1], "the nearest word")
+        self.assertEqual(signed[1][0], 0, signed[1][1])
+        self.assertNotIn(words[0] + " ", signed[1][1].replace(rotate.stdout.decode(), ""), "nothing typed is shown")
+        signature = signed[1][1].split()[-1]
+        self.assertRegex(signature, r"^[0-9a-f]{128}$")
+        done = subprocess.run([binary(), "ledger", "rotate", "--dir", shop, "--signature", signature], env=self.env(), capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_certificates_of_files_are_looked_at_when_they_are_named(self):
         home = self.home()
@@ -372,10 +438,6 @@ class OnATerminal(Base):
 
 
 class WithoutATerminal(Base):
-    def run_init(self, shop, *arguments, stdin=b"", env=None):
-        done = subprocess.run([binary(), "init", "--dir", shop, *arguments], input=stdin, capture_output=True, env=env or self.env(), timeout=60)
-        return done.returncode, (done.stdout + done.stderr).decode()
-
     def test_nothing_is_asked_and_what_is_missing_is_named(self):
         shop = os.path.join(self.home(), "shop")
         for arguments, words in ((("--host", "shop.test"), ["--title is needed"]), ((), ["--host and --title are needed"]),

@@ -70,7 +70,7 @@ class GoFollowsTheLedger(WitnessedStory):
 
     def test_go_follows_full_tiles_across_a_change_of_the_log_key(self):
         shop, gateway, witness = self.witnessed_shop()
-        lines = shop.said_at_init[shop.said_at_init.index("Recovery secret"):].splitlines()[1:3]
+        lines = shop.said_at_init[shop.said_at_init.index("Recovery secret"):].splitlines()[1:7]
         recovery = shop.file("\n".join(lines) + "\n", "sheet")
         before = shop.must("ledger", "rotate", "--ahead", "270").out
         signed = run(["sign", shop.file(before, "message"), "--secret-file", recovery], name="keystall-verify")

@@ -12,7 +12,7 @@ class LedgerLife(Story):
         shop = Shop([gateway], init=False)
         self.addCleanup(shop.close)
         said = shop.must("init", "--host", HOST, "--title", "Blackbox", "--currency", "CNY").err
-        lines = said[said.index("Recovery secret") :].splitlines()[1:3]
+        lines = said[said.index("Recovery secret") :].splitlines()[1:7]  # Six rows of four words.
         shop.sheet = shop.file("\n".join(lines) + "\n", "sheet")
         shop.keys = shop.add_product("card", "9.99", keys)
         shop.add_channel(gateway)

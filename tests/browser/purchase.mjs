@@ -1,9 +1,12 @@
 // From the window to the key, in every width, scheme and language, with and without scripts.
-import { Visitor, look, named, MATRIX } from "./lib/visit.mjs";
+import { FULL, MATRIX, Visitor, look, named } from "./lib/visit.mjs";
 import { choose, delivered, fill, pay, shows, submit } from "./lib/buy.mjs";
 
+/** Every width with every scheme once, and every language with and without scripts: six of the 24. */
+const TURNS = ["zh-js-360-light", "en-nojs-360-dark", "zh-nojs-768-light", "en-js-768-dark", "en-js-1280-light", "zh-js-1280-dark"];
+
 export function purchases(browser, demo, report) {
-  return MATRIX.map((reader) => () => report.story(`purchase ${named(reader)}`, async () => {
+  return MATRIX.filter((reader) => FULL || TURNS.includes(named(reader))).map((reader) => () => report.story(`purchase ${named(reader)}`, async () => {
     const visitor = await Visitor.open(browser, { ...reader, origins: demo.origins });
     try {
       return await purchase(visitor, demo);

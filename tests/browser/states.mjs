@@ -1,5 +1,5 @@
 // Every state of the order's page, and every other page: one line each below, or in states.py for an order.
-import { LOOKS, READERS, Visitor, look, named } from "./lib/visit.mjs";
+import { FULL, LOOKS, READERS, Visitor, look, named } from "./lib/visit.mjs";
 
 /** Pages that are only opened. One with `later` may not be there yet and is left out with a word until it is. */
 const PAGES = [
@@ -39,13 +39,16 @@ async function visit(browser, stage, report, reader, { name, path, later }) {
 }
 
 const EDGES = ({ width, scheme }) => (width === 360 && scheme === "light") || (width === 1280 && scheme === "dark");
+const PHONE = ({ width, scheme }) => width === 360 && scheme === "light";
 
-/** Without scripts a page nearly is what it is with them: two looks of six are enough. */
-export function looks({ js }) {
-  return js ? LOOKS : LOOKS.filter(EDGES);
+/** Without scripts a page nearly is what it is with them, and in one language what it is in the other: fewer looks are enough. */
+export function looks({ js, language }) {
+  if (FULL) return js ? LOOKS : LOOKS.filter(EDGES);
+  return js && language === "en" ? LOOKS : LOOKS.filter(js ? EDGES : PHONE);
 }
 
 /** Structure and colours are the same in both languages: axe, which takes longest, sees all looks in one of them. */
 export function sparing({ js, language }) {
-  return { axe: js && language === "en" ? undefined : EDGES };
+  const rare = FULL ? EDGES : PHONE;
+  return { axe: js && language === "en" ? (FULL ? undefined : EDGES) : rare };
 }

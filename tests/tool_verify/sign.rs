@@ -59,3 +59,56 @@ fn a_rotation_is_signed_with_the_secret_and_nothing_else_is() {
     assert_eq!((said.exit, said.out.as_str()), (2, ""));
     assert!(!said.err.contains("5a5a"), "{}", said.err);
 }
+
+#[test]
+fn the_words_of_the_sheet_sign_and_a_mistyped_one_is_named() {
+    let desk = Desk::new();
+    let vkey = vkey_of(&log_key(), ORIGIN).to_string();
+    let bytes = Body::rotate_message(ORIGIN, 120, &vkey);
+    let message = desk.put("rotate.txt", &bytes);
+    let secret = RecoverySecret::new([0x5a; 32]);
+    let root = secret.root_vkey(ORIGIN).to_string();
+    let words = secret.words();
+    let sign = |text: String| {
+        let secret = desk.put("secret.txt", text);
+        desk.says(&[
+            "sign",
+            &message,
+            "--secret-file",
+            &secret,
+            "--root-vkey",
+            &root,
+        ])
+    };
+    let by_hex = sign("5a".repeat(32));
+    assert_eq!(by_hex.exit, 0, "{}", by_hex.err);
+    let numbered = words
+        .iter()
+        .enumerate()
+        .map(|(at, word)| format!("{}. {word}\n", at + 1));
+    for text in [
+        words.join(" "),
+        numbered.collect(),
+        secret.expose_qr_text().to_string(),
+    ] {
+        let said = sign(text);
+        assert_eq!((said.exit, &said.out), (0, &by_hex.out), "{}", said.err);
+    }
+
+    let mut wrong = words.clone();
+    let mistyped = format!("{}q", words[6]);
+    wrong[6] = mistyped.as_str();
+    let said = sign(wrong.join(" "));
+    assert_eq!((said.exit, said.out.as_str()), (2, ""));
+    assert!(
+        said.err.contains("word 7") && said.err.contains(words[6]),
+        "{}",
+        said.err
+    );
+    assert!(!said.err.contains(&mistyped), "{}", said.err);
+    let mut exchanged = words;
+    exchanged.swap(0, 23);
+    let said = sign(exchanged.join(" "));
+    assert_eq!((said.exit, said.out.as_str()), (2, ""));
+    assert!(said.err.contains("checksum"), "{}", said.err);
+}

@@ -76,15 +76,22 @@ init-sheet =
     RECOVERY SHEET of { $host }: write this down or print it, and keep it away from this machine.
     It is shown once and is not kept. It proves that a restored ledger continues this one.
 
-    Recovery secret (64 hex digits, spaces do not matter):
+    Recovery secret (24 words; the first four letters of each are enough):
     { $secret }
 
     Root key: { $root }
     Log key:  { $log }
 
     Copy root.key and erase.keys from the shop's folder to a safe place too: without them nothing in it opens.
-init-sheet-ask = Is it on paper? Two groups of it, please (empty: go on without).
-init-sheet-group = Group { $group } of 8
-init-sheet-wrong = That is not what the sheet says: the groups are counted line by line.
+init-sheet-code = The same as a QR code, for a phone that is offline or that you trust with it:
+init-sheet-ask = Is it on paper? Two words of it, please (empty: go on without).
+init-sheet-word = Word { $word } of 24
+init-sheet-wrong = That is not what the sheet says: each word has its number there.
 init-sheet-right = The sheet is right.
 init-sheet-passed = Not checked. Once this text is gone from the screen, nobody can show it again.
+init-sheet-file = The sheet for printing is in { $file }: print it, then delete the file (shred -u).
+init-paper-title = Recovery sheet of { $host }
+init-paper-what = Keep this paper away from the server, where nobody else finds it. Who has these 24 words can speak for this shop's ledger; who has lost them cannot go back to a copy.
+init-paper-code = The same as a QR code. Scan it only with a phone that is offline or that you trust with it.
+init-paper-how = To go back to a copy: keystall backup restore. To sign for the shop on another machine: keystall-verify sign. Both ask for the words, in their order; capitals, numbers and lines do not matter, and the first four letters of each word are enough. Keep root.key and erase.keys of the shop's folder in a safe place too.
+init-paper-date = Written on

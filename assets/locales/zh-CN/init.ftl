@@ -76,15 +76,22 @@ init-sheet =
     { $host } 的恢复单（RECOVERY SHEET）：请抄写或打印下来，不要放在这台机器上。
     它只显示这一次，不会保存。它证明恢复后的账本是这一本的延续。
 
-    恢复密钥 Recovery secret（64 个十六进制数字，空格无关）：
+    恢复密钥 Recovery secret（24 个英文单词，每个单词的前四个字母就够了）：
     { $secret }
 
     Root key: { $root }
     Log key:  { $log }
 
     还请把店铺目录里的 root.key 和 erase.keys 复制到安全的地方：没有它们，里面的任何内容都打不开。
-init-sheet-ask = 已经抄到纸上了吗？请输入其中两组（留空：跳过）。
-init-sheet-group = 第 { $group } 组（共 8 组）
-init-sheet-wrong = 和恢复单上的不一样：组是逐行数的。
+init-sheet-code = 同样的内容，二维码（请只用离线的、或您信得过的手机扫描）：
+init-sheet-ask = 已经抄到纸上了吗？请输入其中两个单词（留空：跳过）。
+init-sheet-word = 第 { $word } 个单词（共 24 个）
+init-sheet-wrong = 和恢复单上的不一样：每个单词前面都有它的编号。
 init-sheet-right = 恢复单没有抄错。
 init-sheet-passed = 没有核对。这段文字从屏幕上消失之后，谁也无法再显示它。
+init-sheet-file = 供打印的恢复单在 { $file }：打印之后请删除这个文件（shred -u）。
+init-paper-title = { $host } 的恢复单
+init-paper-what = 请把这张纸放在服务器以外、别人找不到的地方。拿到这 24 个单词的人可以代表本店的账本；丢了它就无法恢复到备份。
+init-paper-code = 同样的内容，二维码。请只用离线的、或您信得过的手机扫描。
+init-paper-how = 恢复到备份：keystall backup restore。在另一台机器上为店铺签名：keystall-verify sign。两者都会要求按顺序输入这些单词；大小写、编号和换行都无关，每个单词的前四个字母就够了。还请把店铺目录里的 root.key 和 erase.keys 保存在安全的地方。
+init-paper-date = 抄写日期

@@ -22,7 +22,7 @@ use crate::ledger::entry::Body;
 use crate::ledger::tree::Frontier;
 use crate::limits;
 use crate::store::{Batch, Fault, Rows, SlotRow, Staging, WriteError};
-use crate::vault::DataKey;
+use crate::vault::PoolKey;
 
 /// What to import, and how.
 #[derive(Clone, Debug)]
@@ -172,7 +172,7 @@ struct Import<'a> {
     shop: &'a Shop,
     request: &'a ImportRequest,
     pattern: Option<Regex>,
-    pool_key: DataKey,
+    pool_key: PoolKey,
     batch: u32,
     seen: HashSet<[u8; 16]>,
     tree: Frontier,

@@ -66,7 +66,10 @@ fn secret(args: &SignArgs) -> Result<RecoverySecret, Failure> {
             Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
         }
         None => {
-            let typed = terminal::secret("Recovery secret (64 hex digits, not shown): ");
+            let prompt = "Recovery secret (24 words or 64 hex digits, not shown): ";
+            let unfinished =
+                |text: &str| RecoverySecret::parse(text).is_err_and(|error| error.is_unfinished());
+            let typed = terminal::secret(prompt, unfinished);
             let typed = typed.map_err(|error| {
                 let what = "there is no terminal to read the recovery secret from";
                 Failure::usage(format!("{what} ({error}): give it with --secret-file"))
@@ -78,7 +81,7 @@ fn secret(args: &SignArgs) -> Result<RecoverySecret, Failure> {
 }
 
 const HELP: &str = "The message is shown in words before the secret is asked for. Nothing but the two messages of the \
-ledger, a new log key and a new ledger after a restore, is ever signed. The 128 hex digits go back to the shop.
+ledger, a new log key and a new ledger after a restore, is ever signed. The 128 hex digits go back to the shop. The secret is taken as the 24 words of the recovery sheet, as 64 hex digits, or as the text of the sheet's QR code.
 
 Example:
   keystall-verify sign rotate.txt --root-vkey 'shop.example/0123abcd+0a1b2c3d+AQ…'";

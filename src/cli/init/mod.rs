@@ -7,6 +7,7 @@ mod answers;
 mod checks;
 mod dialogue;
 mod found;
+mod paper;
 mod ports;
 mod sheet;
 mod start;
@@ -20,7 +21,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use self::answers::Answers;
+use self::{answers::Answers, paper::Paper};
 use super::{
     Done, Failure,
     interrupt::{INTERRUPTED, Interrupt},
@@ -36,7 +37,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  keystall init\n  keystall init --host shop.example.com --title \"My shop\"\n  keystall init --host shop.example.com --title \"My shop\" --tls acme --agree-tos --yes --start\n\nOn a terminal the rest is asked. The recovery secret is shown once, on standard error, and is not kept: write it down."
+    after_help = "Examples:\n  keystall init\n  keystall init --host shop.example.com --title \"My shop\"\n  keystall init --host shop.example.com --title \"My shop\" --tls acme --agree-tos --yes --start\n\nOn a terminal the rest is asked. The recovery secret, 24 words, is shown once, on standard error, and is not kept: write it down, or print what --sheet writes and delete that file."
 )]
 pub(super) struct Init {
     /// The host name that buyers use
@@ -90,6 +91,9 @@ pub(super) struct Init {
     /// A file with answers, in the form of keystall.toml; flags win over it
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
+    /// Write the recovery sheet to this new file too, as a page for printing; delete it once it is on paper
+    #[arg(long, value_name = "FILE.html")]
+    sheet: Option<PathBuf>,
     /// Start the shop's service afterwards, and at each boot
     #[arg(long, overrides_with = "no_start")]
     start: bool,
@@ -141,6 +145,8 @@ impl Init {
             return found::as_told(dir);
         }
         refuse_a_shop(dir)?;
+        let paper = self.sheet.as_deref();
+        let paper = paper.map(|file| Paper::at(file, dir)).transpose()?;
         let packaged = dir == Path::new(config::DEFAULT_DIR)
             && owner::is_root()
             && owner::service_user_is_there();
@@ -175,13 +181,16 @@ impl Init {
                 exit: INTERRUPTED,
                 ..Failure::new("interrupted", "interrupted: nothing was made")
             }),
-            false => sheet::show(&at, &settings.shop.host, &founded),
+            false => shown(&at, &settings.shop.host, &founded, paper.as_ref()),
         };
         if let Err(failure) = seen {
             return Err(made.undone(failure));
         }
         interrupt.release("interrupted: the shop is made; `keystall serve` serves it");
         sheet::ask_back(&at, &founded);
+        if let Some(paper) = &paper {
+            paper.tell(&at);
+        }
         let started = match unit {
             Some(unit) if self.wants_start(&at) => {
                 unit.start(&at, settings)?;
@@ -189,7 +198,7 @@ impl Init {
             }
             _ => false,
         };
-        Ok(at.done(settings, &founded, started))
+        Ok(at.done(settings, &founded, paper.as_ref(), started))
     }
 
     /// All answers: those of a file of settings that is there, else flags, the file of answers and the dialogue.
@@ -296,7 +305,13 @@ impl Setting<'_> {
         }
     }
 
-    fn done(&self, settings: &Settings, founded: &found::Report, started: bool) -> Done {
+    fn done(
+        &self,
+        settings: &Settings,
+        founded: &found::Report,
+        paper: Option<&Paper>,
+        started: bool,
+    ) -> Done {
         let (dir, file) = (
             self.dir.display().to_string(),
             self.file.display().to_string(),
@@ -307,6 +322,7 @@ impl Setting<'_> {
             "vkey": founded.vkey,
             "root_vkey": founded.root_vkey,
             "url": settings.origin(),
+            "sheet": paper.map(Paper::shown),
             "started": started,
         });
         let next = match started {
@@ -333,6 +349,23 @@ impl Setting<'_> {
             false => format!(" --dir {}", print::safe(&self.dir.display().to_string())),
         }
     }
+}
+
+/// Shows the sheet, and writes the page for printing before it: what cannot be shown is not left in a file either.
+fn shown(
+    at: &Setting<'_>,
+    host: &str,
+    founded: &found::Report,
+    paper: Option<&Paper>,
+) -> Result<(), Failure> {
+    if let Some(paper) = paper {
+        paper.write(at, host, founded)?;
+    }
+    sheet::show(at, host, founded).inspect_err(|_| {
+        if let Some(paper) = paper {
+            paper.remove();
+        }
+    })
 }
 
 /// Refuses a folder with a shop in it; of one that an init left half-made, says what to delete. Nothing of it is deleted

@@ -24,7 +24,8 @@ pub(super) fn show(context: &Context) -> Result<Value, CommandError> {
         "mode": mode(tls.mode),
         "names": served.map_or_else(|| names(&context.settings), |served| served.names.clone()),
         "wanted_names": names(&context.settings),
-        "is_as_wanted": served.is_some() && renewal.fitting().is_some(),
+        // Nobody asks for a self-signed one.
+        "is_as_wanted": is_kept.then(|| served.is_some() && renewal.fitting().is_some()),
         "authority": (tls.mode == TlsMode::Acme).then_some(&tls.acme_directory),
         "serial": served.map(|served| &served.serial),
         "good_from": served.map(|served| time(served.life.not_before_ms)),

@@ -165,6 +165,15 @@ pub enum Command {
         /// The origin key's signature, 128 hex digits.
         signature: String,
     },
+    /// How far the replacement of the shop's own keys is.
+    SecretStatus,
+    /// Replaces the root key.
+    SecretRotateRoot,
+    /// Replaces the data key of a pool, or of all.
+    SecretRotatePool {
+        /// Of which product; none is all.
+        product: Option<String>,
+    },
     /// Providers' notices, newest first, with what became of them.
     NoticeList {
         /// How many at most.
@@ -172,6 +181,20 @@ pub enum Command {
     },
     /// About mails.
     Notify(Notify),
+    /// A sealed backup now.
+    BackupCreate {
+        /// Whether its files leave in frames too.
+        export: bool,
+    },
+    /// The backups that were verified.
+    BackupList,
+    /// The key that backups are sealed to.
+    BackupKey {
+        /// Its public half, `age1…`.
+        recipient: String,
+    },
+    /// What was found after a restore.
+    BackupAftermath,
     /// The certificate that is served, and its renewals.
     CertificateShow,
     /// Fetches a new certificate now.

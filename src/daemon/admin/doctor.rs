@@ -1,6 +1,9 @@
 //! What is wrong in the shop, each with what to do. The command line adds what it sees from outside.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -64,29 +67,45 @@ impl Finding {
     }
 }
 
+/// Everything is looked at, whatever else is wrong.
 pub(super) fn examine(context: &Context) -> Result<Value, CommandError> {
-    let rows = context.shop.store().read()?;
-    let head = rows.head()?;
-    let mut findings = vec![
-        store(context),
-        ledger(context, &head),
-        super::anchors::examine(context)?,
-        clock(context, &head),
-        channels(context)?,
-        stock(&context.shop.products()?, &rows)?,
-        withheld(context)?,
-        waiting(context)?,
-        owed(context)?,
-        unread(context)?,
-        outbox(context)?,
-        told(context, &rows)?,
-        buyers(context, &rows)?,
-        erasures(context)?,
-        books(context)?,
-    ];
-    findings.extend(super::certificates::examine(context)?);
-    findings.extend(witnesses::findings(context)?);
-    Ok(json!({"findings": findings}))
+    let mut all = Vec::new();
+    let mut look = |check: &str, look: &dyn Fn() -> Result<Vec<Finding>, CommandError>| {
+        // A page that is not as it was written may make the database's own code panic.
+        let found = catch_unwind(AssertUnwindSafe(look));
+        all.extend(match found {
+            Ok(Ok(findings)) => findings,
+            Ok(Err(error)) => vec![Finding::new(check, Level::Fail, error.message)],
+            Err(_) => vec![Finding::new(check, Level::Fail, "could not be looked at")],
+        });
+    };
+    let one = |finding: Finding| Ok(vec![finding]);
+    let rows = || context.shop.store().read();
+    look("store", &|| one(store(context)));
+    look("pages", &|| one(pages(context)));
+    look("ledger", &|| one(ledger(context, &rows()?.head()?)));
+    look("anchors", &|| one(super::anchors::examine(context)?));
+    look("clock", &|| one(clock(context, &rows()?.head()?)));
+    look("channels", &|| one(channels(context)?));
+    look("stock", &|| {
+        one(stock(&context.shop.products()?, &rows()?)?)
+    });
+    look("withheld", &|| one(withheld(context)?));
+    look("waiting orders", &|| one(waiting(context)?));
+    look("refunds", &|| one(owed(context)?));
+    look("unread orders", &|| one(unread(context)?));
+    look("outbox", &|| one(outbox(context)?));
+    look("alarms", &|| one(told(context, &rows()?)?));
+    look("buyers", &|| one(buyers(context, &rows()?)?));
+    look("erasures", &|| one(erasures(context)?));
+    look("secrets", &|| one(super::secrets::examine(context)?));
+    look("backups", &|| one(super::backups::examine(context)?));
+    look("books", &|| one(books(context)?));
+    look("certificate", &|| {
+        Ok(super::certificates::examine(context)?.into_iter().collect())
+    });
+    look("witnesses", &|| witnesses::findings(context));
+    Ok(json!({"findings": all}))
 }
 
 /// Erasures reach freed pages and copies once the month's key was replaced, which the daemon does every hour.
@@ -114,12 +133,37 @@ fn erasures(context: &Context) -> Result<Finding, CommandError> {
 }
 
 fn store(context: &Context) -> Finding {
-    if context.shop.store().readonly() {
-        let message =
-            "takes no writes after a disk error: look at the disk, then restart the daemon";
+    let shop = &context.shop;
+    if shop.store().readonly() {
+        let message = "the disk refuses writes, so no orders are taken: look at `dmesg` and the disk; the shop tries again by itself, every few seconds";
         return Finding::new("store", Level::Fail, message);
     }
-    Finding::new("store", Level::Ok, "readable and writable")
+    if shop.orders_held() {
+        let message =
+            "no orders are taken: the disk is full, or the database is damaged (see there)";
+        return Finding::new("store", Level::Fail, message);
+    }
+    match shop.store().faults() {
+        0 => Finding::new("store", Level::Ok, "readable and writable"),
+        faults => {
+            let message = format!(
+                "readable and writable, but the disk failed {faults} times since the start: look at `dmesg` and the disk"
+            );
+            Finding::new("store", Level::Warn, message)
+        }
+    }
+}
+
+/// Every page of the database held against its checksum.
+fn pages(context: &Context) -> Finding {
+    match context.shop.store().verify() {
+        Ok(Some(bytes)) => {
+            let message = format!("{} MiB, as they were written", bytes / (1024 * 1024));
+            Finding::new("pages", Level::Ok, message)
+        }
+        Ok(None) => Finding::new("pages", Level::Ok, "in memory"),
+        Err(fault) => Finding::new("pages", Level::Fail, fault.to_string()),
+    }
 }
 
 /// Every order, key and entry held against the others.
@@ -187,8 +231,15 @@ fn ledger(context: &Context, head: &Head) -> Finding {
 
 fn clock(context: &Context, head: &Head) -> Finding {
     let now_ms = context.shop.now_ms();
-    if now_ms < CLOCK_EARLIEST_MS || now_ms + CLOCK_BEHIND_MS < head.t_ms {
-        let message = "the clock is behind: set it, and let NTP keep it (timedatectl set-ntp true)";
+    let behind = "the clock is behind: set it, and let NTP keep it (timedatectl set-ntp true)";
+    if now_ms < CLOCK_EARLIEST_MS {
+        return Finding::new("clock", Level::Fail, behind);
+    }
+    if now_ms + CLOCK_BEHIND_MS < head.t_ms {
+        let until = super::times::shown(context, head.t_ms);
+        let message = format!(
+            "{behind}; if it is right now, it was ahead before: entries of the ledger bear the time {until} until then, and its `clock` entries say why"
+        );
         return Finding::new("clock", Level::Fail, message);
     }
     Finding::new("clock", Level::Ok, "not before the ledger's last entry")

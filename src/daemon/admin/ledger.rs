@@ -50,12 +50,7 @@ pub(super) fn export(
         generation: export.generation,
         skeleton: export.skeleton,
     };
-    let mut frames = FileFrames {
-        out,
-        needs_sizes: export.sizes,
-        path: String::new(),
-        waiting: Vec::with_capacity(PIECE_BYTES),
-    };
+    let mut frames = FileFrames::new(out, export.sizes);
     let exported = context.shop.export_ledger(&request, &mut frames);
     let parts = exported.map_err(|error| refused(context, &error))?.parts;
     let last = parts.last();
@@ -128,11 +123,22 @@ fn part_value(part: &Part) -> Value {
 }
 
 /// Files that leave in frames.
-struct FileFrames<'o> {
+pub(super) struct FileFrames<'o> {
     out: Out<'o>,
     needs_sizes: bool,
     path: String,
     waiting: Vec<u8>,
+}
+
+impl<'o> FileFrames<'o> {
+    pub(super) fn new(out: Out<'o>, needs_sizes: bool) -> Self {
+        Self {
+            out,
+            needs_sizes,
+            path: String::new(),
+            waiting: Vec::with_capacity(PIECE_BYTES),
+        }
+    }
 }
 
 impl FileFrames<'_> {

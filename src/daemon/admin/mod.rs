@@ -4,9 +4,11 @@
 //! the shop's folder while one does; [`execute`] is the same for both. Who may open that socket (mode 0600: the folder's
 //! owner, and root) may do everything here; there is no other authorisation, and no other way in.
 //!
-//! It never writes a file and never opens one: what a command reads comes as its body, what it makes goes out in [`Frame`]s.
+//! It never writes a file and never opens one, the shop's own backups aside: what a command reads comes as its body, what it makes
+//! goes out in [`Frame`]s.
 
 mod anchors;
+mod backups;
 mod bridge;
 mod categories;
 mod certificates;
@@ -22,6 +24,7 @@ mod orders;
 mod outbox;
 mod products;
 mod rotation;
+mod secrets;
 pub mod socket;
 mod times;
 mod witnesses;
@@ -126,8 +129,15 @@ pub fn execute(
         LedgerCheckpoint => ledger::checkpoint(context),
         LedgerPrepareRotation { ahead, anew } => rotation::prepare(context, ahead, anew),
         LedgerRotate { signature } => rotation::rotate(context, &signature),
+        SecretStatus => secrets::status(context),
+        SecretRotateRoot => secrets::rotate_root(context),
+        SecretRotatePool { product } => secrets::rotate_pool(context, product.as_deref()),
         NoticeList { max } => orders::notices(context, max),
         Notify(command) => notify::run(context, command),
+        BackupCreate { export } => backups::create(context, export, out),
+        BackupList => backups::list(context),
+        BackupKey { recipient } => backups::put_key(context, &recipient),
+        BackupAftermath => backups::aftermath(context),
         CertificateShow => certificates::show(context),
         CertificateRenew => certificates::renew(context),
         OutboxList => outbox::list(context),

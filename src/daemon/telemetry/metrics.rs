@@ -35,8 +35,29 @@ pub struct Metrics {
     pub ledger_size: Gauge<u64, AtomicU64>,
     /// 1 while the store takes no writes, else 0.
     pub readonly: Gauge,
+    /// Times that the disk failed under a write since the start.
+    pub disk_faults: Gauge,
+    /// Bytes free on the disk of the shop's folder.
+    pub disk_free_bytes: Gauge,
+    /// Bytes of that disk in all.
+    pub disk_size_bytes: Gauge,
+    /// 1 while no new orders are taken (disk full, damaged or read-only), else 0.
+    pub orders_held: Gauge,
     /// When the certificate that is served runs out, Unix seconds; 0 until it is known.
     pub certificate_expires_timestamp_seconds: Gauge,
+    /// Age of the newest verified backup, by place; without a backup the place is not there.
+    pub backup_age_seconds: Family<BackupPlace, Gauge>,
+    /// Length of the newest verified backup of data.
+    pub backup_bytes: Gauge<u64, AtomicU64>,
+    /// 1 while backups fail, else 0.
+    pub backup_failing: Gauge,
+}
+
+/// Where a backup lies: `local`, or a place of the settings.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BackupPlace {
+    /// Its name.
+    pub place: String,
 }
 
 /// `outcome`: a state of interface.md, as `delivered`.
@@ -93,7 +114,14 @@ impl Metrics {
             http_requests: Family::default(),
             ledger_size: Gauge::default(),
             readonly: Gauge::default(),
+            disk_faults: Gauge::default(),
+            disk_free_bytes: Gauge::default(),
+            disk_size_bytes: Gauge::default(),
+            orders_held: Gauge::default(),
             certificate_expires_timestamp_seconds: Gauge::default(),
+            backup_age_seconds: Family::default(),
+            backup_bytes: Gauge::default(),
+            backup_failing: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -142,6 +170,21 @@ impl Metrics {
     /// A counter's name gets `_total` when it is shown.
     fn register(&mut self) {
         let registry = &mut self.registry;
+        registry.register(
+            "backup_age_seconds",
+            "Age of the newest verified backup",
+            self.backup_age_seconds.clone(),
+        );
+        registry.register(
+            "backup_bytes",
+            "Length of the newest verified backup",
+            self.backup_bytes.clone(),
+        );
+        registry.register(
+            "backup_failing",
+            "1 while backups fail",
+            self.backup_failing.clone(),
+        );
         registry.register("orders", "Orders that reached a state", self.orders.clone());
         registry.register(
             "notices",
@@ -192,6 +235,14 @@ impl Metrics {
             "1 while no writes are taken",
             self.readonly.clone(),
         );
+        let help = "Times that the disk failed under a write since the start";
+        registry.register("disk_faults", help, self.disk_faults.clone());
+        let help = "Bytes free on the disk of the shop's folder";
+        registry.register("disk_free_bytes", help, self.disk_free_bytes.clone());
+        let help = "Bytes of that disk in all";
+        registry.register("disk_size_bytes", help, self.disk_size_bytes.clone());
+        let help = "1 while no new orders are taken";
+        registry.register("orders_held", help, self.orders_held.clone());
         registry.register(
             "certificate_expires_timestamp_seconds",
             "When the certificate that is served runs out",

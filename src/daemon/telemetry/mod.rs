@@ -8,4 +8,4 @@ pub mod logs;
 pub mod metrics;
 
 pub use logs::{LogsError, level, set_level, start};
-pub use metrics::{ChannelVerdict, Metrics, OrderOutcome, RouteStatus};
+pub use metrics::{BackupPlace, ChannelVerdict, Metrics, OrderOutcome, RouteStatus};

@@ -211,6 +211,9 @@ fn letter_written(
             );
         }
     }
+    if let Some(alarm) = &letter.backup {
+        values.set(Placeholder::Reason, alarm.reason.as_str());
+    }
     if let Some(path) = &letter.path {
         values.set(Placeholder::Link, format!("{}{path}", policy.origin));
     }

@@ -37,6 +37,10 @@ pub enum MailKind {
     Checkpoint,
     /// To the merchant: the certificate was not renewed in time.
     Certificate,
+    /// To the merchant: something is wrong with the machine, or right again.
+    Machine,
+    /// To the merchant: backups fail.
+    Backup,
     /// To whom the merchant says: does mail work.
     Test,
 }
@@ -66,7 +70,7 @@ pub enum Placeholder {
 
 impl MailKind {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Delivered,
         Self::Replaced,
         Self::Queued,
@@ -83,6 +87,8 @@ impl MailKind {
         Self::NotTold,
         Self::Checkpoint,
         Self::Certificate,
+        Self::Machine,
+        Self::Backup,
         Self::Test,
     ];
 
@@ -105,6 +111,8 @@ impl MailKind {
             Self::NotTold => "not-told",
             Self::Checkpoint => "checkpoint",
             Self::Certificate => "certificate",
+            Self::Machine => "machine",
+            Self::Backup => "backup",
             Self::Test => "test",
         }
     }
@@ -132,6 +140,7 @@ impl MailKind {
             (Via::MerchantMail, EffectKind::OrderUnread) => Some(Self::Unread),
             (Via::MerchantMail, EffectKind::BuyersNotTold) => Some(Self::NotTold),
             (Via::MerchantMail, EffectKind::CertificateOverdue) => Some(Self::Certificate),
+            (Via::MerchantMail, EffectKind::BackupFailed) => Some(Self::Backup),
             (Via::MerchantMail | Via::AuditorMail, EffectKind::Checkpoint) => {
                 Some(Self::Checkpoint)
             }
@@ -192,6 +201,8 @@ impl MailKind {
             Self::NotTold => &[Shop, Time, Count],
             Self::Checkpoint => &[Shop, Time, Entries],
             Self::Certificate => &[Shop, Time, Until, Reason],
+            Self::Machine => &[Shop, Time, Reason],
+            Self::Backup => &[Shop, Time, Reason],
             Self::Test => &[Shop, Time, Link],
         }
     }

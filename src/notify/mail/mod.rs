@@ -10,6 +10,7 @@
 //! It never loads anything into a mail from outside, never sends one in the clear beyond this machine, and never decides
 //! whether a promise is kept: the worker does.
 
+mod alarm;
 mod bare;
 mod compose;
 mod kind;
@@ -20,6 +21,7 @@ mod template;
 mod texts;
 mod written;
 
+pub use alarm::{Alarmed, alarm_mail};
 pub use compose::{ComposeError, MailPolicy, NOT_TOLD_AT, compose, text_of};
 pub use kind::{MailKind, NAMES, Placeholder};
 pub use message::{Attached, Built, Draft, MessageError, Sender};

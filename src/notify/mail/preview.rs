@@ -1,5 +1,6 @@
 //! Mails with invented content, for the merchant to look at, and the mail of the test.
 
+use super::alarm::sentence;
 use super::compose::{ComposeError, MailPolicy, common, frame, id_host, of_order, written};
 use super::kind::{MailKind, Placeholder};
 use super::message::{Built, Draft, Sender};
@@ -10,6 +11,7 @@ use crate::domain::{
     AddressPrefix, AfterSale, ChannelName, Currency, Holder, HostPrefix, Money, Order, OrderId,
     OrderState, Payment, PaymentOutcome, Reason, Slug,
 };
+use crate::notify::Alarm;
 use crate::words::{Language, format};
 
 /// How a mail of `kind` looks in `language`, with an invented order; by `template`, or the text that is in use now.
@@ -74,6 +76,12 @@ fn samples(policy: &MailPolicy, kind: MailKind, language: Language, now_ms: i64)
     values.set(Placeholder::Link, format!("{}{path}", policy.origin));
     values.set(Placeholder::Count, super::compose::NOT_TOLD_AT.to_string());
     values.set(Placeholder::Entries, "1234");
+    if kind == MailKind::Backup {
+        values.set(
+            Placeholder::Reason,
+            "/mnt/backup: No such file or directory (os error 2)",
+        );
+    }
     if kind == MailKind::Certificate {
         let until_ms = now_ms + 48 * 3_600_000;
         values.set(
@@ -84,6 +92,13 @@ fn samples(policy: &MailPolicy, kind: MailKind, language: Language, now_ms: i64)
             Placeholder::Reason,
             "the authority cannot connect to shop.example: let ports 80 and 443 through the firewall",
         );
+    }
+    if kind == MailKind::Machine {
+        let alarm = Alarm::DiskLow {
+            percent: 9,
+            free_mib: 2_200,
+        };
+        values.set(Placeholder::Reason, sentence(alarm, language));
     }
     values.set(
         Placeholder::Scope,

@@ -156,6 +156,30 @@ impl Smtp {
         older
     }
 
+    /// Greets the server and logs in, and leaves again: nothing is sent.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn greet(&self) -> Result<(), Refusal> {
+        let mut steps = Vec::new();
+        let greeting = async {
+            let mut connection = self.connect(TlsVersion::Tlsv12, &mut steps).await?;
+            let logged_in = self.log_in(&mut connection, &mut Vec::new()).await;
+            tokio::spawn(async move {
+                // Closed either way.
+                let _ = tokio::time::timeout(GOODBYE_TIME, connection.abort()).await;
+            });
+            logged_in
+        };
+        let whole = tokio::time::timeout(self.config.timeout, greeting);
+        whole.await.unwrap_or_else(|_| {
+            Err(Refusal::Unreachable(format!(
+                "the mail server did not answer within {:?}",
+                self.config.timeout
+            )))
+        })
+    }
+
     async fn within(
         &self,
         mail: &Built,

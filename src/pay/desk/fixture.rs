@@ -1,6 +1,7 @@
 //! A desk over a real shop in a temporary folder, with a provider that tests speak for.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -21,6 +22,8 @@ pub struct Provider {
     pub answers: Mutex<BTreeMap<String, String>>,
     pub otherwise: Mutex<Result<String, OutboundFailure>>,
     pub asked: Mutex<Vec<String>>,
+    /// Answers nothing at all.
+    pub dead: AtomicBool,
 }
 
 /// Notices as they were counted.
@@ -49,6 +52,7 @@ impl TestDesk {
             answers: Mutex::default(),
             otherwise: Mutex::new(Ok(r#"{"code":-1,"msg":"no such order"}"#.into())),
             asked: Mutex::default(),
+            dead: AtomicBool::new(false),
         });
         let counted = Arc::new(Counted::default());
         let base_url = "https://shop.example".to_owned();
@@ -131,7 +135,10 @@ impl Outbound for Provider {
         let number = address.rsplit('=').next().unwrap().to_owned();
         let known = self.answers.lock().unwrap().get(&number).cloned();
         self.asked.lock().unwrap().push(number);
-        let answer = known.map_or_else(|| self.otherwise.lock().unwrap().clone(), Ok);
+        let answer = match self.dead.load(Ordering::Relaxed) {
+            true => Err(OutboundFailure::TimedOut),
+            false => known.map_or_else(|| self.otherwise.lock().unwrap().clone(), Ok),
+        };
         Box::pin(async move { answer.map(|body| http::Response::new(Bytes::from(body))) })
     }
 }

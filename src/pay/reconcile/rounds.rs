@@ -38,6 +38,13 @@ const REFUSALS_MAX: usize = 3;
 /// How often that is said of a channel.
 const WARN_EVERY_MS: i64 = 3_600_000;
 
+impl Turn {
+    /// A turn further ahead than its wait is of a clock that was put back since: payments are not looked for a day later for that.
+    pub(super) fn is_due(&self, now_ms: i64) -> bool {
+        self.due_ms <= now_ms || self.due_ms - now_ms > self.wait_ms
+    }
+}
+
 impl Rounds {
     pub(super) fn next(&mut self, id: OrderId, now_ms: i64, done: bool) {
         if done {

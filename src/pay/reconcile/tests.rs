@@ -1,6 +1,7 @@
 use super::*;
 use crate::pay::desk::fixture::{TestDesk, notice};
 
+pub(super) const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 3_600_000;
 
 impl TestDesk {
@@ -67,6 +68,43 @@ async fn an_order_that_expired_more_than_a_day_ago_is_left_alone() {
     test.inner.clock.advance_ms(HOUR_MS);
     test.inner.shop.expire_due().await.unwrap();
     test.inner.clock.advance_ms(24 * HOUR_MS);
+    assert_eq!(test.round(Scope::Start).await.asked, 0);
+    assert_eq!(test.now(&other).state, OrderState::Expired);
+}
+
+#[tokio::test]
+async fn after_a_restore_orders_since_its_copy_are_asked_about_whatever_their_age() {
+    let test = TestDesk::new();
+    let order = test.order("main").await;
+    let copy_at_ms = test.inner.shop.now_ms();
+    test.provider.paid(&order, "T1", "19.90");
+    test.inner.clock.advance_ms(HOUR_MS);
+    test.inner.shop.expire_due().await.unwrap();
+    test.inner.clock.advance_ms(9 * 24 * HOUR_MS);
+    assert_eq!(test.round(Scope::Start).await.asked, 0, "it is over");
+    let times = [copy_at_ms, test.inner.shop.now_ms()].map(i64::to_be_bytes);
+    let write =
+        test.inner
+            .shop
+            .store()
+            .write(move |tx| -> Result<(), crate::store::WriteError<()>> {
+                Ok(tx.put_meta("restored", &times.concat())?)
+            });
+    write.wait().unwrap();
+    assert_eq!(test.inner.shop.aftermath().unwrap().unpaid, 1);
+    assert_eq!(test.round(Scope::Start).await.found.len(), 1);
+    let aftermath = test.inner.shop.aftermath().unwrap();
+    let found: Vec<_> = aftermath
+        .orders
+        .iter()
+        .map(|one| (one.id, one.found))
+        .collect();
+    assert_eq!((found, aftermath.unpaid), (vec![(order.id, 1_990)], 0));
+    // Two weeks later it is over again.
+    let other = test.order("main").await;
+    test.inner.clock.advance_ms(HOUR_MS);
+    test.inner.shop.expire_due().await.unwrap();
+    test.inner.clock.advance_ms(15 * 24 * HOUR_MS);
     assert_eq!(test.round(Scope::Start).await.asked, 0);
     assert_eq!(test.now(&other).state, OrderState::Expired);
 }

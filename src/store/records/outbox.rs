@@ -82,7 +82,7 @@ impl Record for NoticeV1 {
     const VERSION: u8 = 1;
 }
 
-const KINDS: [EffectKind; 13] = [
+const KINDS: [EffectKind; 14] = [
     EffectKind::OrderDelivered,
     EffectKind::OrderQueued,
     EffectKind::RefundDue,
@@ -96,6 +96,7 @@ const KINDS: [EffectKind; 13] = [
     EffectKind::OrderReplaced,
     EffectKind::Checkpoint,
     EffectKind::CertificateOverdue,
+    EffectKind::BackupFailed,
 ];
 const VIAS: [Via; 4] = [
     Via::Webhook,

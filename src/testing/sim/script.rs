@@ -7,6 +7,7 @@ use super::command::How;
 use super::told::{Owed, Told};
 use super::world::{Outside, PRODUCTS, slug};
 use super::{Answer, Command, Theme, World};
+use crate::actions::{Claim, Settled};
 use crate::domain::{Effect, EffectKind, Order, OrderId, OrderState, Pool, Via};
 use crate::store::{Head, Rows, Snapshot};
 use crate::testing::{Dice, Record};
@@ -88,8 +89,8 @@ impl Script {
         // The answer was given here: what is read below happens later.
         let at = world.disk.position();
         if let Some(answer) = &answer {
-            self.told
-                .extend(answered(world, command, answer).map(|told| (at, told)));
+            let told = answered(world, command, answer).into_iter();
+            self.told.extend(told.map(|told| (at, told)));
         }
         world.disk.look_beside(true);
         let snapshot = world
@@ -164,23 +165,24 @@ pub fn right(world: &World) -> Result<(), String> {
     }
 }
 
-fn answered(world: &World, command: Option<Command>, answer: &Answer) -> Option<Told> {
+fn answered(world: &World, command: Option<Command>, answer: &Answer) -> Vec<Told> {
     match answer {
-        Answer::Placed(id) => Some(Told::Placed(*id)),
-        Answer::Settled(settled) => {
-            let claim = match command? {
-                Command::Pay { order, .. } | Command::PayAgain { order } => {
-                    let orders = &world.outside.orders;
-                    world
-                        .outside
-                        .notices
-                        .get(orders.get(usize::from(order) % orders.len())?)?
-                }
-                _ => return None,
+        Answer::Placed(id) => vec![Told::Placed(*id)],
+        Answer::Rushed(answers) => {
+            let told = |(claim, settled): &(Claim, Settled)| {
+                Told::Answered(claim.clone(), settled.clone())
             };
-            Some(Told::Answered(claim.clone(), settled.clone()))
+            answers.iter().map(told).collect()
         }
-        _ => None,
+        Answer::Settled(settled) => {
+            let Some(Command::Pay { order, .. } | Command::PayAgain { order }) = command else {
+                return Vec::new();
+            };
+            let orders = &world.outside.orders;
+            let claim = &world.outside.notices[&orders[usize::from(order) % orders.len()]];
+            vec![Told::Answered(claim.clone(), settled.clone())]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -209,16 +211,6 @@ fn promised(
         if order.owed() > old.map_or(0, |order| order.owed()) {
             owed.push((EffectKind::RefundDue, Via::Webhook, *id));
         }
-    }
-    if let (
-        Some(Command::Pay {
-            how: How::Disputed, ..
-        }),
-        Some(Answer::Settled(_)),
-    ) = (command, answer)
-    {
-        // Only the first time, and only of an order that waits: that is seen from its reason.
-        owed.retain(|(kind, ..)| *kind != EffectKind::PaymentDisputed);
     }
     let missing = owed.into_iter().find(|(kind, via, id)| {
         let new = after

@@ -22,6 +22,8 @@ export const FLAGS = [
 export const LOOKS = SCHEMES.flatMap((scheme) => WIDTHS.map((width) => ({ width, scheme })));
 /** Every language, with and without scripts. */
 export const READERS = LANGUAGES.flatMap((language) => [true, false].map((js) => ({ language, js })));
+/** Whether every combination is looked at, as before a release, or each value of each with the others in turn. */
+export const FULL = process.env.KEYSTALL_BROWSER_LOOKS === "all";
 /** All 24. */
 export const MATRIX = READERS.flatMap((reader) => LOOKS.map((look) => ({ ...reader, ...look })));
 

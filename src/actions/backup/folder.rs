@@ -1,0 +1,399 @@
+//! `backups/` in the shop's folder: the sealed files, the index of those that were verified, and nothing else for long.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::BackupError;
+use crate::actions::open_shop::{Shop, unwritten};
+use crate::domain::EffectKind;
+use crate::store::{Fault, WriteError};
+use crate::vault::replace_file;
+
+/// Ending of a file of data.
+pub const DATA_ENDING: &str = ".data.zst.age";
+/// Ending of a file of month keys.
+pub const KEYS_ENDING: &str = ".keys.zst.age";
+/// Name of the folder within the shop's.
+pub const FOLDER: &str = "backups";
+
+/// What is known of the verified backups.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// Form of this file.
+    pub v: u32,
+    /// Backups of data, the oldest first.
+    pub data: Vec<SealedCopy>,
+    /// Backups of month keys, the oldest first.
+    pub keys: Vec<SealedCopy>,
+    /// What failed since the last good one.
+    #[serde(default)]
+    pub failed: Option<Failed>,
+}
+
+/// One sealed file that was read back and verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedCopy {
+    /// Its name in the folder, and in every place.
+    pub name: String,
+    /// When its state was, Unix milliseconds.
+    pub at_ms: i64,
+    /// Its length.
+    pub bytes: u64,
+    /// BLAKE3 of it, hex.
+    pub blake3: String,
+    /// Generation of the ledger.
+    pub generation: u16,
+    /// Ledger entries that it holds.
+    pub size: u64,
+    /// When it was verified, Unix milliseconds.
+    pub verified_at_ms: i64,
+    /// Places outside the folder where it was read back, with when, Unix milliseconds.
+    #[serde(default)]
+    pub places: BTreeMap<String, i64>,
+    /// Not wanted any more: it goes where it can be reached.
+    #[serde(default)]
+    pub dropped: bool,
+    /// Of month keys: BLAKE3 of `erase.keys`, hex.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub erase_keys: String,
+}
+
+/// A backup that was not made, or not everywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// The first since the last good one, Unix milliseconds.
+    pub since_ms: i64,
+    /// The last.
+    pub at_ms: i64,
+    /// Why.
+    pub why: String,
+    /// Whether the merchant was told.
+    pub told: bool,
+}
+
+/// The folder, held: one run at a time.
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    _held: File,
+}
+
+const INDEX: &str = "index.json";
+const INDEX_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const LOCK: &str = "lock";
+const PART: &str = ".part";
+const CHECKING: &str = "checking";
+const VERSION: u32 = 1;
+/// How often another run is waited for, before it is told that there is one.
+const TRIES_MAX: u32 = if cfg!(test) { 0 } else { 100 };
+const TRY_PAUSE: Duration = Duration::from_millis(50);
+
+impl Index {
+    /// Reads the index of the shop in `dir`; empty where there is none.
+    ///
+    /// # Errors
+    /// [`BackupError::File`], [`BackupError::Index`].
+    pub fn read(dir: &Path) -> Result<Self, BackupError> {
+        let path = dir.join(FOLDER).join(INDEX);
+        let mut text = String::new();
+        match File::open(&path) {
+            Ok(file) => file.take(INDEX_BYTES_MAX).read_to_string(&mut text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => Err(error),
+        }
+        .map_err(BackupError::file(&path))?;
+        match serde_json::from_str::<Self>(&text) {
+            Ok(index) if index.v <= VERSION => Ok(index),
+            _ => Err(BackupError::Index(path)),
+        }
+    }
+
+    /// The newest backup of data that is to be kept.
+    pub fn newest(&self) -> Option<&SealedCopy> {
+        self.data.iter().rev().find(|copy| !copy.dropped)
+    }
+
+    /// The newest backup of data that was verified in a place.
+    pub fn newest_at(&self, place: &str) -> Option<&SealedCopy> {
+        let mut copies = self.data.iter().rev();
+        copies.find(|copy| !copy.dropped && copy.places.contains_key(place))
+    }
+}
+
+impl Shop {
+    /// What is known of this shop's backups.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn backups(&self) -> Result<Index, BackupError> {
+        Index::read(&self.folder)
+    }
+
+    /// Writes down that a backup was not made, or not everywhere, and has the merchant told of it once it is the second time in a
+    /// row. A success takes it back.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn note_backup(&self, why: Option<&str>) -> Result<(), BackupError> {
+        let folder = Folder::hold(&self.folder)?;
+        let mut index = Index::read(&self.folder)?;
+        let now_ms = self.now_ms();
+        let Some(why) = why else {
+            return match index.failed.take() {
+                Some(_) => folder.write_index(&index),
+                None => Ok(()),
+            };
+        };
+        let before = index.failed.take();
+        let tell = before.as_ref().is_some_and(|before| !before.told);
+        let failed = Failed {
+            since_ms: before.as_ref().map_or(now_ms, |before| before.since_ms),
+            at_ms: now_ms,
+            why: why.to_owned(),
+            told: before.is_some(),
+        };
+        // Promised first: told twice is better than never.
+        if tell {
+            self.promise_backup_alarm()?;
+        }
+        index.failed = Some(failed);
+        folder.write_index(&index)
+    }
+
+    fn promise_backup_alarm(&self) -> Result<(), Fault> {
+        let tell = self.policy.tell;
+        let write = self.store.write(
+            move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
+                let mut ways = tell.merchant();
+                Ok(ways.try_for_each(|via| {
+                    tx.promise_with(EffectKind::BackupFailed, via, None, 0, |_| Ok(Vec::new()))
+                })?)
+            },
+        );
+        write.wait().map_err(unwritten)
+    }
+
+    /// What is wrong with the backups now, for the merchant; none once there is a good one again.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn backup_alarm(&self) -> Result<Option<BackupAlarm>, Fault> {
+        let index =
+            Index::read(&self.folder).map_err(|error| Fault::Database(error.to_string()))?;
+        let newest_ms = index.newest().map(|newest| newest.at_ms);
+        Ok(index.failed.map(|failed| BackupAlarm {
+            newest_ms,
+            reason: failed.why,
+        }))
+    }
+}
+
+/// What the merchant is told of backups that fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupAlarm {
+    /// When the newest good one was, Unix milliseconds; none where there is none.
+    pub newest_ms: Option<i64>,
+    /// Why the last attempt failed.
+    pub reason: String,
+}
+
+impl Folder {
+    /// Makes the folder where it is missing, holds it, and removes what a run that was cut off left.
+    pub(super) fn hold(dir: &Path) -> Result<Self, BackupError> {
+        let path = dir.join(FOLDER);
+        make(&path)?;
+        let lock = path.join(LOCK);
+        let held = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock)
+            .map_err(BackupError::file(&lock))?;
+        let mut tries = 0;
+        while let Err(error) = held.try_lock() {
+            match error {
+                // The daemon's short looks pass.
+                fs::TryLockError::WouldBlock if tries < TRIES_MAX => tries += 1,
+                fs::TryLockError::WouldBlock => return Err(BackupError::Busy),
+                fs::TryLockError::Error(error) => return Err(BackupError::file(&lock)(error)),
+            }
+            std::thread::sleep(TRY_PAUSE);
+        }
+        let this = Self { path, _held: held };
+        this.clean()?;
+        Ok(this)
+    }
+
+    /// Removes what is not finished, and gives what the index names already its name.
+    pub(super) fn clean(&self) -> Result<(), BackupError> {
+        let checking = self.path.join(CHECKING);
+        if checking.exists() {
+            fs::remove_dir_all(&checking).map_err(BackupError::file(&checking))?;
+        }
+        // One that does not read names nothing; whoever writes the next one refuses then.
+        let index = self.path.parent().map(Index::read);
+        let index = index.and_then(Result::ok).unwrap_or_default();
+        let is_kept = |name: &str| {
+            let mut copies = index.data.iter().chain(&index.keys);
+            copies.any(|copy| copy.name == name && !copy.dropped)
+        };
+        for entry in fs::read_dir(&self.path).map_err(BackupError::file(&self.path))? {
+            let entry = entry.map_err(BackupError::file(&self.path))?;
+            let name = entry.file_name();
+            let Some(name) = name.to_string_lossy().strip_suffix(PART).map(str::to_owned) else {
+                continue;
+            };
+            if is_kept(&name) {
+                self.keep(&name)?;
+            } else {
+                fs::remove_file(entry.path()).map_err(BackupError::file(&entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An empty folder to restore into; removed with [`Folder::clean`].
+    pub(super) fn checking(&self) -> Result<PathBuf, BackupError> {
+        let checking = self.path.join(CHECKING);
+        make(&checking)?;
+        Ok(checking)
+    }
+
+    /// A file that is not finished; `.part` behind its name.
+    pub(super) fn begin(&self, name: &str) -> Result<(PathBuf, Hashed<File>), BackupError> {
+        let path = self.path.join(format!("{name}{PART}"));
+        let file = create_private(&path).map_err(BackupError::file(&path))?;
+        Ok((path, Hashed::new(file)))
+    }
+
+    /// Gives a finished file its name.
+    pub(super) fn keep(&self, name: &str) -> Result<(), BackupError> {
+        let (part, path) = (
+            self.path.join(format!("{name}{PART}")),
+            self.path.join(name),
+        );
+        fs::rename(&part, &path).map_err(BackupError::file(&path))?;
+        let folder = File::open(&self.path).and_then(|folder| folder.sync_all());
+        folder.map_err(BackupError::file(&self.path))
+    }
+
+    /// Removes a file; it may be gone.
+    pub(super) fn remove(&self, name: &str) -> Result<(), BackupError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(BackupError::file(&path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn write_index(&self, index: &Index) -> Result<(), BackupError> {
+        let path = self.path.join(INDEX);
+        let index = Index {
+            v: VERSION,
+            ..index.clone()
+        };
+        let text = serde_json::to_string_pretty(&index).map_err(io::Error::other);
+        text.and_then(|text| replace_file(&path, &(text + "\n")))
+            .map_err(BackupError::file(&path))
+    }
+
+    /// Refuses where the disk has less than `bytes` left, and a margin.
+    pub(super) fn has_room_for(&self, bytes: u64) -> Result<(), BackupError> {
+        has_room_for(&self.path, bytes)
+    }
+}
+
+/// Refuses where the disk of `path` has less than `bytes` left, and a margin for the shop itself.
+pub(super) fn has_room_for(path: &Path, bytes: u64) -> Result<(), BackupError> {
+    const MARGIN_BYTES: u64 = 64 * 1024 * 1024;
+    let space = rustix::fs::statvfs(path).map_err(|error| BackupError::file(path)(error.into()))?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let needed = bytes.saturating_add(MARGIN_BYTES);
+    match free >= needed {
+        true => Ok(()),
+        false => Err(BackupError::Disk {
+            path: path.to_owned(),
+            needed_mib: needed / (1024 * 1024) + 1,
+            free_mib: free / (1024 * 1024),
+        }),
+    }
+}
+
+/// A new file that its owner alone reads.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path)
+}
+
+pub(super) fn make(path: &Path) -> Result<(), BackupError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(BackupError::file(path))
+}
+
+/// Hashes what passes through.
+pub(super) struct Hashed<T> {
+    inner: T,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl<T> Hashed<T> {
+    pub(super) fn new(inner: T) -> Self {
+        Self {
+            inner,
+            hasher: blake3::Hasher::new(),
+            bytes: 0,
+        }
+    }
+
+    /// What passed: its length, its hash in hex, and where it went or came from.
+    pub(super) fn finish(self) -> (u64, String, T) {
+        let hash = self.hasher.finalize().to_hex().to_string();
+        (self.bytes, hash, self.inner)
+    }
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(out)?;
+        self.hasher.update(&out[..count]);
+        self.bytes += count as u64;
+        Ok(count)
+    }
+}
+
+/// Length and BLAKE3 of a file.
+///
+/// # Errors
+/// [`BackupError::File`].
+pub fn hash_file(path: &Path) -> Result<(u64, String), BackupError> {
+    let file = File::open(path).map_err(BackupError::file(path))?;
+    let mut hashed = Hashed::new(file);
+    io::copy(&mut hashed, &mut io::sink()).map_err(BackupError::file(path))?;
+    let (bytes, hash, _) = hashed.finish();
+    Ok((bytes, hash))
+}

@@ -1,0 +1,193 @@
+//! Places outside the shop's folder where backups are kept too: a mounted disk, an object store.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::folder::Folder;
+use super::{BackupError, Index, SealedCopy, hash_file};
+use crate::actions::open_shop::Shop;
+
+/// Where files of a backup are put, and read back from.
+pub trait Place: Send + Sync {
+    /// Its name in the index, in `backup list` and in metrics: short, and the same for the same place.
+    fn name(&self) -> String;
+    /// Puts the file at `path` there as `name`; whole or not at all.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError>;
+    /// Gets `name` into a new file at `path`.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    fn get_file(&self, name: &str, path: &Path) -> Result<(), PlaceError>;
+    /// Names there that begin with `prefix`.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError>;
+    /// Deletes `name`; it may be gone.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    fn delete(&self, name: &str) -> Result<(), PlaceError>;
+}
+
+/// A file in a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Its name.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// Why a place does not take or give.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {why}")]
+pub struct PlaceError {
+    /// Which place.
+    pub place: String,
+    /// What it said.
+    pub why: String,
+}
+
+/// A folder, as of a mounted disk. It must be there: one that is not mounted is no place.
+#[derive(Clone, Debug)]
+pub struct FolderPlace(pub PathBuf);
+
+impl FolderPlace {
+    fn failed<T>(&self, outcome: io::Result<T>) -> Result<T, PlaceError> {
+        outcome.map_err(|error| PlaceError {
+            place: self.name(),
+            why: error.to_string(),
+        })
+    }
+}
+
+impl Place for FolderPlace {
+    fn name(&self) -> String {
+        format!("folder {}", self.0.display())
+    }
+
+    fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
+        let early = self.0.join(format!("{name}.part"));
+        let put = || -> io::Result<()> {
+            match fs::remove_file(&early) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut to = super::folder::create_private(&early)?;
+            io::copy(&mut File::open(path)?, &mut to)?;
+            to.sync_all()?;
+            fs::rename(&early, self.0.join(name))?;
+            File::open(&self.0)?.sync_all()
+        };
+        let outcome = put();
+        if outcome.is_err() {
+            // Half a file is of no use; what cannot be removed, the next attempt overwrites.
+            let _ = fs::remove_file(&early);
+        }
+        self.failed(outcome)
+    }
+
+    fn get_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
+        let get = || -> io::Result<()> {
+            let mut to = super::folder::create_private(path)?;
+            io::copy(&mut File::open(self.0.join(name))?, &mut to).map(drop)
+        };
+        self.failed(get())
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError> {
+        let list = || -> io::Result<Vec<Placed>> {
+            let mut placed = Vec::new();
+            for entry in fs::read_dir(&self.0)? {
+                let entry = entry?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if name.starts_with(prefix) {
+                    let bytes = entry.metadata()?.len();
+                    placed.push(Placed { name, bytes });
+                }
+            }
+            placed.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(placed)
+        };
+        self.failed(list())
+    }
+
+    fn delete(&self, name: &str) -> Result<(), PlaceError> {
+        self.failed(match fs::remove_file(self.0.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        })
+    }
+}
+
+impl Shop {
+    /// Brings the newest copies of data and of month keys to each place that has not got them, and reads them back from there.
+    /// One place that fails keeps none of the others from getting theirs; the first error is given. Blocks.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn bring_backups(&self, places: &[&dyn Place]) -> Result<(), BackupError> {
+        let folder = Folder::hold(&self.folder)?;
+        let mut index = Index::read(&self.folder)?;
+        let mut failed = None;
+        for place in places {
+            let brought = self.bring_to(&folder, &mut index, *place);
+            failed = failed.or(brought.err());
+            folder.write_index(&index)?;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn bring_to(
+        &self,
+        folder: &Folder,
+        index: &mut Index,
+        place: &dyn Place,
+    ) -> Result<(), BackupError> {
+        let name = place.name();
+        let newest = |copies: &mut Vec<SealedCopy>| {
+            copies
+                .iter()
+                .rposition(|copy| !copy.dropped)
+                .filter(|at| !copies[*at].places.contains_key(&name))
+        };
+        // Keys first: data of which the orders never open is worth less than keys without data.
+        if let Some(at) = newest(&mut index.keys) {
+            self.bring(folder, &mut index.keys[at], place)?;
+        }
+        if let Some(at) = newest(&mut index.data) {
+            self.bring(folder, &mut index.data[at], place)?;
+        }
+        Ok(())
+    }
+
+    fn bring(
+        &self,
+        folder: &Folder,
+        copy: &mut SealedCopy,
+        place: &dyn Place,
+    ) -> Result<(), BackupError> {
+        place.put_file(&copy.name, &folder.path.join(&copy.name))?;
+        let back = folder.path.join(format!("{}.back.part", copy.name));
+        let _ = fs::remove_file(&back);
+        let read = place.get_file(&copy.name, &back).map_err(BackupError::from);
+        let read = read.and_then(|()| hash_file(&back));
+        // A copy of a copy; what cannot be removed now, the next run removes.
+        let _ = fs::remove_file(&back);
+        // The file in the folder was restored and proven: the same bytes are proven with it.
+        if read? != (copy.bytes, copy.blake3.clone()) {
+            return Err(PlaceError {
+                place: place.name(),
+                why: format!("{} does not read back as it was put there", copy.name),
+            }
+            .into());
+        }
+        copy.places.insert(place.name(), self.now_ms());
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! Opening a sealed backup with the recovery secret, to see that it restores.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::folder::{Folder, create_private, has_room_for, make};
+use super::key::identity_of_text;
+use super::restore::newest_keys;
+use super::stream::Manifest;
+use super::unpack::{ERASE_KEYS, HIGHWATER, manifest_of, unpack_data, verify};
+use super::{BackupError, Progress, Tell};
+use crate::actions::check_books::Books;
+use crate::actions::open_shop::{DATABASE, Policy, Shop, ShopError};
+use crate::actions::restore::RestoreError;
+use crate::domain::{Entropy, Secret, seams::random};
+use crate::store::Options;
+
+/// What was proven of a backup.
+#[derive(Debug)]
+pub struct Verified {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Its length.
+    pub bytes: u64,
+    /// BLAKE3 of it, hex.
+    pub blake3: String,
+    /// Rows of all tables.
+    pub rows: u64,
+    /// Ledger entries whose chain was proven.
+    pub entries: u64,
+    /// The books of the restored shop, where its month keys lie beside it.
+    pub books: Option<Books>,
+}
+
+/// Restores the sealed data at `file` into a folder that is removed afterwards, and checks everything that can be. Month keys are
+/// taken from `keys`, else from beside it. The folder lies in the shop's `dir` where that holds a shop, else among the system's
+/// temporary ones.
+///
+/// # Errors
+/// [`BackupError`].
+#[allow(clippy::too_many_arguments)] // one command
+pub fn verify_sealed(
+    dir: &Path,
+    file: &Path,
+    keys: Option<&Path>,
+    recovery: &Secret,
+    policy: Policy,
+    options: &dyn Fn(&Path) -> Options,
+    entropy: Arc<dyn Entropy>,
+    tell: &mut Tell<'_>,
+) -> Result<Verified, BackupError> {
+    let identity = identity_of_text(recovery).ok_or(BackupError::Recovery)?;
+    let manifest = manifest_of(file, &[&identity])?;
+    let room = Room::make(dir, &*entropy)?;
+    has_room_for(&room.path, manifest.store_bytes)?;
+    let mut tell = |done, total| tell(done, total);
+    let progress = &mut Progress::new(&mut tell);
+    let database = room.path.join(DATABASE);
+    let data = unpack_data(file, &[&identity], &database, progress)?;
+    progress.step(data.rows, Some(data.manifest.size));
+    let entries = verify(&database, &data, options, progress)?;
+    let keys = newest_keys(file, keys, &identity, &data.manifest.install)?;
+    let books = match keys {
+        Some((_, keys)) => {
+            let put = |name: &str, bytes: &[u8]| {
+                let path = room.path.join(name);
+                let written = create_private(&path)
+                    .and_then(|mut file| std::io::Write::write_all(&mut file, bytes));
+                written.map_err(BackupError::file(&path))
+            };
+            put(ERASE_KEYS, &keys.erase_keys)?;
+            put(HIGHWATER, data.manifest.note.as_bytes())?;
+            data.root.put(&room.path)?;
+            Some(books_of(&room.path, policy, options, entropy)?)
+        }
+        None => None,
+    };
+    let (bytes, blake3) = data.sealed;
+    Ok(Verified {
+        manifest: data.manifest,
+        bytes,
+        blake3,
+        rows: data.rows,
+        entries,
+        books,
+    })
+}
+
+fn books_of(
+    dir: &Path,
+    policy: Policy,
+    options: &dyn Fn(&Path) -> Options,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Books, BackupError> {
+    let opened = |error: ShopError| BackupError::from(Box::new(RestoreError::Shop(error)));
+    let shop = Shop::open(dir, policy, options, entropy).map_err(opened)?;
+    let books = shop.check_books();
+    shop.close();
+    Ok(books?)
+}
+
+/// A folder for a while.
+struct Room {
+    path: PathBuf,
+    held: Option<Folder>,
+}
+
+impl Room {
+    fn make(dir: &Path, entropy: &dyn Entropy) -> Result<Self, BackupError> {
+        if dir.join(DATABASE).exists() {
+            let held = Folder::hold(dir)?;
+            return Ok(Self {
+                path: held.checking()?,
+                held: Some(held),
+            });
+        }
+        let name = format!("keystall-verify-{}", hex::encode(random::<8>(entropy)));
+        let path = std::env::temp_dir().join(name);
+        make(&path)?;
+        Ok(Self { path, held: None })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // What cannot be removed in the shop's folder, the next run removes.
+        let _ = match &self.held {
+            Some(held) => held.clean().map_err(drop),
+            None => fs::remove_dir_all(&self.path).map_err(drop),
+        };
+    }
+}

@@ -1,0 +1,182 @@
+//! Sealed backups.
+
+use std::{fs::File, io, path::Path};
+
+use serde_json::{Value, json};
+
+use super::{
+    CommandError, Context, Frame, Out, Progress,
+    doctor::{Finding, Level},
+    ledger::FileFrames,
+    times,
+};
+use crate::{
+    actions::{BACKUPS_FOLDER, BackupError, ExportTarget, SealedCopy},
+    daemon::backups,
+    vault::BackupRecipient,
+};
+
+pub(super) fn create(context: &Context, export: bool, out: Out<'_>) -> Result<Value, CommandError> {
+    let mut tell = |done, total| out(Frame::Progress(Progress { done, total })).is_ok();
+    let ran = backups::run(&context.shop, &context.dir, &context.settings, &mut tell)?;
+    if export {
+        let mut frames = FileFrames::new(out, false);
+        for copy in [&ran.data, &ran.keys] {
+            let path = context.dir.join(BACKUPS_FOLDER).join(&copy.name);
+            send(&path, &copy.name, &mut frames)
+                .map_err(|error| CommandError::new("file", error))?;
+        }
+    }
+    Ok(json!({
+        "data": shown(context, &ran.data),
+        "keys": shown(context, &ran.keys),
+        "not_everywhere": ran.not_everywhere.map(|error| error.to_string()),
+    }))
+}
+
+fn send(path: &Path, name: &str, frames: &mut FileFrames<'_>) -> io::Result<()> {
+    frames.begin(name, None)?;
+    io::copy(&mut File::open(path)?, frames)?;
+    io::Write::flush(frames)
+}
+
+pub(super) fn list(context: &Context) -> Result<Value, CommandError> {
+    let index = context.shop.backups()?;
+    let recipient = context.shop.backup_recipient()?;
+    let all = |copies: &[SealedCopy]| -> Vec<Value> {
+        let kept = copies.iter().filter(|copy| !copy.dropped);
+        kept.map(|copy| shown(context, copy)).collect()
+    };
+    Ok(json!({
+        "folder": context.dir.join(BACKUPS_FOLDER).display().to_string(),
+        "recipient": recipient.map(|recipient| recipient.to_string()),
+        "data": all(&index.data),
+        "keys": all(&index.keys),
+        "failed": index.failed.map(|failed| json!({
+            "since": times::shown(context, failed.since_ms),
+            "at": times::shown(context, failed.at_ms),
+            "why": failed.why,
+        })),
+    }))
+}
+
+pub(super) fn put_key(context: &Context, recipient: &str) -> Result<Value, CommandError> {
+    let recipient: BackupRecipient = recipient.parse().map_err(CommandError::invalid)?;
+    let changed = context.shop.put_backup_key(recipient)?;
+    Ok(json!({"recipient": recipient.to_string(), "changed": changed}))
+}
+
+pub(super) fn aftermath(context: &Context) -> Result<Value, CommandError> {
+    let aftermath = context.shop.aftermath()?;
+    let currency = context.shop.policy().currency;
+    let money = |amount| crate::domain::Money::new(amount, currency).decimal();
+    let orders: Vec<Value> = aftermath
+        .orders
+        .iter()
+        .map(|order| {
+            json!({
+                "order": order.id.to_string(),
+                "state": order.state.as_str(),
+                "found": money(order.found),
+                "owed": money(order.owed),
+            })
+        })
+        .collect();
+    Ok(json!({
+        "copy_at": aftermath.restored.map(|one| times::shown(context, one.copy_at_ms)),
+        "restored_at": aftermath.restored.map(|one| times::shown(context, one.at_ms)),
+        "currency": currency.as_str(),
+        "orders": orders,
+        "unpaid": aftermath.unpaid,
+    }))
+}
+
+/// What doctor says of the backups.
+pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
+    let finding = |level, message| Ok(Finding::new("backups", level, message));
+    if context.shop.backup_recipient()?.is_none() {
+        return finding(Level::Warn, BackupError::NoKey.to_string());
+    }
+    let index = match context.shop.backups() {
+        Ok(index) => index,
+        Err(error) => return finding(Level::Fail, error.to_string()),
+    };
+    let every_ms = context.settings.backup.every.ms();
+    let failed = index.failed.as_ref();
+    let failed = failed.map(|failed| format!("; the last attempt failed: {}", failed.why));
+    let failed = failed.unwrap_or_default();
+    let Some(newest) = index.newest() else {
+        let message = match (every_ms, failed.as_str()) {
+            (0, _) => "none, and [backup] every = \"0s\" makes none: `keystall backup create`",
+            (_, "") => "none yet: the daemon makes the first, or `keystall backup create`",
+            _ => "none",
+        };
+        return finding(Level::Warn, format!("{message}{failed}"));
+    };
+    let path = context.dir.join(BACKUPS_FOLDER).join(&newest.name);
+    let message = format!(
+        "the newest verified one is of {} ({} ledger entries){failed}",
+        times::shown(context, newest.at_ms),
+        newest.size,
+    );
+    if !path.exists() {
+        let message = format!(
+            "{message}; {} is not there any more: `keystall backup create`",
+            path.display()
+        );
+        return finding(Level::Fail, message);
+    }
+    let age_ms = |copy: &SealedCopy| context.shop.now_ms() - copy.at_ms;
+    let old_ms = every_ms.saturating_mul(2).max(every_ms + 3_600_000);
+    let is_old = |copy: &SealedCopy| every_ms > 0 && age_ms(copy) > old_ms;
+    // What lies in the shop's folder alone goes with the machine.
+    let missing = backups::places(&context.settings)
+        .into_iter()
+        .map(|place| place.name());
+    let missing = missing.filter(|name| index.newest_at(name).is_none_or(is_old));
+    let missing: Vec<String> = missing.collect();
+    let message = match missing.as_slice() {
+        [] => message,
+        names => format!("{message}; none of late in {}", names.join(", ")),
+    };
+    let is_stale = is_old(newest) || !missing.is_empty();
+    let level = match (is_stale, failed.is_empty()) {
+        (true, _) => Level::Fail,
+        (false, false) => Level::Warn,
+        (false, true) => Level::Ok,
+    };
+    let advice = match level {
+        Level::Ok => "",
+        _ => ": `keystall backup create` tries at once",
+    };
+    finding(level, format!("{message}{advice}"))
+}
+
+fn shown(context: &Context, copy: &SealedCopy) -> Value {
+    let places: Vec<&String> = copy.places.keys().collect();
+    json!({
+        "name": copy.name,
+        "at": times::shown(context, copy.at_ms),
+        "bytes": copy.bytes,
+        "blake3": copy.blake3,
+        "generation": copy.generation,
+        "size": copy.size,
+        "verified_at": times::shown(context, copy.verified_at_ms),
+        "places": places,
+    })
+}
+
+impl From<BackupError> for CommandError {
+    fn from(error: BackupError) -> Self {
+        let code = match &error {
+            BackupError::NoKey => "no_key",
+            BackupError::Busy => "busy",
+            BackupError::Disk { .. } => "disk",
+            BackupError::File { .. } => "file",
+            BackupError::Place(_) => "place",
+            BackupError::Stopped => "interrupted",
+            _ => "backup",
+        };
+        Self::new(code, error)
+    }
+}

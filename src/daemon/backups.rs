@@ -1,0 +1,295 @@
+//! Backups by the clock, and where they go as the settings say.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    open::options,
+    signals::Ending,
+    telemetry::{BackupPlace, Metrics},
+};
+use crate::{
+    actions::{
+        BackupError, BackupIndex, BackupWish, FolderPlace, Place, Retention, SealedCopy, Shop,
+        TellProgress,
+    },
+    config::{self, Settings},
+};
+
+/// What one run made.
+pub(super) struct Ran {
+    pub(super) data: SealedCopy,
+    pub(super) keys: SealedCopy,
+    /// Why it did not get everywhere, or old ones were not removed everywhere.
+    pub(super) not_everywhere: Option<BackupError>,
+}
+
+/// Name of the shop's own folder among the places.
+pub(super) const LOCAL: &str = "local";
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// The first of a new shop waits until the daemon has settled.
+const FIRST_AFTER_MS: i64 = 10 * 60_000;
+const HOUR_MS: i64 = 3_600_000;
+const SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Where backups go beside the shop's folder.
+pub(super) fn places(settings: &Settings) -> Vec<Box<dyn Place>> {
+    let folder = settings.backup.folder.clone();
+    let folder = folder.map(|folder| Box::new(FolderPlace(folder)) as Box<dyn Place>);
+    folder.into_iter().collect()
+}
+
+/// Makes a backup, brings it everywhere, and removes what is not kept. Blocks.
+pub(super) fn run(
+    shop: &Shop,
+    dir: &Path,
+    settings: &Settings,
+    tell: &mut TellProgress<'_>,
+) -> Result<Ran, BackupError> {
+    let options = options(settings);
+    let file = settings_file(&config::file(dir))?;
+    let wish = BackupWish {
+        settings: file.as_deref(),
+        options: &options,
+    };
+    let (mut data, mut keys) = shop.create_backup(&wish, tell)?;
+    let not_everywhere = spread(shop, settings).err();
+    // With the places where they are now.
+    let index = shop.backups()?;
+    for made in [&mut data, &mut keys] {
+        let mut all = index.data.iter().chain(&index.keys);
+        if let Some(copy) = all.find(|copy| copy.name == made.name) {
+            *made = copy.clone();
+        }
+    }
+    Ok(Ran {
+        data,
+        keys,
+        not_everywhere,
+    })
+}
+
+/// Brings what is newest everywhere, then removes what is not kept.
+fn spread(shop: &Shop, settings: &Settings) -> Result<(), BackupError> {
+    let places = places(settings);
+    let places: Vec<&dyn Place> = places.iter().map(|place| &**place).collect();
+    let retention = Retention {
+        daily: settings.backup.keep_daily,
+        weekly: settings.backup.keep_weekly,
+    };
+    let brought = shop.bring_backups(&places);
+    // Old ones go even where new ones do not come: else the disk fills up.
+    let pruned = shop.prune_backups(retention, &places);
+    brought.and(pruned.map(drop))
+}
+
+/// Looks every minute whether a backup is due, until the end.
+pub(super) async fn keep(shop: Arc<Shop>, dir: PathBuf, settings: Arc<Settings>, ending: Ending) {
+    let mut keeper = Keeper {
+        begun_at_ms: shop.now_ms(),
+        tidied_at_ms: i64::MIN,
+        shop,
+        dir,
+        settings,
+        ending: ending.clone(),
+    };
+    let mut tick = interval(LOOK_EVERY);
+    // After a pause of the machine one look is enough.
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = ending.wait() => return,
+            _ = tick.tick() => {}
+        }
+        match spawn_blocking(move || {
+            keeper.look();
+            keeper
+        })
+        .await
+        {
+            Ok(back) => keeper = back,
+            Err(error) => {
+                tracing::error!(%error, "backups are not kept any more: restart the daemon");
+                return;
+            }
+        }
+    }
+}
+
+struct Keeper {
+    shop: Arc<Shop>,
+    dir: PathBuf,
+    settings: Arc<Settings>,
+    ending: Ending,
+    begun_at_ms: i64,
+    tidied_at_ms: i64,
+}
+
+impl Keeper {
+    fn look(&mut self) {
+        let now_ms = self.shop.now_ms();
+        let due = match self.shop.backups() {
+            Ok(index) => due_at_ms(&index, self.settings.backup.every.ms(), self.begun_at_ms),
+            // Told as a failure of the attempt.
+            Err(_) => Some(self.begun_at_ms),
+        };
+        if due.is_some_and(|due_ms| now_ms >= due_ms) {
+            self.attempt();
+        } else if now_ms.saturating_sub(self.tidied_at_ms) >= HOUR_MS {
+            self.tidy();
+        } else {
+            return;
+        }
+        self.tidied_at_ms = now_ms;
+    }
+
+    fn attempt(&self) {
+        let ended = self.ending.watched();
+        let mut tell = |_: u64, _: Option<u64>| !*ended.borrow();
+        match run(&self.shop, &self.dir, &self.settings, &mut tell) {
+            Ok(ran) => {
+                tracing::info!(
+                    backup = ran.data.name,
+                    body_bytes = ran.data.bytes,
+                    ledger.size = ran.data.size,
+                    "a backup was made and verified"
+                );
+                self.note(ran.not_everywhere);
+            }
+            Err(BackupError::Busy | BackupError::Stopped) => {}
+            Err(error) => self.note(Some(error)),
+        }
+    }
+
+    /// Between two backups: copies of month keys follow the keys, and what did not get everywhere is tried again.
+    fn tidy(&self) {
+        let refreshed = self.shop.refresh_key_copies();
+        let index = self.shop.backups();
+        if index.is_ok_and(|index| index.data.is_empty() && index.keys.is_empty()) {
+            return;
+        }
+        match refreshed.and_then(|_| spread(&self.shop, &self.settings)) {
+            Ok(()) => self.note_spread(),
+            Err(BackupError::Busy) => {}
+            Err(error) => self.note(Some(error)),
+        }
+    }
+
+    /// A spread that works takes back only what a spread complained of: a backup that failed stays so until one succeeds.
+    fn note_spread(&self) {
+        let every_ms = self.settings.backup.every.ms();
+        let is_fresh = |index: &BackupIndex| {
+            let newest = index.newest();
+            newest.is_some_and(|newest| self.shop.now_ms() - newest.at_ms < every_ms + HOUR_MS)
+        };
+        if self.shop.backups().is_ok_and(|index| is_fresh(&index)) {
+            self.note(None);
+        }
+    }
+
+    fn note(&self, failed: Option<BackupError>) {
+        if let Some(error) = &failed {
+            tracing::error!(%error, "backups fail");
+        }
+        let why = failed.map(|error| error.to_string());
+        match self.shop.note_backup(why.as_deref()) {
+            Ok(()) | Err(BackupError::Busy) => {}
+            Err(error) => tracing::error!(%error, "that backups fail was not written down"),
+        }
+    }
+}
+
+/// When the next backup is due, Unix milliseconds; never where there is to be none.
+fn due_at_ms(index: &BackupIndex, every_ms: i64, begun_at_ms: i64) -> Option<i64> {
+    if every_ms == 0 {
+        return None;
+    }
+    let due_ms = match index.newest() {
+        Some(newest) => newest.at_ms + every_ms,
+        None => begun_at_ms + FIRST_AFTER_MS.min(every_ms),
+    };
+    let again_ms = index.failed.as_ref();
+    let again_ms = again_ms.map(|failed| failed.at_ms + HOUR_MS.min(every_ms));
+    Some(again_ms.map_or(due_ms, |again_ms| due_ms.max(again_ms)))
+}
+
+/// Brings the numbers about backups up to date.
+pub(super) fn refresh(shop: &Shop, metrics: &Metrics) {
+    let Ok(index) = shop.backups() else {
+        metrics.backup_failing.set(1);
+        return;
+    };
+    metrics
+        .backup_failing
+        .set(i64::from(index.failed.is_some()));
+    let age = |place: &str, copy: Option<&SealedCopy>| {
+        if let Some(copy) = copy {
+            let labels = BackupPlace {
+                place: place.to_owned(),
+            };
+            let age_s = (shop.now_ms() - copy.at_ms) / 1_000;
+            metrics.backup_age_seconds.get_or_create(&labels).set(age_s);
+        }
+    };
+    age(LOCAL, index.newest());
+    if let Some(newest) = index.newest() {
+        metrics.backup_bytes.set(newest.bytes);
+    }
+    let all = index.data.iter().flat_map(|copy| copy.places.keys());
+    let all: std::collections::BTreeSet<&String> = all.collect();
+    for place in all {
+        age(place, index.newest_at(place));
+    }
+}
+
+fn settings_file(path: &Path) -> Result<Option<Vec<u8>>, BackupError> {
+    let mut text = Vec::new();
+    let read =
+        File::open(path).and_then(|file| file.take(SETTINGS_BYTES_MAX).read_to_end(&mut text));
+    match read {
+        Ok(_) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(BackupError::File {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::actions::FailedBackup;
+
+    #[test]
+    fn a_backup_is_due_after_its_time_and_a_failed_one_after_an_hour() {
+        const DAY_MS: i64 = 24 * HOUR_MS;
+        let mut index = BackupIndex::default();
+        assert_eq!(due_at_ms(&index, 0, 5), None);
+        assert_eq!(due_at_ms(&index, DAY_MS, 5), Some(5 + FIRST_AFTER_MS));
+        assert_eq!(due_at_ms(&index, 60_000, 5), Some(5 + 60_000));
+        index.data.push(SealedCopy {
+            at_ms: 1_000,
+            ..SealedCopy::default()
+        });
+        assert_eq!(due_at_ms(&index, DAY_MS, 5), Some(1_000 + DAY_MS));
+        index.failed = Some(FailedBackup {
+            since_ms: 0,
+            at_ms: 2 * DAY_MS,
+            why: String::new(),
+            told: false,
+        });
+        assert_eq!(due_at_ms(&index, DAY_MS, 5), Some(2 * DAY_MS + HOUR_MS));
+    }
+}

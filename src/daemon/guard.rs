@@ -1,0 +1,356 @@
+//! Watches the machine below the shop: the room on its disk, writes that fail, and the pages of the database. Says what is wrong in
+//! the log, in the numbers and to the merchant, and holds new orders while they could not be kept.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use super::{signals::Ending, telemetry::Metrics};
+use crate::{
+    actions::Shop,
+    notify::{Alarm, Alarms},
+    store::Fault,
+};
+
+/// Room on a disk, as it is for everybody but root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Free bytes.
+    pub free_bytes: u64,
+    /// All bytes.
+    pub size_bytes: u64,
+}
+
+/// Looks after the machine until the end.
+pub(super) struct Guard {
+    shop: Arc<Shop>,
+    dir: PathBuf,
+    metrics: Arc<Metrics>,
+    alarms: Arc<Alarms>,
+    writes: Writes,
+    room: Room,
+    damaged: bool,
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Writing counts as well again after so long without a fault: a disk that fails now and then makes one alarm.
+const WELL_AFTER: Duration = Duration::from_secs(5);
+/// A copy of the file is read to its end: not before the shop had time to start, and then daily.
+const VERIFY_FIRST: Duration = Duration::from_secs(10);
+const VERIFY_EVERY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Free shares of the disk, in percent, below which the merchant is told (reliability.md, R06).
+const LOW_PERCENT: [u64; 3] = [20, 10, 5];
+/// What is free must be so much more, in percent of the disk, before a threshold counts as left.
+const BACK_PERCENT: u64 = 2;
+const MIB: u64 = 1024 * 1024;
+/// Free bytes that are plenty, whatever share of the disk they are.
+const PLENTY_BYTES: u64 = 5 * 1024 * MIB;
+
+impl Space {
+    /// The room on the disk of `dir`; none where the system does not say.
+    pub fn of(dir: &Path) -> Option<Self> {
+        let space = rustix::fs::statvfs(dir).ok()?;
+        Some(Self {
+            free_bytes: space.f_bavail.saturating_mul(space.f_frsize),
+            size_bytes: space.f_blocks.saturating_mul(space.f_frsize),
+        })
+    }
+
+    /// The free share, rounded down.
+    pub fn percent(self) -> u64 {
+        self.free_bytes.saturating_mul(100) / self.size_bytes.max(1)
+    }
+
+    /// Free MiB, rounded down.
+    pub fn free_mib(self) -> u64 {
+        self.free_bytes / MIB
+    }
+
+    /// What is kept for orders that are paid: 1 % of the disk, 2 to 64 MiB.
+    pub fn reserve_bytes(self) -> u64 {
+        (self.size_bytes / 100).clamp(2 * MIB, 64 * MIB)
+    }
+
+    /// How many of the thresholds below which the disk counts as low were passed: at 20, 10 and 5 % free. None where so much is free
+    /// that no shop fills it soon, on a large disk.
+    pub fn lows_passed(self) -> usize {
+        let percent = self.percent();
+        match self.free_bytes < PLENTY_BYTES {
+            true => LOW_PERCENT.iter().filter(|low| percent < **low).count(),
+            false => 0,
+        }
+    }
+
+    /// The same disk with so many percent of it less free.
+    fn with_less(self, percent: u64) -> Self {
+        let less = self.size_bytes / 100 * percent;
+        Self {
+            free_bytes: self.free_bytes.saturating_sub(less),
+            ..self
+        }
+    }
+
+    /// Whether no new order should be taken.
+    pub fn is_full(self) -> bool {
+        self.free_bytes < self.reserve_bytes()
+    }
+}
+
+impl Guard {
+    pub(super) fn new(
+        shop: Arc<Shop>,
+        dir: &Path,
+        metrics: Arc<Metrics>,
+        alarms: Arc<Alarms>,
+    ) -> Self {
+        Self {
+            shop,
+            dir: dir.to_owned(),
+            metrics,
+            alarms,
+            writes: Writes::default(),
+            room: Room::default(),
+            damaged: false,
+        }
+    }
+
+    pub(super) async fn run(mut self, ending: Ending) {
+        let alarms = self.alarms.clone();
+        tokio::select! {
+            () = ending.wait() => {}
+            () = alarms.run() => {}
+            () = self.watch() => {}
+        }
+    }
+
+    async fn watch(&mut self) {
+        let mut tick = interval(LOOK_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut verify_at = Instant::now() + VERIFY_FIRST;
+        let mut verifying = None;
+        loop {
+            tick.tick().await;
+            self.look(Instant::now()).await;
+            if Instant::now() >= verify_at && verifying.is_none() {
+                verify_at = Instant::now() + VERIFY_EVERY;
+                let shop = self.shop.clone();
+                verifying = Some(spawn_blocking(move || shop.store().verify()));
+            }
+            if let Some(run) = verifying.take_if(|run| run.is_finished()) {
+                match run.await {
+                    Ok(verified) => self.verified(verified),
+                    Err(error) => tracing::error!(%error, "shop.redb was not verified"),
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self, now: Instant) {
+        let store = self.shop.store();
+        let faults = store.faults();
+        self.metrics
+            .disk_faults
+            .set(i64::try_from(faults).unwrap_or(i64::MAX));
+        if let Some(alarm) = self.writes.look(store.readonly(), faults, now) {
+            self.alarms.raise(alarm);
+        }
+        let dir = self.dir.clone();
+        // A disk that hangs must not hold a thread that serves.
+        let space = spawn_blocking(move || Space::of(&dir)).await;
+        let Some(space) = space.ok().flatten() else {
+            return;
+        };
+        let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.metrics.disk_free_bytes.set(gauge(space.free_bytes));
+        self.metrics.disk_size_bytes.set(gauge(space.size_bytes));
+        for alarm in self.room.look(space) {
+            said(alarm, space);
+            self.alarms.raise(alarm);
+        }
+        let held = self.room.full || self.damaged;
+        if self.shop.orders_held() && !held {
+            tracing::warn!(
+                disk.free_mib = space.free_mib(),
+                "orders are taken again: there is room"
+            );
+        }
+        self.shop.hold_orders(held);
+    }
+
+    fn verified(&mut self, verified: Result<Option<u64>, Fault>) {
+        match verified {
+            Ok(None) => {}
+            Ok(Some(bytes)) => {
+                tracing::info!(bytes, "every page of shop.redb is as it was written")
+            }
+            Err(error @ Fault::Damaged(_)) => {
+                tracing::error!(%error, "no orders are taken");
+                if !self.damaged {
+                    self.alarms.raise(Alarm::Damaged);
+                }
+                self.damaged = true;
+            }
+            Err(error) => tracing::error!(%error, "shop.redb was not verified"),
+        }
+    }
+}
+
+fn said(alarm: Alarm, space: Space) {
+    let (percent, free_mib) = (space.percent(), space.free_mib());
+    match alarm {
+        Alarm::DiskFull { .. } => tracing::error!(
+            disk.free_percent = percent,
+            disk.free_mib = free_mib,
+            "the disk is full: no orders are taken until there is room"
+        ),
+        _ => tracing::warn!(
+            disk.free_percent = percent,
+            disk.free_mib = free_mib,
+            "the disk gets full: make room"
+        ),
+    }
+}
+
+/// Whether writes fail, as far as the merchant was told.
+#[derive(Debug, Default)]
+struct Writes {
+    faults: usize,
+    /// When a fault was seen last, since the alarm; none when all is well.
+    failed_at: Option<Instant>,
+}
+
+impl Writes {
+    fn look(&mut self, readonly: bool, faults: usize, now: Instant) -> Option<Alarm> {
+        let is_new = std::mem::replace(&mut self.faults, faults) != faults;
+        match self.failed_at {
+            None if readonly || is_new => {
+                self.failed_at = Some(now);
+                Some(Alarm::ReadOnly)
+            }
+            Some(_) if readonly || is_new => {
+                self.failed_at = Some(now);
+                None
+            }
+            Some(at) if now.duration_since(at) >= WELL_AFTER => {
+                self.failed_at = None;
+                Some(Alarm::Writable)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How full the disk is, as far as the merchant was told.
+#[derive(Debug, Default)]
+struct Room {
+    /// Thresholds that were passed and told.
+    told: usize,
+    full: bool,
+}
+
+impl Room {
+    fn look(&mut self, space: Space) -> Vec<Alarm> {
+        let mut alarms = Vec::new();
+        let (percent, free_mib) = (space.percent(), space.free_mib());
+        let passed = space.lows_passed();
+        if passed > self.told {
+            // One alarm for what is passed at once: the last says it all.
+            alarms.push(Alarm::DiskLow { percent, free_mib });
+            self.told = passed;
+        } else {
+            self.told = self.told.min(space.with_less(BACK_PERCENT).lows_passed());
+        }
+        if space.is_full() && !self.full {
+            alarms.push(Alarm::DiskFull { free_mib });
+            self.full = true;
+        } else if space.free_bytes >= 2 * space.reserve_bytes() {
+            self.full = false;
+        }
+        alarms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space(free_permille: u64) -> Space {
+        Space {
+            free_bytes: free_permille * 10 * MIB,
+            size_bytes: 10_000 * MIB,
+        }
+    }
+
+    #[test]
+    fn each_threshold_is_told_once_until_it_was_clearly_left() {
+        let mut room = Room::default();
+        let mut told = |permille| {
+            let alarms = room.look(space(permille));
+            alarms
+                .iter()
+                .map(|alarm| match alarm {
+                    Alarm::DiskLow { percent, .. } => *percent,
+                    _ => 0,
+                })
+                .collect::<Vec<_>>()
+        };
+        for (permille, expected) in [
+            (300, vec![]),
+            (199, vec![19]),
+            (150, vec![]),
+            (201, vec![]),
+            (199, vec![]),
+            (221, vec![]),
+            (199, vec![19]),
+            (45, vec![4]),
+            (60, vec![]),
+            (49, vec![]),
+            (72, vec![]),
+            (49, vec![4]),
+            // 64 MiB of 10,000 are kept for what is paid: alarm 0 is that no orders are taken.
+            (0, vec![0]),
+            (1, vec![]),
+            (500, vec![]),
+            (0, vec![0, 0]),
+        ] {
+            assert_eq!(told(permille), expected, "{permille} of a thousand free");
+        }
+    }
+
+    #[test]
+    fn orders_are_held_while_only_the_reserve_is_left_and_taken_again_with_twice_of_it() {
+        let mut room = Room::default();
+        let mut held = |free_mib: u64| {
+            room.look(Space {
+                free_bytes: free_mib * MIB,
+                size_bytes: 64 * MIB,
+            });
+            room.full
+        };
+        let seen = [10, 2, 1, 0, 2, 3, 4].map(&mut held);
+        assert_eq!(seen, [false, false, true, true, true, true, false]);
+    }
+
+    #[test]
+    fn a_fault_too_short_to_be_seen_is_told_all_the_same_and_many_in_a_row_once() {
+        let mut writes = Writes::default();
+        let at = Instant::now();
+        let mut look =
+            |readonly, faults, ms| writes.look(readonly, faults, at + Duration::from_millis(ms));
+        assert_eq!(look(false, 0, 0), None);
+        assert_eq!(look(false, 1, 250), Some(Alarm::ReadOnly));
+        assert_eq!(look(true, 2, 1_000), None);
+        assert_eq!(look(false, 2, 5_900), None);
+        assert_eq!(look(false, 2, 6_000), Some(Alarm::Writable));
+        assert_eq!(look(false, 2, 60_000), None);
+        assert_eq!(look(true, 2, 70_000), Some(Alarm::ReadOnly));
+    }
+}
