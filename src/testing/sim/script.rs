@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::command::How;
 use super::told::{Owed, Told};
 use super::world::{Outside, PRODUCTS, slug};
 use super::{Answer, Command, Theme, World};
@@ -101,7 +100,7 @@ impl Script {
         let before = self.moments.last().map(|moment| &moment.state);
         let state = State::of(&snapshot, before)?;
         if let Some(before) = before {
-            promised(before, &state, command, answer.as_ref())?;
+            promised(before, &state)?;
         }
         for (id, order) in &state.orders {
             let same = before.is_some_and(|before| before.orders.get(id) == Some(order));
@@ -187,12 +186,7 @@ fn answered(world: &World, command: Option<Command>, answer: &Answer) -> Vec<Tol
 }
 
 /// What happened to an order is promised to those who must hear of it, in the same moment.
-fn promised(
-    before: &State,
-    after: &State,
-    command: Option<Command>,
-    answer: Option<&Answer>,
-) -> Result<(), String> {
+fn promised(before: &State, after: &State) -> Result<(), String> {
     let mut owed = Vec::new();
     for (id, order) in &after.orders {
         let old = before.orders.get(id);
