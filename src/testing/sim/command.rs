@@ -59,6 +59,14 @@ pub enum Command {
     PrepareMonth,
     /// The log gets a new key.
     RotateLogKey,
+    /// The root key is replaced.
+    ReplaceRootKey,
+    /// The key of a product's pool is replaced.
+    ReplacePoolKey { product: u8 },
+    /// What new keys are to seal again goes a piece on.
+    GoOnWithKeys,
+    /// Notices of several orders arrive at once, one of them twice: they share a commit.
+    Rush { order: u8 },
     /// The high-water file catches up.
     KeepHighwater,
     /// The shop is closed and opened again.
@@ -93,6 +101,8 @@ pub enum Theme {
     Erasure,
     /// Imports of many keys.
     Import,
+    /// Replacement of the root key and of pools' keys.
+    Rotation,
 }
 
 impl Command {
@@ -113,6 +123,13 @@ impl Command {
                     keys,
                 };
             }
+            Theme::Rotation if roll < 8 => return Self::ReplaceRootKey,
+            Theme::Rotation if roll < 20 => {
+                return Self::ReplacePoolKey {
+                    product: number(dice),
+                };
+            }
+            Theme::Rotation if roll < 45 => return Self::GoOnWithKeys,
             _ => {}
         }
         Self::trade(dice)
@@ -120,7 +137,7 @@ impl Command {
 
     fn trade(dice: &mut Dice) -> Self {
         let (order, other, product) = (number(dice), number(dice), number(dice));
-        match dice.below(200) {
+        match dice.below(212) {
             0..40 => Self::Order {
                 product,
                 quantity: [1, 1, 1, 2, 3][dice.below(5)],
@@ -191,7 +208,11 @@ impl Command {
             193..194 => Self::PrepareMonth,
             194..195 => Self::RotateLogKey,
             195..198 => Self::KeepHighwater,
-            _ => Self::Restart,
+            198..200 => Self::Restart,
+            200..206 => Self::Rush { order },
+            206..207 => Self::ReplaceRootKey,
+            207..209 => Self::ReplacePoolKey { product },
+            _ => Self::GoOnWithKeys,
         }
     }
 }

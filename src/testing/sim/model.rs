@@ -203,7 +203,12 @@ impl Model {
                 Foretold::Done
             }
             Command::PrepareMonth | Command::KeepHighwater | Command::Restart => Foretold::Done,
+            // Told apart by whoever compares: as several commands.
+            Command::Rush { .. } => Foretold::Some,
             Command::ReplaceMonthKeys
+            | Command::ReplaceRootKey
+            | Command::ReplacePoolKey { .. }
+            | Command::GoOnWithKeys
             | Command::Send { .. }
             | Command::Retry
             | Command::Heartbeat => Foretold::Some,

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::command::Theme;
+use super::command::{How, Theme};
 use super::model::{Foretold, Holder, Kind, Model, Promises, Sold};
 use super::script::right;
 use super::world::{Outside, key_text, place, slug};
 use super::{Answer, Command, World, caught, number};
+use crate::actions::{Claim, Settled};
 use crate::domain::{Order, PaymentOutcome, SlotRef};
 use crate::store::Rows;
 use crate::testing::{Dice, Image, Lies, Replay, Trouble};
@@ -138,9 +139,35 @@ impl Pair {
             Answer::Placed(id) => Some(id),
             _ => None,
         };
+        if let Answer::Rushed(answers) = answer {
+            return self.rushed(command, answers);
+        }
         let world = &self.world;
         let foretold = self.model.run(command, &|id| world.known(id), placed);
         self.answers(command, &answer, foretold, trouble != Trouble::None)
+    }
+
+    /// Notices that share a commit are answered as if they had come one after the other.
+    fn rushed(&mut self, command: Command, answers: Vec<(Claim, Settled)>) -> Result<(), String> {
+        let Command::Rush { order } = command else {
+            return Err("no rush was asked for".into());
+        };
+        let mut orders = self.world.rushed(order);
+        orders.extend(orders.first().copied());
+        for (number, (order, (_, settled))) in orders.iter().zip(&answers).enumerate() {
+            let order = *order;
+            let command = match number + 1 < orders.len() {
+                true => Command::Pay {
+                    order,
+                    how: How::Exact,
+                },
+                false => Command::PayAgain { order },
+            };
+            let world = &self.world;
+            let foretold = self.model.run(command, &|id| world.known(id), None);
+            self.answers(command, &Answer::Settled(settled.clone()), foretold, false)?;
+        }
+        Ok(())
     }
 
     /// What failed was not done: after the fault it can be done again, as if nothing had been.
@@ -160,6 +187,10 @@ impl Pair {
                     let keys = self.world.outside.keys;
                     self.world.outside = outside;
                     self.world.outside.keys = keys;
+                    if self.world.shop_is_open() && matches!(command, Command::ReplaceRootKey) {
+                        // Whether it was replaced is not known before a restart.
+                        self.world.run(Command::Restart);
+                    }
                     // A database whose read failed is opened again at its next write.
                     let _ = self
                         .world
@@ -197,7 +228,17 @@ impl Pair {
             }
             (Answer::Count(count), Foretold::Some) => {
                 match command {
-                    Command::Heartbeat => self.model.ledger_size += *count as u64,
+                    Command::ReplaceRootKey
+                    | Command::ReplacePoolKey { .. }
+                    | Command::GoOnWithKeys
+                        if troubled =>
+                    {
+                        self.model.ledger_size = self.world.shop().chain().latest().size;
+                    }
+                    Command::Heartbeat
+                    | Command::ReplaceRootKey
+                    | Command::ReplacePoolKey { .. }
+                    | Command::GoOnWithKeys => self.model.ledger_size += *count as u64,
                     Command::Send { fate } => {
                         let left = self.promises()?;
                         let count = (!troubled).then_some(*count);

@@ -435,6 +435,11 @@ fn r20_a_power_cut_during_an_import_of_many_keys_leaves_all_of_them_or_none() {
     survives(Theme::Import, 200);
 }
 
+#[test]
+fn r20_a_power_cut_during_a_replacement_of_the_root_key_or_a_pools_is_made_good() {
+    survives(Theme::Rotation, 200);
+}
+
 /// A test that a lying disk passes has no teeth.
 fn is_caught(lies: Lies, theme: Theme) {
     let plan = Plan {

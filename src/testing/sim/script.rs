@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::command::How;
 use super::told::{Owed, Told};
 use super::world::{Outside, PRODUCTS, slug};
 use super::{Answer, Command, Theme, World};
+use crate::actions::{Claim, Settled};
 use crate::domain::{Effect, EffectKind, Order, OrderId, OrderState, Pool, Via};
 use crate::store::{Head, Rows, Snapshot};
 use crate::testing::{Dice, Record};
@@ -88,8 +88,8 @@ impl Script {
         // The answer was given here: what is read below happens later.
         let at = world.disk.position();
         if let Some(answer) = &answer {
-            self.told
-                .extend(answered(world, command, answer).map(|told| (at, told)));
+            let told = answered(world, command, answer).into_iter();
+            self.told.extend(told.map(|told| (at, told)));
         }
         world.disk.look_beside(true);
         let snapshot = world
@@ -100,7 +100,7 @@ impl Script {
         let before = self.moments.last().map(|moment| &moment.state);
         let state = State::of(&snapshot, before)?;
         if let Some(before) = before {
-            promised(before, &state, command, answer.as_ref())?;
+            promised(before, &state)?;
         }
         for (id, order) in &state.orders {
             let same = before.is_some_and(|before| before.orders.get(id) == Some(order));
@@ -164,33 +164,29 @@ pub fn right(world: &World) -> Result<(), String> {
     }
 }
 
-fn answered(world: &World, command: Option<Command>, answer: &Answer) -> Option<Told> {
+fn answered(world: &World, command: Option<Command>, answer: &Answer) -> Vec<Told> {
     match answer {
-        Answer::Placed(id) => Some(Told::Placed(*id)),
-        Answer::Settled(settled) => {
-            let claim = match command? {
-                Command::Pay { order, .. } | Command::PayAgain { order } => {
-                    let orders = &world.outside.orders;
-                    world
-                        .outside
-                        .notices
-                        .get(orders.get(usize::from(order) % orders.len())?)?
-                }
-                _ => return None,
+        Answer::Placed(id) => vec![Told::Placed(*id)],
+        Answer::Rushed(answers) => {
+            let told = |(claim, settled): &(Claim, Settled)| {
+                Told::Answered(claim.clone(), settled.clone())
             };
-            Some(Told::Answered(claim.clone(), settled.clone()))
+            answers.iter().map(told).collect()
         }
-        _ => None,
+        Answer::Settled(settled) => {
+            let Some(Command::Pay { order, .. } | Command::PayAgain { order }) = command else {
+                return Vec::new();
+            };
+            let orders = &world.outside.orders;
+            let claim = &world.outside.notices[&orders[usize::from(order) % orders.len()]];
+            vec![Told::Answered(claim.clone(), settled.clone())]
+        }
+        _ => Vec::new(),
     }
 }
 
 /// What happened to an order is promised to those who must hear of it, in the same moment.
-fn promised(
-    before: &State,
-    after: &State,
-    command: Option<Command>,
-    answer: Option<&Answer>,
-) -> Result<(), String> {
+fn promised(before: &State, after: &State) -> Result<(), String> {
     let mut owed = Vec::new();
     for (id, order) in &after.orders {
         let old = before.orders.get(id);
@@ -209,16 +205,6 @@ fn promised(
         if order.owed() > old.map_or(0, |order| order.owed()) {
             owed.push((EffectKind::RefundDue, Via::Webhook, *id));
         }
-    }
-    if let (
-        Some(Command::Pay {
-            how: How::Disputed, ..
-        }),
-        Some(Answer::Settled(_)),
-    ) = (command, answer)
-    {
-        // Only the first time, and only of an order that waits: that is seen from its reason.
-        owed.retain(|(kind, ..)| *kind != EffectKind::PaymentDisputed);
     }
     let missing = owed.into_iter().find(|(kind, via, id)| {
         let new = after
