@@ -17,7 +17,7 @@ const KNOWN_TYPES: [&str; 8] = [
 pub(super) enum Channel {
     /// Add a way to pay
     #[command(
-        after_help = "Example:\n  keystall channel add alipay --kind epay --set gateway=https://pay.example.com/ --set pid=1001 --set type=alipay --secret key=@epay.key\n\nepay settings: gateway, pid, type, code, weak, query_above, sources; secret: key"
+        after_help = "Example:\n  keystall channel add alipay --kind epay --set gateway=https://pay.example.com/ --set pid=1001 --set type=alipay --secret key=@epay.key\n\nSettings of an epay channel, from the gateway's merchant pages:\n  gateway=URL: the gateway's address; submit.php is below it\n  pid=ID: the merchant's id there\n  type=TYPE: the way to pay: alipay, wxpay, qqpay, bank, jdpay, paypal, usdt or tron, or another that the gateway has; without it the gateway's page lets buyers choose\n  code=api|link: what buyers scan: the gateway's own QR code (mapi.php, which is told the buyer's address), or a link to its page where it gives none; link: always that link [default: api]\n  weak=true|false: true asks the gateway about every payment before anything is delivered, for one whose owner you do not know [default: false]\n  query_above=AMOUNT: asks it about payments above this many yuan, as 100.00 [default: none]\n  sources=LIST: takes notices from these addresses and networks alone, as 203.0.113.7,2001:db8::/48 [default: any; the signature decides]\n\nIts secret:\n  key=@FILE: the merchant's signing key, alone in a file, or from standard input with @-\n\nAfterwards, `keystall channel test NAME` asks the gateway whether it takes pid and key."
     )]
     Add {
         /// Its name in addresses: 0-9, a-z and -
@@ -36,7 +36,9 @@ pub(super) enum Channel {
     #[command(after_help = "Example:\n  keystall channel list")]
     List,
     /// Ask the provider whether it answers with these settings
-    #[command(after_help = "Example:\n  keystall channel test alipay")]
+    #[command(
+        after_help = "Example:\n  keystall channel test alipay\n\nExit status 1 where it does not answer, or says that pid, key or signature are wrong."
+    )]
     Test {
         /// Which
         name: String,
@@ -75,9 +77,9 @@ impl Channel {
                     );
                 }
                 let text = format!(
-                    "channel {} is open; where the provider asks for a notify URL: {}\n",
-                    print::text(&value, "name"),
-                    print::text(&value, "notify_url")
+                    "channel {name} is open; where the provider asks for a notify URL: {}\nnext: keystall channel test {name}\n",
+                    print::text(&value, "notify_url"),
+                    name = print::text(&value, "name"),
                 );
                 Ok(Done::new(value, text))
             }
@@ -88,11 +90,7 @@ impl Channel {
             }
             Self::Test { name } => {
                 let value = session.ask(Command::ChannelTest { name })?;
-                let said = print::safe(&print::text(&value, "said"));
-                let text = format!(
-                    "the provider answers; of an order that does not exist it says: {said}\nif that speaks of the merchant, the key or a signature, pid or key are wrong; a real order of 0.01 is the proof\n"
-                );
-                Ok(Done::new(value, text))
+                Ok(tested(value))
             }
             Self::Remove { name } => {
                 let value = session.ask(Command::ChannelRemove { name })?;
@@ -100,6 +98,26 @@ impl Channel {
                 Ok(Done::new(value, text))
             }
         }
+    }
+}
+
+/// What the provider said, and whether that is well.
+fn tested(value: Value) -> Done {
+    let said = print::safe(&print::text(&value, "said"));
+    let refuses = value["refuses_merchant"].as_bool().unwrap_or_default();
+    let means = match refuses {
+        true => {
+            "pid or key are wrong: compare both with the gateway's merchant pages, `keystall channel remove`, and add it again"
+        }
+        false => {
+            "if that speaks of the merchant, the key or a signature, pid or key are wrong; a real order of 0.01 is the proof"
+        }
+    };
+    let text =
+        format!("the provider answers; of an order that does not exist it says: {said}\n{means}\n");
+    Done {
+        exit: refuses.into(),
+        ..Done::new(value, text)
     }
 }
 
@@ -145,7 +163,7 @@ fn listed(value: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::unknown_type;
+    use super::{tested, unknown_type};
 
     #[test]
     fn a_type_that_gateways_may_not_know_is_noticed() {
@@ -153,5 +171,13 @@ mod tests {
         assert!(of("alipy") && of("wechat"));
         assert!(!of("alipay") && !of("usdt.trc20"));
         assert_eq!(unknown_type(&json!({"settings": {}})), None);
+    }
+
+    #[test]
+    fn a_provider_that_refuses_the_key_is_no_success() {
+        let exit = |refuses: bool| {
+            tested(json!({"said": "商户密钥错误", "refuses_merchant": refuses})).exit
+        };
+        assert_eq!((exit(true), exit(false)), (1, 0));
     }
 }

@@ -18,7 +18,7 @@ use crate::daemon::{demo, telemetry};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  keystall demo --dir demo-shop\n\nNo money moves: the cashier is a sandbox. Ends with Ctrl-C."
+    after_help = "Examples:\n  keystall demo\n  keystall demo --dir demo-shop\n\nWithout --dir and KEYSTALL_DIR the shop is in a new temporary folder that goes when the demo ends. No money moves: the cashier is a sandbox. Ends with Ctrl-C."
 )]
 pub(super) struct Demo {
     /// Where the shop takes browsers; port 0 takes any free one, 0.0.0.0 is refused: links need this machine's address

@@ -1,6 +1,7 @@
 //! Ctrl-C while something is written that is there whole or not at all.
 
 use std::{
+    borrow::Cow,
     io::Write,
     sync::{
         Arc, Mutex, PoisonError,
@@ -14,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// can be removed; the second ends the process, and so does the first after [`Interrupt::release`].
 pub(super) struct Interrupt {
     came: Arc<AtomicBool>,
-    last_words: Arc<Mutex<Option<&'static str>>>,
+    last_words: Arc<Mutex<Option<Cow<'static, str>>>>,
 }
 
 /// As a shell says that a process ended by SIGINT.
@@ -54,10 +55,11 @@ impl Interrupt {
                         _ = terminate.recv() => {}
                         _ = hang_up.recv() => {}
                     }
-                    let words = *last_words.lock().unwrap_or_else(PoisonError::into_inner);
+                    let words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
+                    let words = words.clone();
                     let came_before = noted.swap(true, Ordering::AcqRel);
                     if came_before || words.is_some() {
-                        end(words.unwrap_or_default());
+                        end(&words.unwrap_or_default());
                     }
                 }
             });
@@ -68,13 +70,14 @@ impl Interrupt {
     }
 
     /// From now on the first signal ends the process, with these last words; it ends at once if one came before.
-    pub(super) fn release(&self, last_words: &'static str) {
+    pub(super) fn release(&self, last_words: impl Into<Cow<'static, str>>) {
+        let last_words = last_words.into();
         *self
             .last_words
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(last_words);
+            .unwrap_or_else(PoisonError::into_inner) = Some(last_words.clone());
         if self.came() {
-            end(last_words);
+            end(&last_words);
         }
     }
 

@@ -86,7 +86,7 @@ pub(super) fn doubts(settings: &Settings) -> Vec<Problem> {
     };
     let (tls, listen) = (&settings.tls, &settings.listen);
     if listen.https.is_empty() && listen.trusted_proxies.is_empty() {
-        let reason = "nobody is named in it and [listen] https is empty: the proxy that has the buyers' https:// is not known, so that all of them count as one address and their forms are refused";
+        let reason = "nobody is named in it and [listen] https is empty: the proxy that has the buyers' https:// is not known, so that all of them count as one address, with one limit for all their orders";
         doubt("[listen] trusted_proxies", reason.to_owned());
     }
     if tls.mode != TlsMode::Acme {

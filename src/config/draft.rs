@@ -41,6 +41,15 @@ impl Draft {
         }
     }
 
+    /// The items of the list at `[section] key`; none where there is no list.
+    pub fn list(&self, section: &str, key: &str) -> &[String] {
+        let placed = self.0.get(&(section.to_owned(), key.to_owned()));
+        match placed.map(|placed| &placed.raw) {
+            Some(Raw::List(items)) => items,
+            _ => &[],
+        }
+    }
+
     /// Whether it says at `[section] key` that there are none.
     pub fn is_empty_list(&self, section: &str, key: &str) -> bool {
         let placed = self.0.get(&(section.to_owned(), key.to_owned()));

@@ -164,6 +164,11 @@ impl TlsServer {
         CertificateFacts::of_der(certified.end_entity_cert().ok()?).ok()
     }
 
+    /// Whether browsers take the certificate that is served now for `host`'s, by its names.
+    pub fn is_for(&self, host: &str) -> bool {
+        names(&self.certificate.current(), host)
+    }
+
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.config.clone())
     }
@@ -313,9 +318,11 @@ fn read(source: &Source) -> Result<CertifiedKey, TlsError> {
 }
 
 fn is_made_for(source: &Source, host: &str) -> bool {
-    let Ok(certified) = read(source) else {
-        return false;
-    };
+    read(source).is_ok_and(|certified| names(&certified, host))
+}
+
+/// Whether the certificate names `host`.
+fn names(certified: &CertifiedKey, host: &str) -> bool {
     let Ok(certificate) = certified.end_entity_cert() else {
         return false;
     };

@@ -147,7 +147,9 @@ class Gateway:
 
     def query(self, params):
         order = self.orders.get(params.get("out_trade_no"))
-        if params.get("act") != "order" or params.get("pid") != self.pid or params.get("key") != self.key or not order:
+        if params.get("pid") != self.pid or params.get("key") != self.key:
+            return {"code": -3, "msg": "商户密钥错误"}
+        if params.get("act") != "order" or not order:
             return {"code": -1, "msg": "no such order"}
         return {"code": 1, "msg": "ok", "trade_no": order.trade_no, "out_trade_no": order.params["out_trade_no"],
                 "api_trade_no": "", "type": self.type, "pid": int(self.pid), "name": order.params["name"],

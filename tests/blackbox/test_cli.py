@@ -361,7 +361,10 @@ class Channels(Base):
 
     def test_test_asks_the_gateway(self):
         shop, gateway = self.open_shop(keys=1)
-        self.assertIn(shop.cli("channel", "test", "main").code, (0, 1))
+        self.says(self.exits(0, shop.cli("channel", "test", "main")), "no such order")
+        right, gateway.key = gateway.key, "another key of sixteen"
+        self.says(self.exits(1, shop.cli("channel", "test", "main"), "a wrong key"), "商户密钥错误", "pid or key are wrong")
+        gateway.key = right
         gateway.close()
         self.exits(1, shop.cli("channel", "test", "main"), "a gateway that is gone")
 

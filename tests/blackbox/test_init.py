@@ -119,9 +119,9 @@ class OnATerminal(Base):
         shop = os.path.join(home, "shop")
         port = free_port()
         t = self.terminal("init", "--dir", shop, "--listen-https", f"127.0.0.1:{port}")
-        t.answer("Host name", "https://shop.example.com/")
+        t.answer("Host name", "https://shop.example.com/shop")
         self.assertIn("no https://", t.wait_for("Host name"))
-        t.type("127.0.0.1\n")
+        t.type("HTTPS://127.0.0.1/\n")
         self.assertIn("leads to this machine", t.wait_for("The shop's name"))
         t.type("\n")
         self.assertIn("needed here", t.wait_for("The shop's name"))
@@ -144,7 +144,7 @@ class OnATerminal(Base):
         t.answer("Where your own sales", "not a mail")
         t.answer("Where your own sales", "owner@example.com")
         plan = t.wait_for("Go on?")
-        for part in (shop, 'host = "127.0.0.1"', "password_file", 'currency = "CNY"', f"127.0.0.1:{port} is free"):
+        for part in (shop, 'host = "127.0.0.1"', f"port = {port}", "mail was not tried", "password_file", 'currency = "CNY"', f"127.0.0.1:{port} is free"):
             self.assertIn(part, plan)
         self.assert_nothing(shop)
         t.type("y\n")
@@ -152,7 +152,7 @@ class OnATerminal(Base):
         self.assertIn("\x1b[38;5;16;48;5;231m    █▀▀▀▀▀█", t.screen, "a QR code, dark on light")
         self.assertEqual(t.end(), 0, t.screen[-1500:])
         self.assertIn("The sheet is right", t.screen)
-        self.assertIn(f"https://127.0.0.1", t.screen)
+        self.assertIn(f"https://127.0.0.1:{port}", t.screen)
         self.assertNotIn("hunter2", t.screen)
         for name in SHOP_FILES + ("keystall.toml", "mail.password"):
             self.assertTrue(os.path.exists(os.path.join(shop, name)), name)
@@ -279,6 +279,8 @@ class OnATerminal(Base):
         t = self.terminal("init", "--dir", shop, "--host", "127.0.0.1", "--title", "T", "--no-start", "--mail-host", "smtp.example.com", "--mail-user", "me@example.com")
         t.answer("Currency", "")
         t.answer("Which? [3]", "1")
+        t.answer("Do you agree", "n")
+        t.answer("Which? [3]", "1")
         t.answer("Do you agree", "y")
         t.answer("Mail address for the authority", "me at example.com")
         self.assertIn("bare mail address", t.wait_for("Mail address for the authority"))
@@ -300,7 +302,7 @@ class OnATerminal(Base):
 
     def test_what_a_flag_says_wrongly_is_refused_before_anything_is_asked(self):
         shop = os.path.join(self.home(), "shop")
-        t = self.terminal("init", "--dir", shop, "--host", "https://shop.example.com/")
+        t = self.terminal("init", "--dir", shop, "--host", "https://shop.example.com/shop")
         self.assertEqual(t.end(), 1)
         self.assertIn("[shop] host: ", t.screen)
         self.assertNotIn("The shop's name", t.screen)
@@ -352,6 +354,15 @@ class OnATerminal(Base):
             t.wait_for(word)
             t.type("\x03")
             self.assertEqual(t.end(), 130)
+            self.assertIn("已中断" if locale == "zh_CN.UTF-8" else "interrupted", t.screen)
+
+    def test_a_mistake_is_told_in_the_language_of_the_dialogue(self):
+        t = self.terminal("init", "--dir", os.path.join(self.home(), "shop"), env=self.env(LC_ALL="zh_CN.UTF-8"))
+        t.answer("域名", "https://shop.example.com/shop")
+        said = t.wait_for("域名，例如 shop.example.com：")
+        self.assertNotIn("is needed", said)
+        t.type("\x03")
+        self.assertEqual(t.end(), 130)
 
     def test_with_yes_only_what_has_no_default_is_asked(self):
         shop = os.path.join(self.home(), "shop")
@@ -428,6 +439,11 @@ class OnATerminal(Base):
         self.assertIn("cannot read", t.wait_for("File with the certificate"))
         t.type(cert + "\n")
         t.answer("File with its private key", key)
+        said = t.answer("Take it all the same?", "")
+        self.assertIn("is not for 127.0.0.1 but for shop.test", said)
+        t.answer("File with the certificate", cert)
+        t.answer("File with its private key", key)
+        t.answer("Take it all the same?", "y")
         t.answer("Mail server", "")
         self.assertIn(":80 ", t.answer("Go on?", ""))
         self.type_back(t)
@@ -741,6 +757,30 @@ class AsAPackage(Base):
         self.assertIn("the shop's own user must be able to read both files", t.screen)
         self.assertNotIn("\n/etc/keystall\n", t.screen)
         self.assertNotIn("\n/var/lib/keystall\n", t.screen)
+
+    def test_files_that_the_service_cannot_read_are_asked_for_again_with_what_to_do(self):
+        t, _ = self.machine(f"""
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout /run/key.pem -out /run/cert.pem 2>/dev/null
+            chmod 600 /run/key.pem
+            /usr/local/lib/keystall init --host 127.0.0.1 --title T --currency CNY --no-start; echo "ended $?"
+            ls /etc/keystall
+            """)
+        t.answer("Which? [3]", "2")
+        t.answer("File with the certificate", "/run/cert.pem")
+        t.answer("File with its private key", "/run/key.pem")
+        said = t.wait_for("File with the certificate")
+        for word in ("cannot read /run/key.pem", "as user keystall", "install -D -o keystall -m 0400"):
+            self.assertIn(word, said)
+        subprocess.run(["nsenter", "--mount", "--target", str(t.pid), "install", "-D", "-o", "4711", "-m", "0400", "-t", "/etc/keystall/tls", "/run/cert.pem", "/run/key.pem"], check=True)
+        t.type("/etc/keystall/tls/cert.pem\n")
+        t.answer("File with its private key", "/etc/keystall/tls/key.pem")
+        t.answer("Mail server", "")
+        t.answer("Go on?", "")
+        t.answer(" of 24: ", "")
+        self.assertEqual(t.end(), 0, t.screen[-2000:])
+        self.assertIn("ended 0", t.screen)
+        self.assertIn("systemctl enable --now keystall", t.screen)
+        self.assertIn("keystall.toml", t.screen)
 
     def test_a_shop_elsewhere_is_its_folders_owners_or_roots(self):
         t, out = self.machine(f"""

@@ -6,6 +6,13 @@ init-yes-or-no = y or n
 init-empty = An answer is needed here.
 init-too-often = too many answers that cannot be used: nothing was made
 init-declined = nothing was made
+init-interrupted = interrupted: nothing was made
+init-interrupted-made = interrupted: the shop is made; `{ $serve }` serves it
+init-bad-host = A bare host name or an address is needed, as shop.example.com: no https://, no port, no path, and other scripts in their xn-- form.
+init-bad-title = At most 256 bytes in one line.
+init-bad-currency = A currency's code is needed, as CNY or USD.
+init-bad-mail = A bare mail address is needed, as shop@example.com: no name before it, no spaces.
+init-bad-mail-host = A bare host name is needed, as smtp.example.com: the port is asked next.
 init-ask-host = Host name that buyers type, as shop.example.com (or this machine's address)
 init-keep-host = Go on with this host?
 init-ask-title = The shop's name
@@ -24,7 +31,11 @@ init-without-terms = Without that it signs nothing: choose again.
 init-ask-contact = Mail address for the authority's warnings (empty: none)
 init-ask-cert = File with the certificate's chain (PEM)
 init-ask-key = File with its private key (PEM)
-init-ask-mail = Mail server, as smtp.example.com; buyers get their keys by mail (empty: later)
+init-cert-denied =
+    { $why }. The shop runs as user { $owner }, who must be able to read both files. Copies of its own: install -D -o { $owner } -m 0400 -t /etc/keystall/tls CERT KEY, again after each renewal; then name those
+init-cert-foreign = the certificate in { $file } is not for { $host } but for { $names }: browsers warn of it
+init-keep-cert = Take it all the same?
+init-ask-mail = Mail server, as smtp.example.com; buyers get a link to their keys by mail (empty: later)
 init-ask-mail-port = Its port
 init-port = a number between 1 and 65535
 init-ask-mail-user = User there (empty: none)
@@ -34,6 +45,10 @@ init-ask-mail-merchant = Where your own sales and alarms go
 init-host-here = { $host } leads to this machine ({ $address })
 init-host-unknown =
     { $host } is not known: make a DNS record (A) of it with the address of this machine, here { $mine }. It may take some minutes until others see it.
+init-host-unknown-alone =
+    { $host } is not known: make a DNS record (A) of it with the public address of this machine, which cannot be seen from here. It may take some minutes until others see it.
+init-host-perhaps =
+    { $host } leads to { $addresses }; the public address of this machine cannot be seen from here: compare the two.
 init-host-elsewhere =
     { $host } leads to { $addresses }, this machine is { $mine }: change the DNS record. With a proxy or CDN in front it is right as it is.
 init-host-behind-nat =
@@ -55,6 +70,8 @@ init-disk-remote =
     the folder is on { $kind }, over the network: a power cut there may cost sales; take a disk of this machine (--dir)
 init-secret-readable =
     others can read { $file }, and a secret stands in it ({ $keys }): move it to a file of its own that only the shop's user reads (the key with _file), or chmod 600 and chown the settings to that user
+init-mail-untried = mail was not tried: once the shop is open, keystall notify test{ $dir } does
+init-links-elsewhere = links name port { $linked }, at which the shop does not listen: right where something passes it on; else [shop] port = { $port }
 init-plan =
     This will be made:
       the shop       { $dir }, of user { $owner }
@@ -71,7 +88,8 @@ init-open =
     the shop is open: { $url }
     next: keystall product add --help, then keystall channel add --help; keystall doctor says what is missing
 init-next =
-    next: keystall product add{ $dir } --help, then keystall channel add{ $dir } --help, then keystall serve{ $dir }; it will be { $url }
+    next: keystall product add{ $dir } --help, then keystall channel add{ $dir } --help, then { $serve }; it will be { $url }
+init-fetched = its certificate is being fetched, and until then browsers warn of its own: keystall certificate show{ $dir } says how it is
 init-sheet =
     RECOVERY SHEET of { $host }: write this down or print it, and keep it away from this machine.
     It is shown once and is not kept. It proves that a restored ledger continues this one.

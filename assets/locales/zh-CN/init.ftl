@@ -6,6 +6,13 @@ init-yes-or-no = 请输入 y 或 n
 init-empty = 这里需要一个回答。
 init-too-often = 无效的回答太多：什么都没有创建
 init-declined = 什么都没有创建
+init-interrupted = 已中断：什么都没有创建
+init-interrupted-made = 已中断：店铺已经创建；用 `{ $serve }` 启动
+init-bad-host = 请输入单独的域名或 IP 地址，例如 shop.example.com：不要 https://、端口和路径；中文域名请用 xn-- 形式。
+init-bad-title = 最多 256 字节，只能一行。
+init-bad-currency = 请输入货币代码，例如 CNY 或 USD。
+init-bad-mail = 请输入单独的邮箱地址，例如 shop@example.com：前面不要加名字，不要有空格。
+init-bad-mail-host = 请输入单独的服务器名，例如 smtp.qq.com：端口随后再问。
 init-ask-host = 买家访问的域名，例如 shop.example.com（也可以是本机的 IP 地址）
 init-keep-host = 仍然使用这个域名？
 init-ask-title = 店名
@@ -24,7 +31,11 @@ init-without-terms = 不同意就无法签发：请重新选择。
 init-ask-contact = 接收证书机构提醒的邮箱（留空：不填）
 init-ask-cert = 证书链文件（PEM）
 init-ask-key = 私钥文件（PEM）
-init-ask-mail = 邮件服务器，例如 smtp.qq.com；买家通过邮件收到卡密（留空：以后再设）
+init-cert-denied =
+    { $why }。店铺以用户 { $owner } 运行，它必须能读取这两个文件。请为它复制一份：install -D -o { $owner } -m 0400 -t /etc/keystall/tls 证书 私钥（每次续期后再复制一次），然后输入副本的路径
+init-cert-foreign = { $file } 里的证书不是 { $host } 的，而是 { $names } 的：浏览器会警告
+init-keep-cert = 仍然使用它？
+init-ask-mail = 邮件服务器，例如 smtp.qq.com；买家会收到一封邮件，里面是查看卡密的链接（留空：以后再设）
 init-ask-mail-port = 端口
 init-port = 请输入 1 到 65535 的数字
 init-ask-mail-user = 用户名（留空：没有）
@@ -34,6 +45,10 @@ init-ask-mail-merchant = 接收您自己的销售和警报的邮箱
 init-host-here = { $host } 指向本机（{ $address }）
 init-host-unknown =
     找不到 { $host }：请为它添加一条 DNS 记录（A），指向本机的地址，这里看到的是 { $mine }。几分钟后别人才能看到。
+init-host-unknown-alone =
+    找不到 { $host }：请为它添加一条 DNS 记录（A），指向本机的公网地址（从这里看不到）。几分钟后别人才能看到。
+init-host-perhaps =
+    { $host } 指向 { $addresses }；从这里看不到本机的公网地址：请自行核对。
 init-host-elsewhere =
     { $host } 指向 { $addresses }，而本机是 { $mine }：请修改 DNS 记录。如果前面有代理或 CDN，这样就是对的。
 init-host-behind-nat =
@@ -55,6 +70,8 @@ init-disk-remote =
     目录在网络存储 { $kind } 上：断电时可能丢失销售记录；请使用本机的磁盘（--dir）
 init-secret-readable =
     其他用户可以读取 { $file }，其中有密码（{ $keys }）：请把它移到只有店铺用户能读取的单独文件（键名加 _file），或者把设置 chmod 600 并 chown 给该用户
+init-mail-untried = 邮件还没有试过：店铺启动后请运行 keystall notify test{ $dir }
+init-links-elsewhere = 链接里的端口是 { $linked }，而店铺没有监听它：如果有别的程序转发，这样就是对的；否则请设置 [shop] port = { $port }
 init-plan =
     将会创建：
       店铺   { $dir }，属于用户 { $owner }
@@ -71,7 +88,8 @@ init-open =
     店铺已开张：{ $url }
     下一步：keystall product add --help，然后 keystall channel add --help；keystall doctor 会告诉您还缺什么
 init-next =
-    下一步：keystall product add{ $dir } --help，然后 keystall channel add{ $dir } --help，最后 keystall serve{ $dir }；网址将是 { $url }
+    下一步：keystall product add{ $dir } --help，然后 keystall channel add{ $dir } --help，最后 { $serve }；网址将是 { $url }
+init-fetched = 正在申请证书，拿到之前浏览器会警告店铺自己生成的证书：用 keystall certificate show{ $dir } 查看进度
 init-sheet =
     { $host } 的恢复单（RECOVERY SHEET）：请抄写或打印下来，不要放在这台机器上。
     它只显示这一次，不会保存。它证明恢复后的账本是这一本的延续。

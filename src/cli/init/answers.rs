@@ -1,6 +1,9 @@
 //! What flags and the file of answers say, and what follows from it.
 
-use std::{net::TcpListener, path::Path};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+};
 
 use super::{Init, Setting, Tls};
 use crate::{
@@ -30,7 +33,7 @@ impl Answers {
     /// Of a shop without settings yet.
     pub(super) fn new(at: &Setting<'_>, mut draft: Draft) -> Result<Self, Failure> {
         needed(&draft)?;
-        completed(&mut draft);
+        completed(&mut draft, &Around::here());
         let settings = settings(at, &draft)?;
         let secrets = draft.take_secrets();
         let text = format!(
@@ -110,6 +113,9 @@ pub(super) fn given(init: &Init) -> Result<Draft, Failure> {
             draft.set_list("listen", key, &texts);
         }
     }
+    if let Some(host) = draft.text("shop", "host").map(bare_host) {
+        draft.set("shop", "host", &host);
+    }
     if draft.text("shop", "currency") == Some("RMB") {
         let message =
             "the code of the Chinese yuan is CNY: --currency CNY; it cannot be changed later";
@@ -144,24 +150,55 @@ fn needed(draft: &Draft) -> Result<(), Failure> {
     )))
 }
 
+/// What the answers stand in: it decides what follows from them.
+struct Around {
+    /// Variables of the environment: as settings they win over the file, so nothing is written beside them.
+    variables: Vec<String>,
+    /// Whether nobody has port 80, and this user may.
+    port_80_is_free: bool,
+}
+
+impl Around {
+    fn here() -> Self {
+        Self {
+            variables: environment().map(|(name, _)| name).collect(),
+            port_80_is_free: everywhere(80)
+                .iter()
+                .all(|at| TcpListener::bind(at).is_ok()),
+        }
+    }
+
+    /// Whether the environment says something of `[section] key`.
+    fn says(&self, section: &str, key: &str) -> bool {
+        let name = format!("KEYSTALL_{section}__{key}").to_uppercase();
+        self.variables.contains(&name)
+    }
+}
+
 /// Puts in what follows from the other answers.
-fn completed(draft: &mut Draft) {
+fn completed(draft: &mut Draft, around: &Around) {
     if !draft.has("shop", "currency") {
         draft.set("shop", "currency", "CNY");
     }
     let own_https = !draft.has("listen", "https");
+    let says_where = around.says("listen", "https") || around.says("listen", "http");
     let redirects = match draft.text("tls", "mode") {
         // The authority asks on port 80.
         Some("acme") => true,
         // Buyers who type no https:// are sent on from there.
         Some("files") => own_https,
-        _ => false,
+        // The same, where that keeps no other program out: it may be a try.
+        _ => own_https && !says_where && around.port_80_is_free,
     };
     if redirects && !draft.has("listen", "http") {
         draft.set_list("listen", "http", &everywhere(80));
         if own_https {
             draft.set_list("listen", "https", &everywhere(443));
         }
+    }
+    let links_say = draft.has("shop", "port") || around.says("shop", "port");
+    if let Some(port) = own_port(draft).filter(|_| !links_say) {
+        draft.set_number("shop", "port", port);
     }
     if draft.has("mail", "host") {
         if !draft.has("mail", "port") {
@@ -176,6 +213,23 @@ fn completed(draft: &mut Draft) {
         if let Some(from) = from.filter(|_| !draft.has("mail", "merchant")) {
             draft.set("mail", "merchant", &from);
         }
+    }
+}
+
+/// The port that links have to name, where no address that the shop takes buyers at is at 443.
+fn own_port(draft: &Draft) -> Option<u16> {
+    // An authority looks at 443, so something there passes buyers on.
+    if draft.text("tls", "mode") == Some("acme") {
+        return None;
+    }
+    let addresses = draft.list("listen", "https").iter();
+    let ports: Vec<u16> = addresses
+        .filter_map(|at| Some(at.parse::<SocketAddr>().ok()?.port()))
+        .collect();
+    match ports.contains(&443) {
+        true => None,
+        // Which port 0 becomes is only known once it is taken.
+        false => ports.into_iter().find(|port| *port != 0),
     }
 }
 
@@ -196,6 +250,18 @@ pub(super) fn set_tls(draft: &mut Draft, tls: Tls) {
             }
         }
     }
+}
+
+/// A host as a person types or pastes it, with what is certainly not of it taken away: capitals, the scheme, the last slash and an
+/// IPv6 address's brackets.
+pub(super) fn bare_host(typed: &str) -> String {
+    let host = typed.trim().to_ascii_lowercase();
+    let schemes = ["https://", "http://"];
+    let bare = schemes.iter().find_map(|scheme| host.strip_prefix(scheme));
+    let bare = bare.unwrap_or(&host);
+    let bare = bare.strip_suffix('/').unwrap_or(bare);
+    let address = bare.strip_prefix('[').and_then(|v6| v6.strip_suffix(']'));
+    address.unwrap_or(bare).to_owned()
 }
 
 /// How mail is encrypted on a port.
@@ -236,18 +302,25 @@ pub(super) fn whole(path: &Path) -> String {
 mod tests {
     use super::*;
 
+    fn around(variables: &[&str], port_80_is_free: bool) -> Around {
+        Around {
+            variables: variables.iter().map(|name| (*name).to_owned()).collect(),
+            port_80_is_free,
+        }
+    }
+
     #[test]
     fn a_certificate_of_an_authority_needs_port_80_and_all_addresses() {
         let mut draft = Draft::default();
         set_tls(&mut draft, Tls::Acme);
-        completed(&mut draft);
+        completed(&mut draft, &around(&[], false));
         let toml = draft.toml();
         assert!(toml.contains("http = [\"0.0.0.0:80\""), "{toml}");
         assert!(toml.contains("https = [\"0.0.0.0:443\""), "{toml}");
         let mut own = Draft::default();
         set_tls(&mut own, Tls::Files);
         own.set_list("listen", "http", &["192.0.2.1:80".to_owned()]);
-        completed(&mut own);
+        completed(&mut own, &around(&[], false));
         assert!(
             own.toml().contains("http = [\"192.0.2.1:80\"]"),
             "{}",
@@ -256,11 +329,67 @@ mod tests {
     }
 
     #[test]
-    fn a_shop_that_is_tried_out_takes_no_more_ports_than_it_was_told() {
-        let mut draft = Draft::default();
-        set_tls(&mut draft, Tls::SelfSigned);
-        completed(&mut draft);
-        assert!(!draft.has("listen", "http") && !draft.has("listen", "https"));
+    fn a_shop_that_is_tried_out_takes_port_80_only_where_nobody_has_it_and_nothing_was_said() {
+        let listeners = |flags: &[&str], around: &Around| {
+            let mut draft = Draft::default();
+            set_tls(&mut draft, Tls::SelfSigned);
+            if !flags.is_empty() {
+                let flags: Vec<String> = flags.iter().map(|at| (*at).to_owned()).collect();
+                draft.set_list("listen", "https", &flags);
+            }
+            completed(&mut draft, around);
+            let list = |key| draft.list("listen", key).first().cloned();
+            (list("https"), list("http"))
+        };
+        let all = |port| Some(format!("0.0.0.0:{port}"));
+        assert_eq!(listeners(&[], &around(&[], true)), (all(443), all(80)));
+        assert_eq!(listeners(&[], &around(&[], false)), (None, None));
+        for variable in ["KEYSTALL_LISTEN__HTTPS", "KEYSTALL_LISTEN__HTTP"] {
+            assert_eq!(listeners(&[], &around(&[variable], true)), (None, None));
+        }
+        let own = listeners(&["192.0.2.1:443"], &around(&[], true));
+        assert_eq!(own, (Some("192.0.2.1:443".to_owned()), None));
+    }
+
+    #[test]
+    fn a_host_that_was_pasted_from_a_browser_is_understood() {
+        for (typed, host) in [
+            ("SHOP.Example.com", "shop.example.com"),
+            (" https://shop.example.com/ ", "shop.example.com"),
+            ("HTTP://shop.example.com", "shop.example.com"),
+            ("https://[2001:DB8::1]/", "2001:db8::1"),
+            // Not certain: the check says what is needed.
+            ("https://shop.example.com/a", "shop.example.com/a"),
+            ("shop.example.com:8443", "shop.example.com:8443"),
+        ] {
+            assert_eq!(bare_host(typed), host);
+        }
+    }
+
+    #[test]
+    fn links_name_the_port_at_which_the_shop_takes_buyers() {
+        let toml = |addresses: &[&str], mode: &str, around: &Around| {
+            let mut draft = Draft::default();
+            draft.set("tls", "mode", mode);
+            let addresses: Vec<String> = addresses.iter().map(|at| (*at).to_owned()).collect();
+            draft.set_list("listen", "https", &addresses);
+            completed(&mut draft, around);
+            draft.toml()
+        };
+        let nothing = around(&[], true);
+        let own = toml(&["127.0.0.1:9443"], "self-signed", &nothing);
+        assert!(own.contains("port = 9443\n"), "{own}");
+        // At 443, of any free port, behind what the authority looks at, and where it is said elsewhere: nothing.
+        let variable = around(&["KEYSTALL_SHOP__PORT"], true);
+        for said in [
+            toml(&["[::1]:9443", "127.0.0.1:443"], "files", &nothing),
+            toml(&["127.0.0.1:0"], "self-signed", &nothing),
+            toml(&["127.0.0.1:9443"], "acme", &nothing),
+            toml(&["127.0.0.1:9443"], "self-signed", &variable),
+            toml(&[], "self-signed", &nothing),
+        ] {
+            assert!(!said.contains("port = "), "{said}");
+        }
     }
 
     #[test]
@@ -281,7 +410,7 @@ mod tests {
         draft.set("mail", "host", "smtp.example.com");
         draft.set("mail", "user", "me@example.com");
         draft.set("mail", "password", "hunter2");
-        completed(&mut draft);
+        completed(&mut draft, &around(&[], false));
         let settings = draft.settings(Path::new("/nowhere"), std::iter::empty());
         let mail = settings.unwrap().mail;
         assert_eq!(mail.port, 465);

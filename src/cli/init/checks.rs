@@ -47,6 +47,18 @@ pub(super) fn all(at: &Setting<'_>, answers: &Answers) -> Vec<Seen> {
     }
     let of_settings = settings.doubts();
     seen.extend(of_settings.iter().map(doubt));
+    let is_kept = answers.written.is_none();
+    if is_kept {
+        seen.extend(links(at, settings));
+    }
+    // A person was told at the question.
+    if !at.person || is_kept {
+        seen.extend(names(at, settings));
+    }
+    if settings.mail.host.is_some() {
+        let text = at.words.with(id("init-mail-untried"));
+        seen.push(doubt(text.str("dir", at.dir_flag())));
+    }
     seen.extend(open_secrets(at, answers));
     seen.extend(folder(at));
     seen
@@ -56,31 +68,53 @@ pub(super) fn all(at: &Setting<'_>, answers: &Answers) -> Vec<Seen> {
 pub(super) fn host(at: &Setting<'_>, host: &str) -> Seen {
     let words = at.words;
     let here = here();
-    let mine = here.map_or_else(|| "?".to_owned(), |here| here.to_string());
     let Some(found) = look_up(host) else {
-        let text = words.with(id("init-host-unknown"));
-        return doubt(text.str("host", host).str("mine", mine));
+        let text = match here {
+            Some(here) => words.with(id("init-host-unknown")).str("mine", here),
+            None => words.with(id("init-host-unknown-alone")),
+        };
+        return doubt(text.str("host", host));
     };
     if let Some(address) = found.iter().find(|address| is_mine(**address)) {
         let text = words.with(id("init-host-here"));
         return good(text.str("host", host).str("address", address));
     }
     let addresses: Vec<String> = found.iter().map(ToString::to_string).collect();
-    let text = match here.is_some_and(guard::is_public) {
-        true => words.with(id("init-host-elsewhere")),
+    let text = match here {
+        Some(here) if guard::is_public(here) => {
+            words.with(id("init-host-elsewhere")).str("mine", here)
+        }
         // Its public address is the router's.
-        false => words.with(id("init-host-behind-nat")),
+        Some(here) => words.with(id("init-host-behind-nat")).str("mine", here),
+        None => words.with(id("init-host-perhaps")),
     };
-    let text = text
-        .str("host", host)
-        .str("addresses", addresses.join(", "));
-    doubt(text.str("mine", mine))
+    let text = text.str("host", host);
+    doubt(text.str("addresses", addresses.join(", ")))
 }
 
 /// Whether a certificate and its key can be used, or why not.
 pub(super) fn certificate(cert: &Path, key: &Path) -> Result<(), String> {
     let read = TlsServer::from_files(cert, key);
     read.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// A certificate that can be used, and does not name the host; nothing where it does.
+pub(super) fn foreign(at: &Setting<'_>, cert: &Path, key: &Path, host: &str) -> Option<Seen> {
+    let read = TlsServer::from_files(cert, key).ok()?;
+    if read.is_for(host) {
+        return None;
+    }
+    let named = read.facts().map(|facts| facts.names.join(", "));
+    let named = named.filter(|names| !names.is_empty());
+    let text = at.words.with(id("init-cert-foreign"));
+    let text = text
+        .str("file", print::safe(&cert.display().to_string()))
+        .str("host", host)
+        .str(
+            "names",
+            print::safe(&named.unwrap_or_else(|| "-".to_owned())),
+        );
+    Some(doubt(text))
 }
 
 pub(super) fn good(text: impl ToString) -> Seen {
@@ -108,6 +142,29 @@ fn look_up(host: &str) -> Option<Vec<IpAddr>> {
     found.sort();
     found.dedup();
     Some(found).filter(|found| !found.is_empty())
+}
+
+/// The same of settings as a whole.
+fn names(at: &Setting<'_>, settings: &Settings) -> Option<Seen> {
+    if settings.tls.mode != TlsMode::Files {
+        return None;
+    }
+    let (cert, key) = (settings.tls.cert.as_ref()?, settings.tls.key.as_ref()?);
+    foreign(at, cert, key, &settings.shop.host)
+}
+
+/// Links that name a port at which the shop takes nobody.
+fn links(at: &Setting<'_>, settings: &Settings) -> Option<Seen> {
+    let linked = settings.shop.port;
+    let mut ports = settings.listen.https.iter().map(SocketAddr::port);
+    // Port 0 is any that is free; an authority looks at 443, so something there passes buyers on.
+    let first = ports.clone().find(|port| *port != 0)?;
+    if settings.tls.mode == TlsMode::Acme || ports.any(|port| port == linked) {
+        return None;
+    }
+    let text = at.words.with(id("init-links-elsewhere"));
+    let text = text.str("linked", linked).str("port", first);
+    Some(doubt(text))
 }
 
 /// Secrets in a file of settings that others can read.

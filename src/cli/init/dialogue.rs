@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Init, Setting, Tls, answers, checks};
+use super::{Init, Setting, Tls, answers, checks, found};
 use crate::{
     cli::{Failure, session::environment, terminal},
     config::{self, Draft},
@@ -87,12 +87,15 @@ impl Asker<'_> {
             return Ok(());
         }
         for _ in 0..ATTEMPTS_MAX {
-            let answer = terminal::prompt(question, default)?;
+            let mut answer = terminal::prompt(question, default)?;
+            if (section, key) == ("shop", "host") {
+                answer = answers::bare_host(&answer);
+            }
             draft.set(section, key, &answer);
             let fault = match answer.as_str() {
                 "" => Some(self.at.words.text(id("init-empty"))),
                 "RMB" if key == "currency" => Some(self.at.words.text(id("init-rmb"))),
-                _ => draft.fault(section, key, self.at.dir, environment()),
+                _ => self.fault(draft, section, key),
             };
             let Some(fault) = fault else {
                 return Ok(());
@@ -124,7 +127,7 @@ impl Asker<'_> {
 
     fn which_certificate(&self, draft: &Draft) -> Result<Tls, Failure> {
         let host = draft.text("shop", "host").unwrap_or_default();
-        let default = if config::is_reserved(host) { "3" } else { "1" };
+        let mut default = if config::is_reserved(host) { "3" } else { "1" };
         if self.at.yes && !self.init.agree_tos {
             return Ok(Tls::SelfSigned);
         }
@@ -140,6 +143,7 @@ impl Asker<'_> {
                     if self.agrees()? {
                         return Ok(Tls::Acme);
                     }
+                    default = "3";
                 }
                 "2" => return Ok(Tls::Files),
                 "3" => return Ok(Tls::SelfSigned),
@@ -182,15 +186,39 @@ impl Asker<'_> {
             }
             let path = |key| draft.text("tls", key).unwrap_or_default().to_owned();
             let (cert, key) = (path("cert"), path("key"));
-            match checks::certificate(Path::new(&cert), Path::new(&key)) {
-                Ok(()) => return Ok(()),
-                Err(why) if !asked => return Err(Failure::new("tls", why)),
-                Err(why) => self.wrong(&why),
+            let (cert, key) = (Path::new(&cert), Path::new(&key));
+            match found::certificate(self.at, cert, key) {
+                Ok(()) if self.takes_names(draft, cert, key, asked)? => return Ok(()),
+                Ok(()) => {}
+                // One that is not about the files cannot be mended here.
+                Err(why) if !asked || why.code != "tls" => return Err(why),
+                Err(why) => self.wrong(&why.message),
             }
             draft.clear("tls", "cert");
             draft.clear("tls", "key");
         }
         Err(self.too_often())
+    }
+
+    /// Whether a certificate that can be used names the host, or is meant all the same.
+    fn takes_names(
+        &self,
+        draft: &Draft,
+        cert: &Path,
+        key: &Path,
+        asked: bool,
+    ) -> Result<bool, Failure> {
+        let host = draft.text("shop", "host").unwrap_or_default();
+        let Some(foreign) = checks::foreign(self.at, cert, key, host) else {
+            return Ok(true);
+        };
+        self.at.tell(vec![foreign]);
+        // A flag was meant.
+        if !asked || self.at.yes {
+            return Ok(true);
+        }
+        let question = self.at.words.text(id("init-keep-cert"));
+        self.at.confirm(&question, false)
     }
 
     fn mail(&self, draft: &mut Draft) -> Result<(), Failure> {
@@ -273,13 +301,27 @@ impl Asker<'_> {
                 return Ok(());
             }
             draft.set(section, key, &answer);
-            let Some(fault) = draft.fault(section, key, self.at.dir, environment()) else {
+            let Some(fault) = self.fault(draft, section, key) else {
                 return Ok(());
             };
             self.wrong(&fault);
             draft.clear(section, key);
         }
         Err(self.too_often())
+    }
+
+    /// What is wrong with an answer, in the language of the dialogue where it is one of the common mistakes.
+    fn fault(&self, draft: &Draft, section: &str, key: &str) -> Option<String> {
+        let reason = draft.fault(section, key, self.at.dir, environment())?;
+        let own = match (section, key) {
+            ("shop", "host") => id("init-bad-host"),
+            ("shop", "title") => id("init-bad-title"),
+            ("shop", "currency") => id("init-bad-currency"),
+            ("mail", "host") => id("init-bad-mail-host"),
+            ("tls", "acme_contact") | ("mail", "from" | "merchant") => id("init-bad-mail"),
+            _ => return Some(reason),
+        };
+        Some(self.at.words.text(own))
     }
 
     /// An answer that is not empty.

@@ -16,10 +16,17 @@ use serde::{Deserialize, Serialize};
 use super::{Setting, answers::Answers, checks};
 use crate::{
     actions::{Founding, Shop},
-    cli::{Done, Failure, interrupt::Interrupt, owner::Owner, session::environment},
+    cli::{
+        Done, Failure,
+        interrupt::Interrupt,
+        owner::{self, Owner},
+        print,
+        session::environment,
+    },
     config::{self, TlsMode},
     daemon,
     vault::SystemEntropy,
+    words::language::id,
 };
 
 /// What the folder's owner is to do in it.
@@ -27,6 +34,8 @@ use crate::{
 enum Task {
     /// Make the shop.
     Found(Job),
+    /// Read a certificate and its key.
+    Look { cert: PathBuf, key: PathBuf },
     /// Remove everything but what lay there before.
     Undo { kept: BTreeSet<String> },
 }
@@ -54,6 +63,7 @@ pub(super) struct Report {
 #[derive(Serialize, Deserialize)]
 enum Told {
     Made(Report),
+    Usable,
     Undone { left: Vec<PathBuf> },
     Failed { code: String, message: String },
 }
@@ -86,6 +96,28 @@ pub(super) fn found(at: &Setting<'_>, answers: &Answers) -> Result<(Report, Made
     }
 }
 
+/// Whether the shop's user can use a certificate and its key; both paths are whole. A failure of the code `tls` is about the files.
+pub(super) fn certificate(at: &Setting<'_>, cert: &Path, key: &Path) -> Result<(), Failure> {
+    let tls = |why: String| Failure::new("tls", why);
+    checks::certificate(cert, key).map_err(tls)?;
+    // What this user can read the shop's may not.
+    let Some(owner) = &at.owner else {
+        return Ok(());
+    };
+    let (cert, key) = (cert.to_owned(), key.to_owned());
+    match through(owner, at.dir, &Task::Look { cert, key })? {
+        Told::Failed { code, message } if code == "tls" => {
+            let text = at.words.with(id("init-cert-denied"));
+            Err(tls(text
+                .str("why", print::safe(&message))
+                .str("owner", &owner.name)
+                .to_string()))
+        }
+        Told::Failed { code, message } => Err(Failure::new(&code, message)),
+        _ => Ok(()),
+    }
+}
+
 /// The other end of `through`: does what standard input says, and tells standard output.
 pub(super) fn as_told(dir: &Path) -> Result<Done, Failure> {
     const TASK_BYTES_MAX: u64 = 1024 * 1024;
@@ -95,8 +127,19 @@ pub(super) fn as_told(dir: &Path) -> Result<Done, Failure> {
     let read = io::stdin().take(TASK_BYTES_MAX).read_to_string(&mut text);
     read.map_err(|error| Failure::new("system", error))?;
     let task = serde_json::from_str(&text).map_err(|error| Failure::new("system", error))?;
+    if let Task::Look { cert, key } = &task {
+        // The folder may be another's yet: it is not touched.
+        return told(&match checks::certificate(cert, key) {
+            Ok(()) => Told::Usable,
+            Err(message) => Told::Failed {
+                code: "tls".to_owned(),
+                message,
+            },
+        });
+    }
     let before = names(dir)?;
-    let told = match task {
+    let outcome = match task {
+        Task::Look { .. } => Told::Usable,
         Task::Found(job) => match in_folder(dir, job) {
             Ok(report) => Told::Made(report),
             Err(failure) => {
@@ -108,16 +151,16 @@ pub(super) fn as_told(dir: &Path) -> Result<Done, Failure> {
             left: emptied(dir, &kept),
         },
     };
+    // Nobody is left who could show the sheet.
+    told(&outcome).map_err(|failure| with_left(failure, emptied(dir, &before)))
+}
+
+/// Tells the process that asked.
+fn told(outcome: &Told) -> Result<Done, Failure> {
     let mut out = io::stdout().lock();
-    let told = writeln!(out, "{}", serde_json::json!(told)).and_then(|()| out.flush());
-    match told {
-        Ok(()) => Ok(Done::new(serde_json::Value::Null, "")),
-        // Nobody is left who could show the sheet.
-        Err(error) => Err(with_left(
-            Failure::new("system", error),
-            emptied(dir, &before),
-        )),
-    }
+    let told = writeln!(out, "{}", serde_json::json!(outcome)).and_then(|()| out.flush());
+    told.map_err(|error| Failure::new("system", error))?;
+    Ok(Done::new(serde_json::Value::Null, ""))
 }
 
 /// What was made, and how to undo it.
@@ -176,7 +219,9 @@ impl Made {
         match through(owner, at.dir, &Task::Found(job))? {
             Told::Made(report) => Ok(report),
             Told::Failed { code, message } => Err(Failure::new(&code, message)),
-            Told::Undone { .. } => Err(Failure::new("internal", "the shop was not made")),
+            Told::Undone { .. } | Told::Usable => {
+                Err(Failure::new("internal", "the shop was not made"))
+            }
         }
     }
 
@@ -290,7 +335,10 @@ fn in_folder(dir: &Path, job: Job) -> Result<Report, Failure> {
     {
         let usable = checks::certificate(cert, key);
         usable.map_err(|why| {
-            let message = format!("{why}; the shop's own user must be able to read both files");
+            let message = format!(
+                "{why}; the shop's own user must be able to read both files: install -D -o {} -m 0400 -t /etc/keystall/tls CERT KEY, and name the copies",
+                owner::this_user()
+            );
             Failure::new("tls", message)
         })?;
     }

@@ -64,7 +64,7 @@ pub(super) struct Init {
     /// With --tls files: its private key (PEM), readable for the shop's user
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Addresses that speak TLS, instead of port 443 of all; separated by commas
+    /// Addresses that speak TLS, instead of port 443 of all; separated by commas. Links name their port, [shop] port
     #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',')]
     listen_https: Vec<SocketAddr>,
     /// Addresses without TLS, for redirects or behind a proxy; separated by commas
@@ -169,7 +169,7 @@ impl Init {
             ));
         }
         let interrupt = Interrupt::watch();
-        interrupt.release("interrupted: nothing was made");
+        interrupt.release(at.words.text(id("init-interrupted")));
         let answers = self.settled(&at)?;
         at.agreed(&answers)?;
         interrupt.hold();
@@ -179,14 +179,15 @@ impl Init {
         let seen = match interrupt.came() {
             true => Err(Failure {
                 exit: INTERRUPTED,
-                ..Failure::new("interrupted", "interrupted: nothing was made")
+                ..Failure::new("interrupted", at.words.text(id("init-interrupted")))
             }),
             false => shown(&at, &settings.shop.host, &founded, paper.as_ref()),
         };
         if let Err(failure) = seen {
             return Err(made.undone(failure));
         }
-        interrupt.release("interrupted: the shop is made; `keystall serve` serves it");
+        let made_words = at.words.with(id("init-interrupted-made"));
+        interrupt.release(made_words.str("serve", at.serve()).to_string());
         sheet::ask_back(&at, &founded);
         if let Some(paper) = &paper {
             paper.tell(&at);
@@ -335,9 +336,23 @@ impl Setting<'_> {
             .str("dir", print::safe(&dir));
         let next = next
             .str("url", settings.origin())
-            .str("dir", self.dir_flag());
-        let text = format!("{there}\nvkey {}\n{next}\n", founded.vkey);
+            .str("dir", self.dir_flag())
+            .str("serve", self.serve());
+        let mut text = format!("{there}\nvkey {}\n{next}\n", founded.vkey);
+        // Of a proxy's certificate the shop knows nothing.
+        if started && settings.tls.mode == TlsMode::Acme && !settings.listen.https.is_empty() {
+            let fetched = self.words.with(id("init-fetched"));
+            text.push_str(&format!("{}\n", fetched.str("dir", self.dir_flag())));
+        }
         Done::new(value, text)
+    }
+
+    /// The command that serves this shop: its service's, where a package brought one.
+    fn serve(&self) -> String {
+        match start::is_for(self.dir) {
+            true => "systemctl enable --now keystall".to_owned(),
+            false => format!("keystall serve{}", self.dir_flag()),
+        }
     }
 
     /// What commands need besides, to find this shop.

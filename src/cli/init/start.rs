@@ -78,7 +78,7 @@ pub(super) fn refuse_without_its_user(dir: &Path) -> Result<(), Failure> {
 }
 
 /// Whether this process may decide on the service, and the service is that of the shop in `dir`.
-fn is_for(dir: &Path) -> bool {
+pub(super) fn is_for(dir: &Path) -> bool {
     let there = |place: &&str| PathBuf::from(place).join(NAME).exists();
     dir == Path::new(config::DEFAULT_DIR) && owner::is_root() && PLACES.iter().any(there)
 }

@@ -72,7 +72,7 @@ pub(super) fn test(context: &Context, name: &str) -> Result<Value, CommandError>
     let gateway = Epay::new(checked(&channel)?, Arc::new(NetOutbound(Arc::new(client))));
     let number = u32::from_le_bytes(random(context.shop.vault().entropy()));
     let order = OrderId::at(context.shop.now_ms(), number);
-    // A gateway says the same way that it knows no such order and that the key is wrong: what it says is shown, not judged.
+    // A gateway says the same way that it knows no such order and that the key is wrong: only its words tell them apart.
     let (knows, answer) = match context.runtime.block_on(gateway.query(order)) {
         Ok(answer) => (true, answer.state),
         Err(QueryError::Refused(why)) => (false, why),
@@ -83,7 +83,42 @@ pub(super) fn test(context: &Context, name: &str) -> Result<Value, CommandError>
             ));
         }
     };
-    Ok(json!({"channel": name.as_str(), "answers": true, "accepted": knows, "said": answer}))
+    let refuses = !knows && refuses_merchant(&answer);
+    Ok(json!({
+        "channel": name.as_str(), "answers": true, "accepted": knows, "refuses_merchant": refuses, "said": answer,
+    }))
+}
+
+/// Whether a refusal speaks of the merchant's id, key or signature. An order's number is the merchant's too, and says nothing.
+fn refuses_merchant(said: &str) -> bool {
+    const OF_ORDERS: [&str; 6] = [
+        "商户订单",
+        "商户单号",
+        "商户系统",
+        "merchant order",
+        "merchant's order",
+        "merchant_order",
+    ];
+    const OF_MERCHANTS: [&str; 13] = [
+        "密钥",
+        "密匙",
+        "秘钥",
+        "签名",
+        "验签",
+        "商户",
+        "pid",
+        "key",
+        "sign",
+        "merchant",
+        "md5",
+        "unauthorized",
+        "forbidden",
+    ];
+    let mut said = said.to_lowercase();
+    for words in OF_ORDERS {
+        said = said.replace(words, "");
+    }
+    OF_MERCHANTS.iter().any(|word| said.contains(word))
 }
 
 fn checked(channel: &ChannelSettings) -> Result<EpayConfig, CommandError> {
@@ -121,4 +156,32 @@ fn shown(context: &Context, channel: &ChannelSettings) -> Value {
         "secrets": secrets,
         "notify_url": format!("{origin}/pay/{}/notify", channel.name),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refuses_merchant;
+
+    #[test]
+    fn a_wrong_key_is_told_from_an_order_that_nobody_knows() {
+        for said in [
+            "商户密钥错误",
+            "商户ID不存在",
+            "签名校验失败",
+            "PID不存在",
+            "Invalid key",
+            "sign error",
+        ] {
+            assert!(refuses_merchant(said), "{said}");
+        }
+        for said in [
+            "订单号不存在",
+            "商户订单号不存在",
+            "Merchant order not found",
+            "order not found",
+            "code -1",
+        ] {
+            assert!(!refuses_merchant(said), "{said}");
+        }
+    }
 }
