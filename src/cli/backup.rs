@@ -106,6 +106,17 @@ pub(super) struct Restore {
 const SECRET_BYTES_MAX: usize = 16 * 1024;
 
 impl Backup {
+    pub(super) fn named(&self) -> Vec<&Path> {
+        let (recovery, known): (_, &[PathBuf]) = match self {
+            Self::Verify { recovery, .. }
+            | Self::Key { recovery }
+            | Self::Identity { recovery } => (recovery, &[]),
+            Self::Restore(restore) => (&restore.recovery, &restore.known),
+            Self::Create { .. } | Self::List | Self::Aftermath => (&None, &[]),
+        };
+        recovery.iter().chain(known).map(PathBuf::as_path).collect()
+    }
+
     pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
         match self {
             Self::Create { out } => create(&place.session()?, out.as_deref()),

@@ -1,6 +1,6 @@
 //! `keystall channel`.
 
-use std::io::Write;
+use std::{io::Write, path::Path};
 
 use clap::Subcommand;
 use serde_json::Value;
@@ -52,6 +52,13 @@ pub(super) enum Channel {
 }
 
 impl Channel {
+    pub(super) fn named(&self) -> Vec<&Path> {
+        match self {
+            Self::Add { secret, .. } => secret::files(secret).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
         match self {
             Self::Add {

@@ -7,7 +7,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::Failure;
+use super::{Failure, handed, owner};
 
 /// A file, or standard input for `-`, with its size where that is known.
 pub(super) fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), Failure> {
@@ -15,10 +15,13 @@ pub(super) fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), F
         return Ok((Box::new(io::stdin()), None));
     }
     let unreadable = |error: io::Error| {
-        let message = format!("cannot read {}: {error}", path.display());
+        let mut message = format!("cannot read {}: {error}", path.display());
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            message += &owner::how_to_reach();
+        }
         Failure::new("file", message)
     };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = handed::open(path).map_err(unreadable)?;
     let about = file.metadata().map_err(unreadable)?;
     if about.is_dir() {
         let message = format!("{} is a folder, not a file", path.display());
@@ -141,7 +144,16 @@ pub(super) fn sync_folder_of(place: &Path) -> io::Result<()> {
 }
 
 pub(super) fn unwritable(place: &Path, error: impl std::fmt::Display) -> Failure {
-    Failure::new("file", format!("cannot write {}: {error}", place.display()))
+    let mut message = format!("cannot write {}: {error}", place.display());
+    if is_denied(&message) {
+        message += &owner::how_to_reach();
+    }
+    Failure::new("file", message)
+}
+
+/// Whether an error, told as a text, is the system's EACCES.
+pub(super) fn is_denied(message: &str) -> bool {
+    message.contains("Permission denied")
 }
 
 impl Drop for NewFolder {

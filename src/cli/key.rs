@@ -85,6 +85,13 @@ pub(super) struct Import {
 }
 
 impl Key {
+    pub(super) fn named(&self) -> Vec<&Path> {
+        match self {
+            Self::Import(import) => vec![&import.file],
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
         match self {
             Self::Import(import) => import.run(session),

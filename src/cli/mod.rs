@@ -15,6 +15,7 @@ mod demo;
 mod doctor;
 mod export;
 mod files;
+mod handed;
 mod init;
 mod interrupt;
 mod key;
@@ -37,7 +38,7 @@ mod terminal;
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -124,6 +125,22 @@ enum Noun {
     Man(Manual),
 }
 
+impl Noun {
+    /// Files that the caller named to be read, in an order that depends on the arguments alone.
+    fn named(&self) -> Vec<&Path> {
+        let named: Vec<&Path> = match self {
+            Self::Product(product) => product.named(),
+            Self::Key(key) => key.named(),
+            Self::Channel(channel) => channel.named(),
+            Self::Notify(notify) => notify.named(),
+            Self::Backup(backup) => backup.named(),
+            _ => Vec::new(),
+        };
+        let is_file = |path: &&Path| *path != Path::new("-");
+        named.into_iter().filter(is_file).collect()
+    }
+}
+
 /// What a command gives.
 struct Done {
     /// With `--json`; null where everything was printed before.
@@ -193,7 +210,7 @@ fn dispatch(cli: Cli) -> Result<Done, Failure> {
             | Noun::Man(_)
     );
     if !stays {
-        owner::become_owner_of(&place.dir)?;
+        owner::become_owner_of(&place.dir, &noun.named())?;
     }
     match noun {
         Noun::Demo(demo) => demo.run(&place),

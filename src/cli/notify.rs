@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::Subcommand;
@@ -95,6 +95,16 @@ pub(super) enum Template {
 const FILE_BYTES_MAX: usize = 32 * 1024;
 
 impl Notify {
+    pub(super) fn named(&self) -> Vec<&Path> {
+        match self {
+            Self::Template(Template::Set { file, .. }) => vec![file],
+            Self::Template(Template::Preview { file, .. }) => {
+                file.iter().map(PathBuf::as_path).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
         match self {
             Self::Test {

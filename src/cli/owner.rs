@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use super::Failure;
+use super::{Failure, handed};
 
 /// Somebody else, to whom a shop that root makes is to belong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,8 +94,19 @@ fn field_of<'a>(users: &'a str, known: usize, value: &str, wanted: usize) -> Opt
     line.nth(wanted)
 }
 
-/// Starts this program again as the owner of `dir`, if it runs as root and the folder is not root's. Returns otherwise.
-pub(super) fn become_owner_of(dir: &Path) -> Result<(), Failure> {
+/// What to do about a file that this process may not touch: whoever runs commands as root does not see that they act as another.
+pub(super) fn how_to_reach() -> String {
+    format!(
+        " (commands act as the user {}, who owns the shop: use a place that this user can reach, as a new folder of its own under /var/tmp, and move the file)",
+        this_user()
+    )
+}
+
+/// Starts this program again as the owner of `dir`, if it runs as root and the folder is not root's. Returns otherwise. The files
+/// that the caller `named` to be read are opened before.
+pub(super) fn become_owner_of(dir: &Path, named: &[&Path]) -> Result<(), Failure> {
+    let system = |error| Failure::new("system", error);
+    handed::receive(named).map_err(system)?;
     let (Ok(this_process), Ok(folder)) = (fs::metadata("/proc/self"), fs::metadata(dir)) else {
         return Ok(());
     };
@@ -106,11 +117,13 @@ pub(super) fn become_owner_of(dir: &Path) -> Result<(), Failure> {
     }
     let program = std::env::current_exe().map_err(|error| Failure::new("system", error))?;
     // Supplementary groups are dropped with the user id.
-    let error = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(std::env::args_os().skip(1))
         .gid(group)
-        .uid(owner)
-        .exec();
+        .uid(owner);
+    handed::hand_over(&mut command, named).map_err(system)?;
+    let error = command.exec();
     Err(Failure::new(
         "system",
         format!(

@@ -137,6 +137,16 @@ pub(super) struct Set {
 }
 
 impl Product {
+    pub(super) fn named(&self) -> Vec<&Path> {
+        let (text, picture, about) = match self {
+            Self::Add(add) => (&add.text, &add.picture, &add.about),
+            Self::Set(set) => (&set.text, &set.picture, &set.about),
+            _ => return Vec::new(),
+        };
+        let all = [text, picture, &about.instructions, &about.questions];
+        all.into_iter().flatten().map(PathBuf::as_path).collect()
+    }
+
     pub(super) fn run(self, session: &Session) -> Result<Done, Failure> {
         match self {
             Self::Add(add) => add.run(session),

@@ -34,6 +34,12 @@ pub(super) fn secrets(given: &[String]) -> Result<BTreeMap<String, Hidden>, Fail
     Ok(secrets)
 }
 
+/// The files that such pairs name.
+pub(super) fn files(given: &[String]) -> impl Iterator<Item = &Path> {
+    let files = given.iter().filter_map(|text| text.split_once('=')?.1.strip_prefix('@'));
+    files.filter(|path| !path.is_empty()).map(Path::new)
+}
+
 fn pair<'a>(text: &'a str, flag: &str, form: &str) -> Result<(&'a str, &'a str), Failure> {
     // The text may be a secret that was given by mistake: it is not repeated.
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
