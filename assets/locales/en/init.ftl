@@ -70,7 +70,7 @@ init-disk-remote =
     the folder is on { $kind }, over the network: a power cut there may cost sales; take a disk of this machine (--dir)
 init-secret-readable =
     others can read { $file }, and a secret stands in it ({ $keys }): move it to a file of its own that only the shop's user reads (the key with _file), or chmod 600 and chown the settings to that user
-init-mail-untried = mail was not tried: once the shop is open, keystall notify test{ $dir } does
+init-mail-untried = mail was not tried: once the shop is open, run keystall notify test{ $dir }
 init-links-elsewhere = links name port { $linked }, at which the shop does not listen: right where something passes it on; else [shop] port = { $port }
 init-plan =
     This will be made:
