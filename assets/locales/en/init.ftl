@@ -72,6 +72,8 @@ init-open =
     next: keystall product add --help, then keystall channel add --help; keystall doctor says what is missing
 init-next =
     next: keystall product add{ $dir } --help, then keystall channel add{ $dir } --help, then keystall serve{ $dir }; it will be { $url }
+init-next-service =
+    next: keystall product add --help, then keystall channel add --help, then systemctl enable --now keystall; it will be { $url }
 init-sheet =
     RECOVERY SHEET of { $host }: write this down or print it, and keep it away from this machine.
     It is shown once and is not kept. It proves that a restored ledger continues this one.

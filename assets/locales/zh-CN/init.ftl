@@ -72,6 +72,8 @@ init-open =
     下一步：keystall product add --help，然后 keystall channel add --help；keystall doctor 会告诉您还缺什么
 init-next =
     下一步：keystall product add{ $dir } --help，然后 keystall channel add{ $dir } --help，最后 keystall serve{ $dir }；网址将是 { $url }
+init-next-service =
+    下一步：keystall product add --help，然后 keystall channel add --help，最后 systemctl enable --now keystall；网址将是 { $url }
 init-sheet =
     { $host } 的恢复单（RECOVERY SHEET）：请抄写或打印下来，不要放在这台机器上。
     它只显示这一次，不会保存。它证明恢复后的账本是这一本的延续。

@@ -218,7 +218,8 @@ impl Shop {
             let (snapshot, latest) = self.signed_state(at)?;
             let root = self.vault.root_key();
             let check = snapshot.meta("check")?;
-            if read_file(&path)? == before && check.is_some_and(|check| check == root.check_value()) {
+            if read_file(&path)? == before && check.is_some_and(|check| check == root.check_value())
+            {
                 return Ok(State {
                     snapshot,
                     latest,
