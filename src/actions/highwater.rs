@@ -27,6 +27,11 @@ pub enum HighwaterError {
         "{0} is not a checkpoint of this ledger: put the right one back, or restore the shop from a backup"
     )]
     Foreign(PathBuf),
+    /// A checkpoint that this shop signed under a later key or name.
+    #[error(
+        "{0} was signed by a later log key or a later generation of this shop's ledger than shop.redb knows: shop.redb is an older copy; stop, keep this file, and run `keystall backup restore COPY` with the recovery sheet"
+    )]
+    Later(PathBuf),
     /// The database is older than what was signed.
     #[error(
         "shop.redb holds {held} ledger entries, but {signed} were signed: it is an older copy; stop, keep this file, and run `keystall backup restore COPY` with the recovery sheet"
@@ -106,7 +111,11 @@ impl Highwater {
         let foreign = || HighwaterError::Foreign(self.path.clone());
         let checkpoint = Checkpoint::parse(&note).map_err(|_| foreign())?;
         if !signed_by_log(&checkpoint, log) {
-            return Err(foreign());
+            // A later generation has the same host and another end; whether it is truly this shop's, only a newer copy knows.
+            return Err(match host_of(&checkpoint.origin) == host_of(&log.origin) {
+                true => HighwaterError::Later(self.path.clone()),
+                false => foreign(),
+            });
         }
         let (held, generation) = (chain.latest().size, chain.latest().generation);
         if checkpoint.size > held {
@@ -186,6 +195,18 @@ pub(super) fn signed_by_log(checkpoint: &Checkpoint, log: &Generation) -> bool {
         Vkey::parse(vkey).is_ok_and(|vkey| checkpoint.signed_by(&vkey) == SignedBy::Yes)
     };
     checkpoint.origin == log.origin && log.keys.iter().any(|(_, vkey)| signed(vkey))
+}
+
+/// The host in the name of the ledger that the file in `dir` is of.
+pub(super) fn host(dir: &Path) -> Option<String> {
+    let note = fs::read_to_string(dir.join(FILE)).ok()?;
+    let checkpoint = Checkpoint::parse(&note).ok()?;
+    Some(host_of(&checkpoint.origin).to_owned())
+}
+
+/// An origin is `HOST/ID`, with another id for each generation.
+fn host_of(origin: &str) -> &str {
+    origin.split('/').next().unwrap_or(origin)
 }
 
 impl Poke {

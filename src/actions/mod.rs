@@ -111,7 +111,7 @@ pub use letter::{INBOX_LINK_MS, Letter};
 pub use list_orders::OrderFilter;
 pub use manage_keys::{KeyError, ListedKey};
 pub use notices::{RefusedNotice, RefusedNotices};
-pub use open_shop::{Founded, Founding, Policy, Shop, ShopError, month_of};
+pub use open_shop::{Founded, Founding, Policy, Shop, ShopError, month_of, what_it_was};
 pub use outbox::PendingEffect;
 pub use pictures::{PictureError, RenderedPicture, render_logo, render_picture};
 pub use questions::{QuestionsError, read_questions, write_questions};

@@ -21,7 +21,9 @@ use super::upgrade::{GENERATIONS_SINCE, UpgradeError, schema_of};
 use super::wishes::WishRounds;
 use crate::domain::{Amount, Clock, Currency, Entropy, OrderId, Secret, Tell, seams::random};
 use crate::ledger::sign::RecoverySecret;
-use crate::store::{Fault, OpenError, Options, Rows, SCHEMA, Store, WriteError, create_file};
+use crate::store::{
+    Fault, OpenError, Options, Rows, SCHEMA, Snapshot, Store, WriteError, create_file, read_meta,
+};
 use crate::vault::{MonthError, RootKey, RootKeyError, Vault};
 
 /// What the merchant decided, as far as the use cases need it.
@@ -54,6 +56,8 @@ pub struct Policy {
 pub struct Founding {
     /// Host name of the shop, the first part of its ledger's origin.
     pub host: String,
+    /// The currency of all its prices, for good.
+    pub currency: Currency,
 }
 
 /// What is shown once, when a shop is founded.
@@ -103,6 +107,16 @@ pub enum ShopError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Settings with another currency than the shop was founded with.
+    #[error(
+        "this shop's currency is {shop}, and the settings say {settings}: set [shop] currency = \"{shop}\"; prices, orders and receipts are in it, so it never changes, and another one takes another shop; nothing was opened"
+    )]
+    Currency {
+        /// The shop's.
+        shop: Currency,
+        /// That of the settings.
+        settings: Currency,
+    },
     /// The store failed.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -143,6 +157,16 @@ const HASHES_AT_A_TIME: usize = 2;
 /// More that wait for their turn: about a second of work, so that none waits for nothing.
 const HASHES_WAITING_MAX: usize = 32;
 pub(super) const DATABASE: &str = "shop.redb";
+/// The row that holds the shop's currency, as its code.
+const CURRENCY_ROW: &str = "currency";
+
+/// What to do with a policy in another currency than the shop's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OtherCurrency {
+    Refuse,
+    /// The shop is only looked at, maybe on a machine without its settings: its own currency holds.
+    Replace,
+}
 
 impl Shop {
     /// Makes a shop in `dir`: root key, database, log key, and the ledger's `open` entry.
@@ -182,6 +206,7 @@ impl Shop {
                 vault.seal_for("log key", origin.as_bytes(), seed.expose()),
             ),
             ("vkey", founded.vkey.clone().into_bytes()),
+            (CURRENCY_ROW, founding.currency.as_str().into()),
             (RECIPIENT_ROW, backup_recipient(&founded.recovery)?.to_vec()),
         ];
         let chain = Arc::new(chain);
@@ -217,7 +242,22 @@ impl Shop {
         options: impl Fn(&Path) -> Options,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, ShopError> {
-        Self::open_keeping(dir, policy, options, entropy, Highwater::start)
+        let other = OtherCurrency::Refuse;
+        Self::open_keeping(dir, policy, other, options, entropy, Highwater::start)
+    }
+
+    /// The same, in the shop's own currency whatever `policy` says: a copy is looked at where its settings may not be.
+    ///
+    /// # Errors
+    /// [`ShopError`].
+    pub(super) fn open_copy(
+        dir: &Path,
+        policy: Policy,
+        options: impl Fn(&Path) -> Options,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, ShopError> {
+        let other = OtherCurrency::Replace;
+        Self::open_keeping(dir, policy, other, options, entropy, Highwater::start)
     }
 
     /// The same, with a high-water file that is written when the test says so ([`Shop::keep_highwater`]), not when a thread gets to it.
@@ -232,7 +272,8 @@ impl Shop {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, ShopError> {
         let keep = |highwater: &Highwater, note| highwater.poke().write(note);
-        Self::open_keeping(dir, policy, options, entropy, keep)
+        let other = OtherCurrency::Refuse;
+        Self::open_keeping(dir, policy, other, options, entropy, keep)
     }
 
     /// Writes the newest signed state to the high-water file, where a shop of [`Shop::open_driven`] has one that is not there yet.
@@ -246,7 +287,8 @@ impl Shop {
 
     fn open_keeping(
         dir: &Path,
-        policy: Policy,
+        mut policy: Policy,
+        other_currency: OtherCurrency,
         options: impl Fn(&Path) -> Options,
         entropy: Arc<dyn Entropy>,
         keep: impl FnOnce(&Highwater, String),
@@ -303,6 +345,14 @@ impl Shop {
                     "the generation that is written has its row",
                 ))?,
         };
+        let currency = currency_of(&snapshot)?;
+        if let Some(shop) = currency.filter(|shop| *shop != policy.currency) {
+            let settings = std::mem::replace(&mut policy.currency, shop);
+            if other_currency == OtherCurrency::Refuse {
+                return Err(ShopError::Currency { shop, settings });
+            }
+        }
+        let noted = snapshot.meta(CURRENCY_ROW)?.is_some();
         chain.open(&snapshot, &origin, &seed)?;
         highwater.check(&chain, &snapshot, &log)?;
         keep(&highwater, chain.latest().note);
@@ -340,9 +390,27 @@ impl Shop {
             }
             shop.begin_upgrade(schema, log)?;
         }
+        if !noted && other_currency == OtherCurrency::Refuse {
+            shop.note_currency();
+        }
         shop.seal_old_notes()?;
         shop.clear_staging()?;
         Ok(shop)
+    }
+
+    /// Notes the currency of a shop that was founded before shops did so.
+    fn note_currency(&self) {
+        let code = self.policy.currency.as_str().to_owned();
+        let noted = self.store.write(
+            move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
+                Ok(tx.put_meta(CURRENCY_ROW, code.as_bytes())?)
+            },
+        );
+        // A disk that takes nothing now is no reason not to open: the next opening notes it.
+        if let Err(error) = noted.wait() {
+            let error = unwritten(error);
+            tracing::warn!(%error, "the shop's currency was not noted");
+        }
     }
 
     /// The store, for health and reads.
@@ -419,6 +487,30 @@ pub fn month_of(at_ms: i64) -> String {
     at.to_zoned(jiff::tz::TimeZone::UTC)
         .strftime("%Y-%m")
         .to_string()
+}
+
+/// The shop's currency: as it was noted, else that of its products; none where there is neither.
+fn currency_of(snapshot: &Snapshot) -> Result<Option<Currency>, Fault> {
+    let noted = match snapshot.meta(CURRENCY_ROW)? {
+        Some(code) => code,
+        None => {
+            let products = snapshot.products()?;
+            return Ok(products.first().map(|product| product.price.currency));
+        }
+    };
+    let code = std::str::from_utf8(&noted).ok();
+    let currency = code.and_then(|code| Currency::parse(code).ok());
+    let currency = currency.ok_or(Fault::Invariant("the shop's currency is one"))?;
+    Ok(Some(currency))
+}
+
+/// Host and currency of the shop in `dir`, as far as its files say them to one who does not open it: for whoever has to write its
+/// settings again. Reads only, also beside a daemon.
+pub fn what_it_was(dir: &Path) -> (Option<String>, Option<Currency>) {
+    let code = read_meta(&dir.join(DATABASE), CURRENCY_ROW).ok().flatten();
+    let code = code.and_then(|code| String::from_utf8(code).ok());
+    let currency = code.and_then(|code| Currency::parse(&code).ok());
+    (super::highwater::host(dir), currency)
 }
 
 /// The fault behind a write that cannot refuse.

@@ -11,7 +11,7 @@ use super::{
     Done, Failure,
     files::{self, NewFolder, unwritable},
     interrupt::Interrupt,
-    print,
+    print, service,
     session::{Place, Session},
     terminal::{self, Bar},
 };
@@ -127,12 +127,18 @@ impl Backup {
                 recovery,
             } => match recovery {
                 Some(recovery) => {
+                    files::look(&file)?;
                     let recovery = secret(Some(&recovery))?;
-                    verify_by_restore(&place.session()?, &file, keys.as_deref(), &recovery)
+                    verify_by_restore(
+                        &place.session_for_a_backup()?,
+                        &file,
+                        keys.as_deref(),
+                        &recovery,
+                    )
                 }
                 None => verify_by_hash(&place.dir, &file),
             },
-            Self::Restore(restore) => restore.run(&place.session()?),
+            Self::Restore(restore) => restore.run(&place.session_for_a_backup()?),
             Self::Key { recovery } => key(&place.session()?, recovery.as_deref()),
             Self::Identity { recovery } => identity(place, recovery.as_deref()),
             Self::Aftermath => aftermath(&place.session()?),
@@ -399,6 +405,11 @@ fn secret(file: Option<&Path>) -> Result<Secret, Failure> {
         None if terminal::is_there() => asked()?,
         None => files::text(Path::new("-"), SECRET_BYTES_MAX)?,
     };
+    if file.is_none() && text.trim().is_empty() {
+        return Err(Failure::usage(
+            "the recovery secret is needed: name the file that holds it with --recovery FILE, or give it on standard input with --recovery -",
+        ));
+    }
     // Here, where it can be said which word is wrong.
     let secret = RecoverySecret::parse(&text);
     secret.map_err(|error| Failure::new("recovery", error))?;
@@ -407,6 +418,8 @@ fn secret(file: Option<&Path>) -> Result<Secret, Failure> {
 
 impl Restore {
     fn run(self, session: &Session) -> Result<Done, Failure> {
+        // Before a secret is asked for. What is opened here is opened again by those who read it, at their time.
+        files::look(&self.copy)?;
         let known = self
             .known
             .iter()
@@ -436,7 +449,7 @@ impl Restore {
                 policy: daemon::policy(&session.settings),
             };
             let done = restore_sealed(&session.dir, &request, &options, entropy, &mut step)?;
-            return Ok(sealed_done(&done, self.dry_run));
+            return Ok(sealed_done(&done, self.dry_run, &session.dir));
         }
         if self.keys.is_some() {
             return Err(Failure::usage(
@@ -452,11 +465,12 @@ impl Restore {
         };
         let restored = Shop::restore(&session.dir, &request, options, entropy, &mut step)?;
         let value = value(&restored, self.dry_run);
-        Ok(Done::new(value, text(&restored, self.dry_run)))
+        let text = text(&restored, self.dry_run, &session.dir);
+        Ok(Done::new(value, text))
     }
 }
 
-fn sealed_done(done: &SealedRestored, dry_run: bool) -> Done {
+fn sealed_done(done: &SealedRestored, dry_run: bool, dir: &Path) -> Done {
     let mut value = value(&done.restored, dry_run);
     value["root_key"] = done.root_key.into();
     value["settings"] = done
@@ -470,7 +484,7 @@ fn sealed_done(done: &SealedRestored, dry_run: bool) -> Done {
         KeysFrom::Nowhere => Value::Null,
     };
     value["erased"] = done.erased.into();
-    let mut text = text(&done.restored, dry_run);
+    let mut text = text(&done.restored, dry_run, dir);
     if done.keys == KeysFrom::Nowhere {
         text += "month keys  none: contacts and keys of all orders stay closed; restore again with --keys FILE to open them\n";
     }
@@ -510,7 +524,7 @@ fn value(restored: &Restored, dry_run: bool) -> Value {
     })
 }
 
-fn text(restored: &Restored, dry_run: bool) -> String {
+fn text(restored: &Restored, dry_run: bool, dir: &Path) -> String {
     let lost = restored.prior_signed - restored.prior_size;
     let mut text = match dry_run {
         true => "nothing was changed; a restore would do this:\n".to_owned(),
@@ -550,7 +564,10 @@ fn text(restored: &Restored, dry_run: bool) -> String {
         text += &format!("set aside   {}\n", path.display());
     }
     if !dry_run {
-        text += "next        keystall serve: it asks the providers about the orders since the copy; then keystall backup aftermath,\n            and release or void what is withheld: keystall key release --product SLUG, keystall key void --withheld --product SLUG;\n            tell witnesses the ledger's new name and key (keystall ledger vkey --all): auditors need no new key\n";
+        text += &format!(
+            "next        {}: the daemon asks the providers about the orders since the copy; then keystall backup aftermath,\n            and release or void what is withheld: keystall key release --product SLUG, keystall key void --withheld --product SLUG;\n            tell witnesses the ledger's new name and key (keystall ledger vkey --all): auditors need no new key\n",
+            service::command(dir)
+        );
     }
     text
 }

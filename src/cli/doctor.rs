@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, print,
+    Done, Failure, print, service,
     session::{Place, Session},
 };
 use crate::{
+    actions::what_it_was,
     config::{Settings, TlsMode},
     daemon::{
         Space,
@@ -22,7 +23,7 @@ use crate::{
             Command,
             doctor::{Finding, Level},
         },
-        reach_mail,
+        admin_socket, reach_mail,
     },
     net::{CertificateFacts, TlsServer},
     store::verify_file,
@@ -38,13 +39,17 @@ const CERTIFICATE_SOON_MS: i64 = 14 * 24 * 3_600_000;
 impl Doctor {
     pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
         let mut findings = Vec::new();
+        if let Some(finding) = no_shop_yet(&place.dir) {
+            return Ok(told(&[finding]));
+        }
         folder(&place.dir, &mut findings);
         match place.session() {
             Ok(session) => {
-                findings.push(settings(session.not_in_force()));
+                let doubts = doubts(&place.dir, &session.settings);
+                findings.push(settings(session.not_in_force(), &doubts));
                 certificate(&session.settings, &mut findings);
                 findings.extend(mail_server(&session.settings));
-                findings.extend(daemon(&session));
+                findings.push(daemon(&session));
                 match session.ask(Command::Doctor) {
                     Ok(value) => findings.extend(within(&value)),
                     Err(failure) => {
@@ -62,16 +67,63 @@ impl Doctor {
     }
 }
 
+/// Said instead of all else where no shop was made: what a folder lacks then is nothing to put back.
+fn no_shop_yet(dir: &Path) -> Option<Finding> {
+    let made = ["root.key", "erase.keys", "shop.redb", "ledger.highwater"];
+    // What cannot be looked at is there, as far as anybody knows.
+    let missing = |name: &&str| {
+        let looked = fs::symlink_metadata(dir.join(name));
+        looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    };
+    made.iter().all(|name| missing(name)).then(|| {
+        let message = format!(
+            "no shop in {} yet: `keystall init` makes one",
+            dir.display()
+        );
+        Finding::new("shop", Level::Fail, message)
+    })
+}
+
 /// Whether the shop is served at present.
-fn daemon(session: &Session) -> Option<Finding> {
+fn daemon(session: &Session) -> Finding {
     match session.is_served() {
-        Ok(true) => None,
-        Ok(false) => {
-            let message = "not running, so nothing is sold: `systemctl start keystall`, or `keystall serve`; `journalctl -u keystall` says why it ended";
-            Some(Finding::new("daemon", Level::Warn, message))
+        Ok(true) => {
+            // It made its socket when it started.
+            let socket = admin_socket(&session.dir, &session.settings);
+            let made = fs::metadata(socket).and_then(|socket| socket.modified());
+            let since = made.ok().and_then(|at| Timestamp::try_from(at).ok());
+            let message = match since.and_then(|at| at.round(jiff::Unit::Second).ok()) {
+                Some(since) => format!("answers, since {since}"),
+                None => "answers".to_owned(),
+            };
+            Finding::new("daemon", Level::Ok, message)
         }
-        Err(failure) => Some(Finding::new("daemon", Level::Fail, failure.message)),
+        Ok(false) => {
+            let mut message = format!(
+                "not running, so nothing is sold: `{}`",
+                service::command(&session.dir)
+            );
+            if service::is_for(&session.dir) {
+                message += "; `journalctl -u keystall -n 20` says why it ended";
+            }
+            Finding::new("daemon", Level::Warn, message)
+        }
+        Err(failure) => Finding::new("daemon", Level::Fail, failure.message),
     }
+}
+
+/// Settings that can be used and may not be what is meant, as `config check` says them, and another host than the shop began with.
+fn doubts(dir: &Path, settings: &Settings) -> Vec<String> {
+    let mut doubts: Vec<String> = settings.doubts().iter().map(ToString::to_string).collect();
+    let host = &settings.shop.host;
+    if let (Some(first), _) = what_it_was(dir)
+        && first != *host
+    {
+        doubts.push(format!(
+            "[shop] host: it is {host}, and the shop was made for {first}; its ledger keeps that name. Where the shop did not move, put {first} back"
+        ));
+    }
+    doubts
 }
 
 /// What can be seen of a shop that does not open.
@@ -123,9 +175,18 @@ fn mail_server(settings: &Settings) -> Option<Finding> {
 }
 
 /// Settings that can be read, as far as the daemon serves them.
-fn settings(not_in_force: Result<Vec<String>, Failure>) -> Finding {
+fn settings(not_in_force: Result<Vec<String>, Failure>, doubts: &[String]) -> Finding {
     match not_in_force {
-        Ok(keys) if keys.is_empty() => Finding::new("settings", Level::Ok, "good"),
+        Ok(keys) if keys.is_empty() && doubts.is_empty() => {
+            Finding::new("settings", Level::Ok, "good")
+        }
+        Ok(keys) if !doubts.is_empty() => {
+            let mut message = format!("look again: {}", doubts.join("; "));
+            if !keys.is_empty() {
+                message = format!("{message}; {}", restart_for(&keys));
+            }
+            Finding::new("settings", Level::Warn, message)
+        }
         Ok(keys) => Finding::new("settings", Level::Warn, restart_for(&keys)),
         Err(failure) => {
             let message = format!(
@@ -242,6 +303,11 @@ fn disk(dir: &Path, findings: &mut Vec<Finding>) {
 }
 
 fn certificate(settings: &Settings, findings: &mut Vec<Finding>) {
+    if settings.listen.https.is_empty() {
+        let message = "the proxy's: the shop itself listens without TLS";
+        findings.push(Finding::new("certificate", Level::Ok, message));
+        return;
+    }
     let finding = match (settings.tls.mode, &settings.tls.cert, &settings.tls.key) {
         (TlsMode::SelfSigned, ..) => Finding::new(
             "certificate",

@@ -31,6 +31,14 @@ pub(super) fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), F
     Ok((Box::new(file), size))
 }
 
+/// Refuses a file that cannot be read, before anything is asked or done for it.
+pub(super) fn look(path: &Path) -> Result<(), Failure> {
+    match path == Path::new("-") {
+        true => Ok(()),
+        false => open(path).map(drop),
+    }
+}
+
 /// A whole small text file, or standard input for `-`.
 pub(super) fn text(path: &Path, bytes_max: usize) -> Result<String, Failure> {
     let (file, _) = open(path)?;

@@ -33,6 +33,7 @@ mod remote;
 mod secret;
 mod secrets;
 mod serve;
+mod service;
 mod session;
 mod terminal;
 

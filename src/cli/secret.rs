@@ -36,7 +36,9 @@ pub(super) fn secrets(given: &[String]) -> Result<BTreeMap<String, Hidden>, Fail
 
 /// The files that such pairs name.
 pub(super) fn files(given: &[String]) -> impl Iterator<Item = &Path> {
-    let files = given.iter().filter_map(|text| text.split_once('=')?.1.strip_prefix('@'));
+    let files = given
+        .iter()
+        .filter_map(|text| text.split_once('=')?.1.strip_prefix('@'));
     files.filter(|path| !path.is_empty()).map(Path::new)
 }
 

@@ -5,14 +5,8 @@ use std::{path::Path, time::Duration};
 use clap::Args;
 use serde_json::Value;
 
-use super::{
-    Done, Failure,
-    session::{Place, environment},
-};
-use crate::{
-    config,
-    daemon::{self, Mode, telemetry},
-};
+use super::{Done, Failure, service, session::Place};
+use crate::daemon::{self, Mode, telemetry};
 
 #[derive(Debug, Args)]
 #[command(
@@ -20,12 +14,8 @@ use crate::{
 )]
 pub(super) struct Serve {}
 
-/// The setting that no shop leaves at its default, as the environment has it.
-const HOST: &str = "KEYSTALL_SHOP__HOST";
-
 impl Serve {
     pub(super) fn run(self, place: &Place) -> Result<Done, Failure> {
-        refuse_defaults_for_a_shop(&place.dir, environment())?;
         let settings = place.settings()?;
         telemetry::start(&settings.log).map_err(|error| Failure::new("logs", error))?;
         let plan = daemon::Plan {
@@ -41,36 +31,24 @@ impl Serve {
         });
         // What had to be kept is committed and the shop is closed: a call that still blocks keeps nobody from the end.
         runtime.shutdown_timeout(BLOCKED_END);
-        served.map_err(|error| Failure::new("serve", error))?;
+        served.map_err(|error| Failure::new("serve", with_the_service(error, &place.dir)))?;
         Ok(Done::new(Value::Null, ""))
+    }
+}
+
+/// Where a package's service serves the shop, it has what a command does not: the ports below 1024, and maybe the shop at this moment.
+fn with_the_service(error: daemon::ServeError, dir: &Path) -> String {
+    match service::is_for(dir) && std::env::var_os("INVOCATION_ID").is_none() {
+        true => format!(
+            "{error}; this shop has a service: `systemctl status keystall` says whether it runs, `{}` starts it",
+            service::command(dir)
+        ),
+        false => error.to_string(),
     }
 }
 
 /// How long calls that block may go on after all else has ended.
 const BLOCKED_END: Duration = Duration::from_secs(2);
-
-/// A founded shop whose settings are gone (a purged package, a copy without them) is not opened with defaults: it would sell as
-/// `localhost`, in CNY, on all addresses, and its ledger would hold the change for good. Settings from the environment alone
-/// are as good as a file: the shop's host is among them then.
-fn refuse_defaults_for_a_shop(
-    dir: &Path,
-    mut env: impl Iterator<Item = (String, String)>,
-) -> Result<(), Failure> {
-    let file = config::file(dir);
-    let founded = dir.join("shop.redb").exists();
-    if !founded || file.exists() || env.any(|(name, _)| name.eq_ignore_ascii_case(HOST)) {
-        return Ok(());
-    }
-    let places = match dir == Path::new(config::DEFAULT_DIR) {
-        true => format!("neither {} nor {}", config::SYSTEM_FILE, file.display()),
-        false => format!("no {}", file.display()),
-    };
-    let message = format!(
-        "{} holds a shop whose settings are gone: there is {places}. Put that file back, or write it again with the shop's own [shop] host and currency (`keystall config example` shows every key); nothing was opened",
-        dir.display()
-    );
-    Err(Failure::new("config", message))
-}
 
 /// The daemon's runtime: two workers at least, so that a busy one leaves the other to signals and timers.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -82,30 +60,4 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new("system", error))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn refused(dir: &Path, env: &[&str]) -> bool {
-        let env = env.iter().map(|name| ((*name).to_owned(), "x".to_owned()));
-        refuse_defaults_for_a_shop(dir, env).is_err()
-    }
-
-    #[test]
-    fn a_shop_without_its_settings_is_not_opened_with_defaults() {
-        let dir = tempfile::tempdir().unwrap();
-        // What is said of a folder without a shop is said by who opens it.
-        assert!(!refused(dir.path(), &[]));
-        std::fs::write(dir.path().join("shop.redb"), "").unwrap();
-        assert!(refused(
-            dir.path(),
-            &["KEYSTALL_LISTEN__HTTPS", "KEYSTALL_DIR"]
-        ));
-        assert!(!refused(dir.path(), &["KEYSTALL_SHOP__HOST"]));
-        std::fs::write(dir.path().join(config::FILE_NAME), "").unwrap();
-        assert!(!refused(dir.path(), &[]));
-    }
 }

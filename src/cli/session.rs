@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{Failure, remote};
 use crate::{
+    actions::what_it_was,
     config::{self, Settings},
     daemon::{
         admin::{Command, CommandError, Context, Frame, Gone, Out, execute},
@@ -45,17 +46,65 @@ impl Place {
     }
 
     /// Reads the settings.
+    ///
+    /// A founded shop whose settings are gone (a purged package, a copy without them) is not met with defaults: it would sell as
+    /// `localhost`, in CNY, on all addresses, and its ledger would hold the change for good.
     pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        refuse_defaults_for_a_shop(&self.dir, environment())?;
+        self.settings_or_defaults()
+    }
+
+    /// Reads the settings; defaults hold where they are gone.
+    fn settings_or_defaults(&self) -> Result<Settings, Failure> {
         config::load(&self.dir, environment()).map_err(|error| Failure::new("config", error))
     }
 
     pub(super) fn session(&self) -> Result<Session, Failure> {
-        Ok(Session {
-            dir: self.dir.clone(),
-            settings: self.settings()?,
-            json: self.json,
-        })
+        Ok(self.with(self.settings()?))
     }
+
+    /// The same for what works on a backup, which brings the settings back.
+    pub(super) fn session_for_a_backup(&self) -> Result<Session, Failure> {
+        Ok(self.with(self.settings_or_defaults()?))
+    }
+
+    fn with(&self, settings: Settings) -> Session {
+        Session {
+            dir: self.dir.clone(),
+            settings,
+            json: self.json,
+        }
+    }
+}
+
+/// The setting that no shop leaves at its default, as the environment has it.
+const HOST: &str = "KEYSTALL_SHOP__HOST";
+
+/// Settings from the environment alone are as good as a file: the shop's host is among them then.
+fn refuse_defaults_for_a_shop(
+    dir: &Path,
+    mut env: impl Iterator<Item = (String, String)>,
+) -> Result<(), Failure> {
+    let file = config::file(dir);
+    let founded = dir.join("shop.redb").exists();
+    if !founded || file.exists() || env.any(|(name, _)| name.eq_ignore_ascii_case(HOST)) {
+        return Ok(());
+    }
+    let places = match dir == Path::new(config::DEFAULT_DIR) {
+        true => format!("neither {} nor {}", config::SYSTEM_FILE, file.display()),
+        false => format!("no {}", file.display()),
+    };
+    let own = match what_it_was(dir) {
+        (Some(host), Some(currency)) => format!("host = \"{host}\" and currency = \"{currency}\""),
+        (Some(host), None) => format!("host = \"{host}\" and its own currency"),
+        (None, Some(currency)) => format!("currency = \"{currency}\" and its own host"),
+        (None, None) => "host and currency as they were".to_owned(),
+    };
+    let message = format!(
+        "{} holds a shop whose settings are gone: there is {places}. Put that file back, or write it again, in [shop] with {own} (`keystall config example` shows every key); nothing was opened",
+        dir.display()
+    );
+    Err(Failure::new("config", message))
 }
 
 impl Session {
@@ -155,5 +204,31 @@ fn daemon_answers(socket: &Path) -> Result<bool, Failure> {
                 format!("cannot reach the daemon at {}: {error}", socket.display()),
             )),
         },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn refused(dir: &Path, env: &[&str]) -> bool {
+        let env = env.iter().map(|name| ((*name).to_owned(), "x".to_owned()));
+        refuse_defaults_for_a_shop(dir, env).is_err()
+    }
+
+    #[test]
+    fn a_shop_without_its_settings_is_not_opened_with_defaults() {
+        let dir = tempfile::tempdir().unwrap();
+        // What is said of a folder without a shop is said by who opens it.
+        assert!(!refused(dir.path(), &[]));
+        std::fs::write(dir.path().join("shop.redb"), "").unwrap();
+        assert!(refused(
+            dir.path(),
+            &["KEYSTALL_LISTEN__HTTPS", "KEYSTALL_DIR"]
+        ));
+        assert!(!refused(dir.path(), &["KEYSTALL_SHOP__HOST"]));
+        std::fs::write(dir.path().join(config::FILE_NAME), "").unwrap();
+        assert!(!refused(dir.path(), &[]));
     }
 }

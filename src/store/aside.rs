@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use redb::{Builder, Database, DatabaseError, StorageBackend};
 
 use super::snapshot::Readers;
-use super::{Fault, Head};
+use super::{Fault, Head, Rows};
 
 /// A state that was opened aside. Closing it ends every read from the file, also those of snapshots that are still held: the
 /// file's pages are about to be written again.
@@ -81,6 +81,21 @@ pub fn verify_file(path: &Path) -> Result<u64, Fault> {
     let bytes = file.metadata().map_err(unreadable)?.len();
     match verify(file) {
         Ok(()) => Ok(bytes),
+        Err(Unsound::Damaged(why)) => Err(Fault::Damaged(why)),
+        Err(Unsound::Unreadable(why)) => Err(Fault::Database(why)),
+    }
+}
+
+/// A meta row of the database at `path`, read aside: nothing is locked or changed. While a daemon writes it may not be readable.
+///
+/// # Errors
+/// [`Fault`].
+pub fn read_meta(path: &Path, name: &str) -> Result<Option<Vec<u8>>, Fault> {
+    let unreadable = |error: io::Error| Fault::Database(error.to_string());
+    let file = File::open(path).map_err(unreadable)?;
+    let aside = Aside::new(Arc::new(file), false).map_err(unreadable)?;
+    match opened(aside, false) {
+        Ok(database) => Readers::default().begin(&database)?.meta(name),
         Err(Unsound::Damaged(why)) => Err(Fault::Damaged(why)),
         Err(Unsound::Unreadable(why)) => Err(Fault::Database(why)),
     }

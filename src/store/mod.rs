@@ -24,7 +24,7 @@ mod tests;
 mod tx;
 mod writer;
 
-pub use aside::verify_file;
+pub use aside::{read_meta, verify_file};
 pub use backup::{DumpPiece, LoadError, NewStore};
 pub use codec::{CodecError, decode_sealed, encode_sealed};
 pub use fault::{Fault, WriteError};

@@ -70,6 +70,7 @@ impl TestShop {
         let folder = dir.path().join("shop");
         let founding = Founding {
             host: "shop.example".into(),
+            currency: till.policy.currency,
         };
         let founded = Shop::found(
             &folder,

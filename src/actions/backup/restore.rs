@@ -417,7 +417,7 @@ fn replay_erasures(
     entropy: Arc<dyn Entropy>,
 ) -> Result<usize, BackupError> {
     let failed = |error: ShopError| BackupError::from(Box::new(RestoreError::Shop(error)));
-    let shop = Shop::open(dir, policy.clone(), options, entropy).map_err(failed)?;
+    let shop = Shop::open_copy(dir, policy.clone(), options, entropy).map_err(failed)?;
     let erased = shop.reconcile_erasures();
     shop.close();
     erased.map_err(|error| {

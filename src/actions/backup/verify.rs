@@ -94,7 +94,7 @@ fn books_of(
     entropy: Arc<dyn Entropy>,
 ) -> Result<Books, BackupError> {
     let opened = |error: ShopError| BackupError::from(Box::new(RestoreError::Shop(error)));
-    let shop = Shop::open(dir, policy, options, entropy).map_err(opened)?;
+    let shop = Shop::open_copy(dir, policy, options, entropy).map_err(opened)?;
     let books = shop.check_books();
     shop.close();
     Ok(books?)

@@ -37,6 +37,7 @@ impl Log {
         let clock = Arc::new(TestClock::at(BEGIN_MS));
         let founding = Founding {
             host: "shop.example".into(),
+            currency: Till::default().policy.currency,
         };
         let options = |path: &std::path::Path| Options::file(path, 16 << 20, clock.clone());
         let entropy = |seed| Arc::new(SeededEntropy::new(seed));

@@ -342,7 +342,10 @@ fn in_folder(dir: &Path, job: Job) -> Result<Report, Failure> {
             Failure::new("tls", message)
         })?;
     }
-    let founding = Founding { host: job.host };
+    let founding = Founding {
+        host: job.host,
+        currency: settings.shop.currency,
+    };
     let options = daemon::options(&settings);
     let founded = Shop::found(dir, &founding, options, Arc::new(SystemEntropy));
     let founded = founded.map_err(|error| Failure::new("shop", error))?;

@@ -26,7 +26,7 @@ use super::{
     Done, Failure,
     interrupt::{INTERRUPTED, Interrupt},
     owner::{self, Owner},
-    print,
+    print, service,
     session::Place,
     terminal,
 };
@@ -144,6 +144,7 @@ impl Init {
         if self.found_here {
             return found::as_told(dir);
         }
+        refuse_without_rights(dir)?;
         refuse_a_shop(dir)?;
         let paper = self.sheet.as_deref();
         let paper = paper.map(|file| Paper::at(file, dir)).transpose()?;
@@ -349,7 +350,7 @@ impl Setting<'_> {
 
     /// The command that serves this shop: its service's, where a package brought one.
     fn serve(&self) -> String {
-        match start::is_for(self.dir) {
+        match service::is_for(self.dir) {
             true => "systemctl enable --now keystall".to_owned(),
             false => format!("keystall serve{}", self.dir_flag()),
         }
@@ -383,6 +384,30 @@ fn shown(
     })
 }
 
+/// Refuses a folder that this user cannot make or look into, before any question.
+fn refuse_without_rights(dir: &Path) -> Result<(), Failure> {
+    use rustix::{
+        fs::{Access, access},
+        io::Errno,
+    };
+    let whole = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+    // The folder, else the nearest that is there, in which it would be made.
+    let denied = dir
+        .ancestors()
+        .find_map(|folder| match access(folder, whole) {
+            Err(Errno::NOENT) => None,
+            looked => Some(looked == Err(Errno::ACCESS)),
+        });
+    if owner::is_root() || denied != Some(true) {
+        return Ok(());
+    }
+    let message = format!(
+        "this needs root, for {}: `sudo keystall init`; or `keystall init --dir FOLDER` for a shop of your own",
+        dir.display()
+    );
+    Err(Failure::new("denied", message))
+}
+
 /// Refuses a folder with a shop in it; of one that an init left half-made, says what to delete. Nothing of it is deleted
 /// here: it may as well be what a disk left of a shop that has sold.
 fn refuse_a_shop(dir: &Path) -> Result<(), Failure> {
@@ -394,7 +419,11 @@ fn refuse_a_shop(dir: &Path) -> Result<(), Failure> {
     }
     let shown = dir.display();
     let message = match is_there("root.key") && !is_there("ledger.highwater") {
-        false => format!("{shown} holds a shop already: nothing was changed"),
+        false => format!(
+            "{shown} holds a shop already: nothing was changed. Its settings are in {}: change them there, then start it again; `{}` opens it, `keystall doctor` says what is missing, and another shop takes another folder: `keystall init --dir FOLDER`",
+            config::file(dir).display(),
+            service::command(dir)
+        ),
         true => {
             let there = FILES.into_iter().filter(|name| is_there(name));
             let missing = FILES.into_iter().filter(|name| !is_there(name));

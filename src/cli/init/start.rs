@@ -1,7 +1,7 @@
 //! Starting the shop's service, where a package brought one.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -12,8 +12,8 @@ use http_body_util::Empty;
 
 use super::Setting;
 use crate::{
-    cli::{Failure, owner},
-    config::{self, Settings},
+    cli::{Failure, owner, service},
+    config::Settings,
     daemon::admin_socket,
     net::admin_client,
     words::language::id,
@@ -23,12 +23,6 @@ use crate::{
 pub(super) struct Unit;
 
 const NAME: &str = "keystall.service";
-/// Where units lie (systemd.unit(5)).
-const PLACES: [&str; 3] = [
-    "/etc/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-];
 /// There exactly where systemd runs (sd_booted(3)).
 const SYSTEMD_RUNS: &str = "/run/systemd/system";
 /// A shop that opens takes less than a second.
@@ -78,9 +72,8 @@ pub(super) fn refuse_without_its_user(dir: &Path) -> Result<(), Failure> {
 }
 
 /// Whether this process may decide on the service, and the service is that of the shop in `dir`.
-pub(super) fn is_for(dir: &Path) -> bool {
-    let there = |place: &&str| PathBuf::from(place).join(NAME).exists();
-    dir == Path::new(config::DEFAULT_DIR) && owner::is_root() && PLACES.iter().any(there)
+fn is_for(dir: &Path) -> bool {
+    owner::is_root() && service::is_for(dir)
 }
 
 fn not_started(why: &str) -> Failure {

@@ -144,6 +144,7 @@ pub fn prepare(demo: &Options, env: Vec<(String, String)>) -> Result<Settings, D
     if !dir.join("shop.redb").exists() {
         let founding = Founding {
             host: settings.shop.host.clone(),
+            currency: settings.shop.currency,
         };
         Shop::found(dir, &founding, options(&settings), Arc::new(SystemEntropy))?;
         write_new(&dir.join(MARKER), "a folder of keystall demo\n")?;

@@ -92,6 +92,7 @@ impl World {
         let mut world = Self::empty(Disk::default(), seed, NOON_MS);
         let founding = Founding {
             host: "shop.example".into(),
+            currency: policy().currency,
         };
         let options = world.options();
         let founded =
