@@ -101,7 +101,7 @@ class Init(Base):
 
     def test_a_host_or_currency_that_cannot_be_is_refused(self):
         for flags in (("--host", "bad host", "--title", "T"), ("--host", "", "--title", "T"), ("--host", "a" * 300, "--title", "T"),
-                      ("--host", "ok.test", "--title", "T", "--currency", "cny!"), ("--host", "http://ok.test/", "--title", "T")):
+                      ("--host", "ok.test", "--title", "T", "--currency", "cny!"), ("--host", "http://ok.test/shop", "--title", "T")):
             shop = self.bare(init=False)
             with self.subTest(str(flags)[:60]):
                 self.assertIn(shop.cli("init", *flags).code, (1, 2))

@@ -780,7 +780,6 @@ class AsAPackage(Base):
         t.answer(" of 24: ", "")
         self.assertEqual(t.end(), 0, t.screen[-2000:])
         self.assertIn("ended 0", t.screen)
-        self.assertIn("systemctl enable --now keystall", t.screen)
         self.assertIn("keystall.toml", t.screen)
 
     def test_a_shop_elsewhere_is_its_folders_owners_or_roots(self):

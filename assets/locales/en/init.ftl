@@ -83,13 +83,13 @@ init-plan-kept =
 init-go-on = Go on?
 init-start = Start the shop now, and at each boot?
 init-starting = Starting the shop …
+init-fetched = its certificate is being fetched, and until then browsers warn of its own: keystall certificate show{ $dir } says how it is
 init-made = a shop for { $host } is in { $dir }
 init-open =
     the shop is open: { $url }
     next: keystall product add --help, then keystall channel add --help; keystall doctor says what is missing
 init-next =
-    next: keystall product add{ $dir } --help, then keystall channel add{ $dir } --help, then { $serve }; it will be { $url }
-init-fetched = its certificate is being fetched, and until then browsers warn of its own: keystall certificate show{ $dir } says how it is
+    next: keystall product add{ $dir } --help, then keystall channel add{ $dir } --help, then keystall serve{ $dir }; it will be { $url }
 init-sheet =
     RECOVERY SHEET of { $host }: write this down or print it, and keep it away from this machine.
     It is shown once and is not kept. It proves that a restored ledger continues this one.

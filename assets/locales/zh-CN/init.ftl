@@ -83,13 +83,13 @@ init-plan-kept =
 init-go-on = 继续？
 init-start = 现在启动店铺，并在每次开机时启动？
 init-starting = 正在启动店铺 …
+init-fetched = 正在申请证书，拿到之前浏览器会警告店铺自己生成的证书：用 keystall certificate show{ $dir } 查看进度
 init-made = { $host } 的店铺在 { $dir }
 init-open =
     店铺已开张：{ $url }
     下一步：keystall product add --help，然后 keystall channel add --help；keystall doctor 会告诉您还缺什么
 init-next =
-    下一步：keystall product add{ $dir } --help，然后 keystall channel add{ $dir } --help，最后 { $serve }；网址将是 { $url }
-init-fetched = 正在申请证书，拿到之前浏览器会警告店铺自己生成的证书：用 keystall certificate show{ $dir } 查看进度
+    下一步：keystall product add{ $dir } --help，然后 keystall channel add{ $dir } --help，最后 keystall serve{ $dir }；网址将是 { $url }
 init-sheet =
     { $host } 的恢复单（RECOVERY SHEET）：请抄写或打印下来，不要放在这台机器上。
     它只显示这一次，不会保存。它证明恢复后的账本是这一本的延续。

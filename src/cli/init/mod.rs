@@ -337,8 +337,7 @@ impl Setting<'_> {
             .str("dir", print::safe(&dir));
         let next = next
             .str("url", settings.origin())
-            .str("dir", self.dir_flag())
-            .str("serve", self.serve());
+            .str("dir", self.dir_flag());
         let mut text = format!("{there}\nvkey {}\n{next}\n", founded.vkey);
         // Of a proxy's certificate the shop knows nothing.
         if started && settings.tls.mode == TlsMode::Acme && !settings.listen.https.is_empty() {
