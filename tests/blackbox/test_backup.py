@@ -22,8 +22,8 @@ class Backups(Story):
         shop = Shop([gateway], init=False, **settings)
         self.addCleanup(shop.close)
         said = shop.must("init", "--host", HOST, "--title", "Blackbox", "--currency", "CNY").err
-        lines = said[said.index("Recovery secret") :].splitlines()[1:3]
-        shop.sheet = shop.file("\n".join(lines) + "\n", "sheet")
+        words = said[said.index("Recovery secret") :].split("\n\n")[0].partition("\n")[2]
+        shop.sheet = shop.file(words + "\n", "sheet")
         shop.keys = shop.add_product("card", "9.99", keys)
         shop.add_channel(gateway)
         shop.start()
