@@ -3,8 +3,16 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Done, Failure, doctor::restart_for, print, session::Place};
-use crate::config;
+use super::{
+    Done, Failure,
+    doctor::{doubts, restart_for},
+    print,
+    session::Place,
+};
+use crate::{
+    actions::{ShopError, what_it_was},
+    config,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
@@ -24,6 +32,15 @@ impl Config {
         match self {
             Self::Check => {
                 let session = place.session()?;
+                let settings = session.settings.shop.currency;
+                if let (_, Some(shop)) = what_it_was(&place.dir)
+                    && shop != settings
+                {
+                    return Err(Failure::new(
+                        "config",
+                        ShopError::Currency { shop, settings },
+                    ));
+                }
                 crate::daemon::check_mail(&session.settings)
                     .map_err(|error| Failure::new("config", error))?;
                 let (_, problems) = config::branding(&session.settings.shop);
@@ -40,15 +57,11 @@ impl Config {
                 if !waiting.is_empty() {
                     text.push_str(&format!("{}\n", restart_for(&waiting)));
                 }
-                let doubts = session.settings.doubts();
+                let doubts = doubts(&place.dir, &session.settings);
                 for doubt in &doubts {
-                    text.push_str(&format!(
-                        "look again: {}\n",
-                        print::safe(&doubt.to_string())
-                    ));
+                    text.push_str(&format!("look again: {}\n", print::safe(doubt)));
                 }
                 let mut done = checked(text, &file, there, &problems);
-                let doubts: Vec<String> = doubts.iter().map(ToString::to_string).collect();
                 done.value["doubts"] = json!(doubts);
                 done.value["restart_for"] = json!(waiting);
                 Ok(done)

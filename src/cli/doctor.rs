@@ -113,7 +113,7 @@ fn daemon(session: &Session) -> Finding {
 }
 
 /// Settings that can be used and may not be what is meant, as `config check` says them, and another host than the shop began with.
-fn doubts(dir: &Path, settings: &Settings) -> Vec<String> {
+pub(super) fn doubts(dir: &Path, settings: &Settings) -> Vec<String> {
     let mut doubts: Vec<String> = settings.doubts().iter().map(ToString::to_string).collect();
     let host = &settings.shop.host;
     if let (Some(first), _) = what_it_was(dir)

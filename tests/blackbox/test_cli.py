@@ -2,11 +2,11 @@
 
     python3 -m unittest tests/blackbox/test_cli.py
 """
-import hashlib, json, os, re, shutil, stat, sys, unittest
+import hashlib, json, os, re, shutil, stat, subprocess, sys, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import verify_ledger  # noqa: E402
-from keystall import HOST, Browser, Buyer, Shop, Story, has_number, run, slots_of, values_of  # noqa: E402
+from keystall import HOST, Browser, Buyer, Result, Shop, Story, binary, has_number, run, slots_of, values_of  # noqa: E402
 
 
 def fingerprint(folder):
@@ -72,6 +72,99 @@ class Usage(Base):
 
     def test_the_version_is_printed(self):
         self.assertRegex(self.exits(0, run(["--version"])).out, r"^keystall \d+\.\d+\.\d+")
+
+
+class Owner(Base):
+    """Root names files that the shop's owner cannot read: they are opened before root's rights are given up."""
+
+    def owned(self):
+        if os.getuid() != 0:
+            self.skipTest("only root gives its rights up")
+        shop = self.bare(init=False)
+        # The owner may pass, and look into nothing but the shop.
+        os.chmod(shop.home, 0o711)
+        os.mkdir(shop.dir, 0o700)
+        os.chown(shop.dir, 4711, 4712)
+        program = os.path.join(shop.home, "keystall")
+        shutil.copy(binary(), program)
+        private = os.path.join(shop.home, "private")
+        os.mkdir(private, 0o700)
+
+        def file(name, content):
+            path = os.path.join(private, name)
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+                f.write(content)
+            return path
+
+        def cli(*arguments, stdin=b""):
+            done = subprocess.run([program, *arguments, "--dir", shop.dir], input=stdin, capture_output=True, env=shop.env, timeout=60)
+            return Result(done.returncode, done.stdout, done.stderr)
+
+        self.exits(0, cli("init", "--host", HOST, "--title", "T", "--currency", "CNY"))
+        return shop, cli, file
+
+    def test_keys_texts_and_secrets_in_roots_folder_are_read(self):
+        shop, cli, file = self.owned()
+        text, questions = file("text.md", "What it is.\n"), file("questions.md", "## Why?\nSo.\n")
+        self.exits(0, cli("product", "add", "--slug", "card", "--title", "T", "--price", "1", "--text", text, "--questions", questions))
+        keys = file("keys.txt", "AAAA-0001\nAAAA-0002\n")
+        self.assertEqual(self.one_document(cli("key", "import", "--product", "card", keys, "--json"))["imported"], 2)
+        # Standard input is what it was, also beside a file that is handed over.
+        self.exits(0, cli("product", "set", "card", "--text", "-", "--questions", questions, stdin=b"From standard input.\n"))
+        self.assertIn("From standard input.", cli("product", "show", "card", "--json").out)
+        key = file("epay.key", "signing-key-of-the-gateway\n")
+        channel = ("--kind", "epay", "--set", "gateway=https://pay.example.com/", "--set", "pid=1001", "--set", "type=alipay")
+        self.exits(0, cli("channel", "add", "main", *channel, "--secret", f"key=@{key}"))
+        self.assertEqual({os.stat(os.path.join(shop.dir, name)).st_uid for name in os.listdir(shop.dir)}, {4711})
+
+    def test_a_place_that_the_owner_cannot_reach_is_refused_with_whom_it_is_about(self):
+        shop, cli, file = self.owned()
+        out = os.path.join(os.path.dirname(file("x", "")), "export")
+        result = self.exits(1, cli("ledger", "export", "--out", out))
+        self.says(result, "commands act as the user 4711")
+
+
+class Currency(Base):
+    def test_it_is_the_shops_for_good_and_never_that_of_other_settings(self):
+        shop = self.bare(SHOP__HOST=HOST)
+        for command in (["product", "add", "--slug", "b", "--title", "B", "--price", "5"], ["product", "list"], ["config", "check"], ["serve"], ["doctor"]):
+            with self.subTest(command[0]):
+                result = self.exits(1, shop.cli(*command, env={"KEYSTALL_SHOP__CURRENCY": "USD"}))
+                self.says(result, "this shop's currency is CNY", 'currency = "CNY"')
+        self.exits(0, shop.cli("product", "list"))
+
+    def test_no_command_meets_a_shop_with_defaults_when_its_settings_are_gone(self):
+        shop = self.bare(init=False)
+        self.exits(0, shop.cli("init", "--host", HOST, "--title", "T", "--currency", "USD"))
+        os.remove(os.path.join(shop.dir, "keystall.toml"))
+        for command in (["product", "add", "--slug", "b", "--title", "B", "--price", "5"], ["config", "check"], ["doctor"], ["serve"]):
+            with self.subTest(command[0]):
+                self.says(self.exits(1, shop.cli(*command)), "settings are gone", f'host = "{HOST}" and currency = "USD"')
+
+
+class Refusals(Base):
+    def test_a_restore_looks_for_the_copy_first_and_names_what_it_needs(self):
+        shop = self.bare()
+        missing = os.path.join(shop.home, "none")
+        self.says(self.exits(1, shop.cli("backup", "restore", missing)), f"cannot read {missing}")
+        self.says(self.exits(2, shop.cli("backup", "restore", os.path.join(shop.dir, "shop.redb"))), "--recovery FILE", "--recovery -")
+
+    def test_a_second_init_says_what_there_is_to_do(self):
+        shop = self.bare()
+        result = self.exits(1, shop.cli("init", "--host", HOST, "--title", "T"))
+        self.says(result, "holds a shop already", os.path.join(shop.dir, "keystall.toml"), f"keystall serve --dir {shop.dir}", "init --dir FOLDER")
+
+    def test_an_init_that_may_not_make_its_folder_names_root_and_another_folder(self):
+        if os.getuid() != 0:
+            self.skipTest("only root becomes another user")
+        shop = self.bare(init=False)
+        os.chmod(shop.home, 0o711)
+        program = os.path.join(shop.home, "keystall")
+        shutil.copy(binary(), program)
+        done = subprocess.run([program, "init", "--dir", shop.dir, "--host", HOST, "--title", "T"], capture_output=True, env=shop.env, user=4711, group=4712, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"sudo keystall init", done.stderr)
+        self.assertIn(b"--dir FOLDER", done.stderr)
 
 
 class Init(Base):

@@ -5,7 +5,7 @@ A full disk is in test_faults_disk.py.
 import os, re, shutil, subprocess, sys, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from keystall import Buyer, Story, free_port  # noqa: E402
+from keystall import Buyer, Shop, Story, free_port  # noqa: E402
 
 
 class Doctor(Story):
@@ -29,11 +29,33 @@ class Doctor(Story):
         found = self.doctor(shop, 0)
         self.assertEqual(self.failing(found), [])
         self.assertEqual(found["pages"][0], "ok")
-        self.assertNotIn("daemon", found)
+        self.assertEqual(found["daemon"][0], "ok")
+        self.assertRegex(found["daemon"][1], r"^answers, since 20\d\d-\d\d-\d\dT")
         shop.stop()
         found = self.doctor(shop, 0)
         self.assertEqual(found["daemon"][0], "warn")
         self.assertIn("keystall serve", found["daemon"][1])
+
+    def test_a_folder_without_a_shop_is_told_to_make_one_and_nothing_else(self):
+        shop = Shop(init=False)
+        self.addCleanup(shop.close)
+        os.mkdir(shop.dir)
+        found = self.doctor(shop, 1)
+        self.assertEqual(list(found), ["shop"])
+        self.assertIn("`keystall init` makes one", found["shop"][1])
+
+    def test_behind_a_proxy_the_certificate_is_the_proxys_and_doubts_are_repeated(self):
+        shop, _ = self.open_shop(keys=1, start=False)
+        found = self.doctor(shop, 0, KEYSTALL_LISTEN__HTTPS="", KEYSTALL_LISTEN__HTTP=f"127.0.0.1:{free_port()}", KEYSTALL_LISTEN__TRUSTED_PROXIES="")
+        self.assertEqual(found["certificate"], ("ok", "the proxy's: the shop itself listens without TLS"))
+        self.assertEqual(found["settings"][0], "warn")
+        self.assertIn("trusted_proxies", found["settings"][1])
+
+    def test_another_host_than_the_shop_was_made_for_is_doubted(self):
+        shop, _ = self.open_shop(keys=1, start=False)
+        found = self.doctor(shop, 0, KEYSTALL_SHOP__HOST="other.test")
+        self.assertEqual(found["settings"][0], "warn")
+        self.assertIn("it is other.test, and the shop was made for shop.test", found["settings"][1])
 
     def test_a_wrong_root_key_is_named_and_the_rest_is_looked_at_all_the_same(self):
         shop, _ = self.open_shop(keys=1, start=False)
