@@ -184,8 +184,8 @@ mod tests {
     #[test]
     fn what_a_program_started_ends_with_it_when_its_time_is_over() {
         let (_folder, fifo, told) = held();
-        let slow = shell(&format!("sleep 300 3>{fifo} & wait"));
-        let error = run(slow, b"", Duration::from_millis(300), &Stop::default())
+        let slow = shell(&format!("exec 3>{fifo}; sleep 300 & wait"));
+        let error = run(slow, b"", Duration::from_secs(2), &Stop::default())
             .err()
             .unwrap();
         assert!(matches!(error, RunError::Time(_)), "{error}");
@@ -197,7 +197,7 @@ mod tests {
         let (folder, fifo, told) = held();
         let begun = folder.path().join("begun");
         let slow = shell(&format!(
-            "sleep 300 3>{fifo} & echo > {}; wait",
+            "exec 3>{fifo}; sleep 300 & echo > {}; wait",
             begun.display()
         ));
         let task = StopAtEnd::default();
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn what_a_program_leaves_running_holds_nobody_up() {
         let (_folder, fifo, told) = held();
-        let quick = shell(&format!("sleep 300 3>{fifo} & echo done"));
+        let quick = shell(&format!("exec 3>{fifo}; sleep 300 & echo done"));
         let ran = run(quick, b"", SOON, &Stop::default()).unwrap();
         assert!(ran.status.success());
         assert_eq!(ran.out, "done\n");
