@@ -71,7 +71,7 @@ impl Doctor {
 fn no_shop_yet(dir: &Path) -> Option<Finding> {
     let made = ["root.key", "erase.keys", "shop.redb", "ledger.highwater"];
     // What cannot be looked at is there, as far as anybody knows.
-    let missing = |name: &&str| {
+    let missing = |name: &str| {
         let looked = fs::symlink_metadata(dir.join(name));
         looked.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
     };
