@@ -112,6 +112,12 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
     let failed = failed.map(|failed| format!("; the last attempt failed: {}", failed.why));
     let failed = failed.unwrap_or_default();
     let Some(newest) = index.newest() else {
+        if !index.data.is_empty() {
+            let message = format!(
+                "month keys of every one are gone since orders were erased{failed}: `keystall backup create`"
+            );
+            return finding(Level::Fail, message);
+        }
         let message = match (every_ms, failed.as_str()) {
             (0, _) => "none, and [backup] every = \"0s\" makes none: `keystall backup create`",
             (_, "") => "none yet: the daemon makes the first, or `keystall backup create`",
@@ -143,7 +149,12 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
         [] => message,
         names => format!("{message}; none of late in {}", names.join(", ")),
     };
-    let is_stale = is_old(newest) || !missing.is_empty();
+    let is_ahead = newest.is_ahead(context.shop.now_ms());
+    let message = match is_ahead {
+        true => format!("{message}; that is later than now: a clock was wrong"),
+        false => message,
+    };
+    let is_stale = is_old(newest) || is_ahead || !missing.is_empty();
     let level = match (is_stale, failed.is_empty()) {
         (true, _) => Level::Fail,
         (false, false) => Level::Warn,
