@@ -116,6 +116,8 @@ pub enum RestoreError {
 }
 
 const BEING_RESTORED: &str = "shop.redb.restoring";
+/// Where a replacement of the root key was cut off, this may be the one that opens the database that is set aside.
+const ROOT_KEY_NEXT: &str = "root.key.next";
 
 impl From<Fault> for RestoreError {
     fn from(fault: Fault) -> Self {
@@ -708,7 +710,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), RestoreError> {
     })
 }
 
-/// Sets the present database aside and puts the restored one in its place, durably.
+/// Sets the present database aside, and a root key that was to follow beside it, and puts the restored one in its place, durably.
 fn put_in_place(
     dir: &Path,
     scratch: &Path,
@@ -722,10 +724,18 @@ fn put_in_place(
     if database.exists() {
         let mut number = 1;
         let name = |number: u32| dir.join(format!("{DATABASE}.before-restore-{number}"));
-        while name(number).exists() {
+        let (next, next_name) = (dir.join(ROOT_KEY_NEXT), |number: u32| {
+            dir.join(format!("{ROOT_KEY_NEXT}.before-restore-{number}"))
+        });
+        let has_next = next.exists();
+        while name(number).exists() || has_next && next_name(number).exists() {
             number += 1;
         }
         let to = name(number);
+        // First: opening the restored shop removes one that it does not need.
+        if has_next {
+            fs::rename(&next, next_name(number)).map_err(failed(&next))?;
+        }
         fs::rename(database, &to).map_err(failed(&to))?;
         set_aside = Some(to);
     }

@@ -97,6 +97,9 @@ pub(super) struct Restore {
     /// Go on although nothing tells how far the ledger was signed after the copy: who kept a later checkpoint will see a gap
     #[arg(long)]
     signed_unknown: bool,
+    /// Go on without month keys although there are orders: contacts and keys of all of them stay closed
+    #[arg(long)]
+    without_keys: bool,
     /// Look, and say what would be done
     #[arg(long)]
     dry_run: bool,
@@ -444,6 +447,7 @@ impl Restore {
                 recovery: &recovery,
                 known: &known,
                 signed_unknown: self.signed_unknown,
+                without_keys: self.without_keys,
                 dry_run: self.dry_run,
                 settings_to: &settings_to,
                 policy: daemon::policy(&session.settings),

@@ -222,6 +222,14 @@ fn finished(
     if let Some(file) = branding::terms_file(&settings.shop) {
         settings.shop.terms = Some(dir.join(file).display().to_string());
     }
+    let folder = settings.backup.folder.as_ref();
+    if folder.is_some_and(|folder| resolved(folder).starts_with(resolved(dir))) {
+        problems.push(Problem {
+            key: "[backup] folder".to_owned(),
+            origin: None,
+            reason: "it lies in the shop's own folder, and goes with it: name a folder outside, on another disk".to_owned(),
+        });
+    }
     // A default that replaced an unreadable value is not worth a second complaint.
     if problems.is_empty() {
         check::check(&settings, &mut problems);
@@ -231,6 +239,16 @@ fn finished(
     } else {
         Err(ConfigError::Invalid(problems))
     }
+}
+
+/// Where `path` really is, as far as it is there.
+fn resolved(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let real = whole.ancestors().find_map(|ancestor| {
+        let rest = whole.strip_prefix(ancestor).ok()?;
+        Some(ancestor.canonicalize().ok()?.join(rest))
+    });
+    real.unwrap_or(whole)
 }
 
 fn file_among(system: &Path, dir: &Path) -> PathBuf {

@@ -408,3 +408,22 @@ fn a_proxy_is_a_place_without_a_password() {
         assert!(!said.contains("hunter2"), "{said}");
     }
 }
+
+#[test]
+fn backups_go_outside_the_shops_folder() {
+    let shop = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    let link = outside.path().join("link");
+    std::os::unix::fs::symlink(shop.path(), &link).unwrap();
+    let is_refused = |folder: &Path| {
+        let mut settings = Settings::default();
+        settings.shop.host = "shop.example".to_owned();
+        settings.backup.folder = Some(folder.to_owned());
+        match finished(settings, shop.path(), Vec::new()) {
+            Err(error) => error.to_string().contains("[backup] folder"),
+            Ok(_) => false,
+        }
+    };
+    assert!(is_refused(Path::new("backups-too")) && is_refused(shop.path()) && is_refused(&link));
+    assert!(!is_refused(outside.path()) && !is_refused(&outside.path().join("not-yet")));
+}

@@ -53,30 +53,31 @@ struct BucketPlace {
     runtime: Handle,
 }
 
+/// A place that is set up and cannot be asked: what it has stays known, and every other place is served.
+struct Unreachable(PlaceError);
+
 /// Where backups go beside the shop's folder. Threads that may block ask them.
-pub(super) fn places(
-    settings: &Settings,
-    runtime: &Handle,
-) -> Result<Vec<Box<dyn Place>>, BackupError> {
+fn places(settings: &Settings, runtime: &Handle) -> Vec<Box<dyn Place>> {
     let mut places: Vec<Box<dyn Place>> = Vec::new();
     if let Some(folder) = &settings.backup.folder {
         places.push(Box::new(FolderPlace(folder.clone())));
     }
-    let name = bucket_name(settings).unwrap_or_default();
-    let failed = |why: String| PlaceError {
-        place: name.clone(),
-        why,
+    let Some(name) = bucket_name(settings) else {
+        return places;
     };
-    let client = front::client(settings).map_err(|error| failed(error.to_string()))?;
-    let bucket = bucket(settings, client).map_err(|error| failed(error.to_string()))?;
-    if let Some(bucket) = bucket {
-        places.push(Box::new(BucketPlace {
+    let client = front::client(settings).map_err(|error| error.to_string());
+    let made =
+        client.and_then(|client| bucket(settings, client).map_err(|error| error.to_string()));
+    match made {
+        Ok(Some(bucket)) => places.push(Box::new(BucketPlace {
             bucket,
             name,
             runtime: runtime.clone(),
-        }));
+        })),
+        Ok(None) => {}
+        Err(why) => places.push(Box::new(Unreachable(PlaceError { place: name, why }))),
     }
-    Ok(places)
+    places
 }
 
 /// The names of [`places`].
@@ -100,6 +101,28 @@ impl BucketPlace {
             place: self.name.clone(),
             why: error.to_string(),
         })
+    }
+}
+
+impl Place for Unreachable {
+    fn name(&self) -> String {
+        self.0.place.clone()
+    }
+
+    fn put_file(&self, _: &str, _: &Path) -> Result<(), PlaceError> {
+        Err(self.0.clone())
+    }
+
+    fn get_file(&self, _: &str, _: &Path) -> Result<(), PlaceError> {
+        Err(self.0.clone())
+    }
+
+    fn list(&self, _: &str) -> Result<Vec<Placed>, PlaceError> {
+        Err(self.0.clone())
+    }
+
+    fn delete(&self, _: &str) -> Result<(), PlaceError> {
+        Err(self.0.clone())
     }
 }
 
@@ -163,7 +186,7 @@ pub(super) fn run(
 
 /// Brings what is newest everywhere, then removes what is not kept.
 fn spread(shop: &Shop, settings: &Settings, runtime: &Handle) -> Result<(), BackupError> {
-    let places = places(settings, runtime)?;
+    let places = places(settings, runtime);
     let places: Vec<&dyn Place> = places.iter().map(|place| &**place).collect();
     let retention = Retention {
         daily: settings.backup.keep_daily,
@@ -223,13 +246,19 @@ impl Keeper {
     fn look(&mut self) {
         let now_ms = self.shop.now_ms();
         let due = match self.shop.backups() {
-            Ok(index) => due_at_ms(&index, self.settings.backup.every.ms(), self.begun_at_ms),
+            Ok(index) => {
+                let every_ms = self.settings.backup.every.ms();
+                // What cannot be read is told as a failure of the attempt.
+                let is_outdated = self.shop.is_backup_outdated().unwrap_or(true);
+                due_at_ms(&index, every_ms, self.begun_at_ms, now_ms, is_outdated)
+            }
             // Told as a failure of the attempt.
             Err(_) => Some(self.begun_at_ms),
         };
         if due.is_some_and(|due_ms| now_ms >= due_ms) {
             self.attempt();
-        } else if now_ms.saturating_sub(self.tidied_at_ms) >= HOUR_MS {
+        } else if now_ms.saturating_sub(self.tidied_at_ms) >= HOUR_MS || now_ms < self.tidied_at_ms
+        {
             self.tidy();
         } else {
             return;
@@ -268,7 +297,8 @@ impl Keeper {
         if index.is_ok_and(|index| index.data.is_empty() && index.keys.is_empty()) {
             return;
         }
-        match refreshed.and_then(|_| spread(&self.shop, &self.settings, &self.runtime)) {
+        let spread = spread(&self.shop, &self.settings, &self.runtime);
+        match refreshed.and(spread) {
             Ok(()) => self.note_spread(),
             Err(BackupError::Busy) => {}
             Err(error) => self.note(Some(error)),
@@ -279,8 +309,9 @@ impl Keeper {
     fn note_spread(&self) {
         let every_ms = self.settings.backup.every.ms();
         let is_fresh = |index: &BackupIndex| {
-            let newest = index.newest();
-            newest.is_some_and(|newest| self.shop.now_ms() - newest.at_ms < every_ms + HOUR_MS)
+            let (newest, now_ms) = (index.newest(), self.shop.now_ms());
+            let is_fresh = |newest: &SealedCopy| now_ms - newest.at_ms < every_ms + HOUR_MS;
+            newest.is_some_and(|newest| is_fresh(newest) && !newest.is_ahead(now_ms))
         };
         if self.shop.backups().is_ok_and(|index| is_fresh(&index)) {
             self.note(None);
@@ -300,15 +331,29 @@ impl Keeper {
 }
 
 /// When the next backup is due, Unix milliseconds; never where there is to be none.
-fn due_at_ms(index: &BackupIndex, every_ms: i64, begun_at_ms: i64) -> Option<i64> {
+fn due_at_ms(
+    index: &BackupIndex,
+    every_ms: i64,
+    begun_at_ms: i64,
+    now_ms: i64,
+    is_outdated: bool,
+) -> Option<i64> {
     if every_ms == 0 {
         return None;
     }
     let due_ms = match index.newest() {
-        Some(newest) => newest.at_ms + every_ms,
+        // Since a clock was wrong, nobody knows how old it is.
+        Some(newest) if is_outdated || newest.is_ahead(now_ms) => now_ms,
+        Some(newest) => newest.at_ms.saturating_add(every_ms),
+        // There are some, and the month keys of none.
+        None if !index.data.is_empty() || begun_at_ms > now_ms => now_ms,
         None => begun_at_ms + FIRST_AFTER_MS.min(every_ms),
     };
-    let again_ms = index.failed.as_ref();
+    // One that failed later than now failed by a wrong clock.
+    let again_ms = index
+        .failed
+        .as_ref()
+        .filter(|failed| failed.at_ms <= now_ms);
     let again_ms = again_ms.map(|failed| failed.at_ms + HOUR_MS.min(every_ms));
     Some(again_ms.map_or(due_ms, |again_ms| due_ms.max(again_ms)))
 }
@@ -366,20 +411,40 @@ mod tests {
     fn a_backup_is_due_after_its_time_and_a_failed_one_after_an_hour() {
         const DAY_MS: i64 = 24 * HOUR_MS;
         let mut index = BackupIndex::default();
-        assert_eq!(due_at_ms(&index, 0, 5), None);
-        assert_eq!(due_at_ms(&index, DAY_MS, 5), Some(5 + FIRST_AFTER_MS));
-        assert_eq!(due_at_ms(&index, 60_000, 5), Some(5 + 60_000));
+        let due = |index: &BackupIndex, every_ms| due_at_ms(index, every_ms, 5, 3 * DAY_MS, false);
+        assert_eq!(due(&index, 0), None);
+        assert_eq!(due(&index, DAY_MS), Some(5 + FIRST_AFTER_MS));
+        assert_eq!(due(&index, 60_000), Some(5 + 60_000));
         index.data.push(SealedCopy {
             at_ms: 1_000,
             ..SealedCopy::default()
         });
-        assert_eq!(due_at_ms(&index, DAY_MS, 5), Some(1_000 + DAY_MS));
+        assert_eq!(due(&index, DAY_MS), Some(1_000 + DAY_MS));
         index.failed = Some(FailedBackup {
             since_ms: 0,
             at_ms: 2 * DAY_MS,
             why: String::new(),
             told: false,
         });
-        assert_eq!(due_at_ms(&index, DAY_MS, 5), Some(2 * DAY_MS + HOUR_MS));
+        assert_eq!(due(&index, DAY_MS), Some(2 * DAY_MS + HOUR_MS));
+    }
+
+    #[test]
+    fn a_backup_is_due_at_once_after_a_replaced_key_and_after_a_clock_that_was_ahead() {
+        const DAY_MS: i64 = 24 * HOUR_MS;
+        let mut index = BackupIndex::default();
+        index.data.push(SealedCopy {
+            at_ms: 1_000,
+            ..SealedCopy::default()
+        });
+        assert_eq!(due_at_ms(&index, DAY_MS, 5, 2_000, true), Some(2_000));
+        index.data[0].at_ms = 900 * DAY_MS;
+        index.failed = Some(FailedBackup {
+            since_ms: 0,
+            at_ms: 900 * DAY_MS,
+            why: String::new(),
+            told: false,
+        });
+        assert_eq!(due_at_ms(&index, DAY_MS, 5, DAY_MS, false), Some(DAY_MS));
     }
 }

@@ -91,6 +91,20 @@ impl Shop {
         made
     }
 
+    /// Whether a month key that the newest backup of data needs was replaced since: its orders of that month open only while the
+    /// older copy of keys is kept, which is not for long. Another backup is due then.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn is_backup_outdated(&self) -> Result<bool, BackupError> {
+        let index = Index::read(&self.folder)?;
+        let Some(newest) = index.last_data().filter(|copy| !copy.labels.is_empty()) else {
+            return Ok(false);
+        };
+        let present = labels_of(&read_file(&self.folder.join(ERASE_KEYS))?);
+        Ok(newest.labels.iter().any(|label| !present.contains(label)))
+    }
+
     fn create_in(
         &self,
         folder: &Folder,
@@ -145,6 +159,7 @@ impl Shop {
             name,
             bytes,
             blake3,
+            labels: keys.labels.clone(),
             ..self.copy_of(&manifest)
         };
         let mut index = Index::read(&self.folder)?;
@@ -189,6 +204,7 @@ impl Shop {
             bytes,
             blake3,
             erase_keys: blake3::hash(&state.erase_keys).to_hex().to_string(),
+            labels: labels_of(&state.erase_keys),
             ..self.copy_of(&manifest)
         })
     }
@@ -322,6 +338,13 @@ fn synced(out: BufWriter<Hashed<File>>) -> io::Result<(u64, String)> {
     let (bytes, hash, file) = hashed.finish();
     file.sync_all()?;
     Ok((bytes, hash))
+}
+
+/// The labels of the month keys in `erase_keys`: a line each, after its first.
+fn labels_of(erase_keys: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(erase_keys);
+    let labels = text.lines().skip(1).filter_map(|line| line.split_once(' '));
+    labels.map(|(label, _)| label.to_owned()).collect()
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, BackupError> {

@@ -62,6 +62,26 @@ pub struct SealedCopy {
     /// Of month keys: BLAKE3 of `erase.keys`, hex.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub erase_keys: String,
+    /// Of month keys: the labels of those in it. Of data: those that were there when it was made. None where a version made it
+    /// that did not write them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// Of month keys: since when there is a newer copy, Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_ms: Option<i64>,
+}
+
+impl SealedCopy {
+    /// Whether these month keys open all of `data` that opened when it was made.
+    pub(super) fn opens(&self, data: &Self) -> bool {
+        data.labels.iter().all(|label| self.labels.contains(label))
+    }
+
+    /// Whether it says that it was made later than now, by more than clocks differ: a clock was wrong.
+    pub fn is_ahead(&self, now_ms: i64) -> bool {
+        const CLOCKS_DIFFER_MS: i64 = 10 * 60_000;
+        self.at_ms > now_ms.saturating_add(CLOCKS_DIFFER_MS)
+    }
 }
 
 /// A backup that was not made, or not everywhere.
@@ -108,21 +128,52 @@ impl Index {
         }
         .map_err(BackupError::file(&path))?;
         match serde_json::from_str::<Self>(&text) {
-            Ok(index) if index.v <= VERSION => Ok(index),
+            Ok(index) if index.v <= VERSION && index.has_names() => Ok(index),
             _ => Err(BackupError::Index(path)),
         }
     }
 
-    /// The newest backup of data that is to be kept.
+    /// The newest backup of data that is to be kept, and whose month keys are there. The index is written under a lock and only
+    /// grows at its end: the last is the newest, whatever the clock said.
     pub fn newest(&self) -> Option<&SealedCopy> {
+        let mut copies = self.data.iter().rev();
+        copies.find(|copy| !copy.dropped && self.opens(copy, |keys| !keys.dropped))
+    }
+
+    /// The newest backup of data that was verified in a place, with its month keys.
+    pub fn newest_at(&self, place: &str) -> Option<&SealedCopy> {
+        let is_there = |copy: &SealedCopy| copy.places.contains_key(place);
+        let mut copies = self.data.iter().rev();
+        copies.find(|copy| is_there(copy) && self.opens(copy, is_there))
+    }
+
+    /// The last backup of data that is to be kept, its month keys being there or not.
+    pub(super) fn last_data(&self) -> Option<&SealedCopy> {
         self.data.iter().rev().find(|copy| !copy.dropped)
     }
 
-    /// The newest backup of data that was verified in a place.
-    pub fn newest_at(&self, place: &str) -> Option<&SealedCopy> {
-        let mut copies = self.data.iter().rev();
-        copies.find(|copy| !copy.dropped && copy.places.contains_key(place))
+    fn opens(&self, data: &SealedCopy, is_there: impl Fn(&SealedCopy) -> bool) -> bool {
+        let mut keys = self.keys.iter().filter(|keys| is_there(keys));
+        data.labels.is_empty() || keys.any(|keys| keys.opens(data))
     }
+
+    /// Whether it names files of backups and nothing else: names become paths, of files that are removed, too.
+    fn has_names(&self) -> bool {
+        let data = self.data.iter().map(|copy| (&copy.name, DATA_ENDING));
+        let mut all = data.chain(self.keys.iter().map(|copy| (&copy.name, KEYS_ENDING)));
+        all.all(|(name, ending)| is_name(name, ending))
+    }
+}
+
+/// `keystall-`, letters, digits and hyphens, and the ending.
+fn is_name(name: &str, ending: &str) -> bool {
+    const MIDDLE_BYTES_MAX: usize = 64;
+    let middle = name.strip_prefix("keystall-");
+    let middle = middle.and_then(|name| name.strip_suffix(ending));
+    middle.is_some_and(|middle| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=MIDDLE_BYTES_MAX).contains(&middle.len()) && middle.bytes().all(is_plain)
+    })
 }
 
 impl Shop {

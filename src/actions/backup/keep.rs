@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::folder::Folder;
-use super::{BackupError, Index, Place, SealedCopy};
+use super::{BackupError, Index, Place, PlaceError, SealedCopy};
 use crate::actions::open_shop::Shop;
 
 /// How many backups are kept. The newest verified one always is, and the two before it: one made by hand before a mistake is not
@@ -22,12 +22,14 @@ const DAY_MS: i64 = 24 * 3_600_000;
 const WEEK_MS: i64 = 7 * DAY_MS;
 /// Copies of month keys at most.
 const KEYS_MAX: usize = 2;
-/// One that is not the newest goes at this age: an erasure reaches all copies within it.
+/// One that is not the newest goes at this age, and one that the newest data needs so long after it was superseded: an erasure
+/// reaches all copies within it.
 const KEYS_MS: i64 = 48 * 3_600_000;
 
 impl Shop {
     /// Removes the backups that `retention` does not keep, here and in the places where they were brought; what a place does not
-    /// give up stays in the index, and is tried again. Gives how many left the index. Blocks.
+    /// give up stays in the index, and is tried again. The newest data and keys that were verified in a place stay there until
+    /// newer ones are verified there. Gives how many left the index. Blocks.
     ///
     /// # Errors
     /// [`BackupError`]: the first of a place, after the others were tried.
@@ -38,23 +40,26 @@ impl Shop {
     ) -> Result<usize, BackupError> {
         let folder = Folder::hold(&self.folder)?;
         let mut index = Index::read(&self.folder)?;
-        let kept = kept_data(&index.data, retention);
+        let now_ms = self.now_ms();
+        supersede(&mut index.keys, now_ms);
+        let kept = kept_data(&index.data, retention, now_ms);
         let drop_unkept = |copies: &mut Vec<SealedCopy>, kept: &BTreeSet<String>| {
             for copy in copies {
                 copy.dropped |= !kept.contains(&copy.name);
             }
         };
         drop_unkept(&mut index.data, &kept);
-        let kept = kept_keys(&index.keys, self.now_ms());
+        let kept = kept_keys(&index.keys, index.last_data(), now_ms);
         drop_unkept(&mut index.keys, &kept);
         // First what is to go, then its going: a kill between leaves it to the next run.
         folder.write_index(&index)?;
         let mut failed = None;
+        let held = held(&index, places, now_ms);
         let before = index.data.len() + index.keys.len();
         for copies in [&mut index.data, &mut index.keys] {
             for copy in copies.iter_mut().filter(|copy| copy.dropped) {
                 folder.remove(&copy.name)?;
-                let removed = remove_from_places(copy, places);
+                let removed = remove_from_places(copy, places, &held, now_ms);
                 failed = failed.or(removed.err());
             }
             copies.retain(|copy| !copy.dropped || !copy.places.is_empty());
@@ -65,11 +70,51 @@ impl Shop {
     }
 }
 
-fn remove_from_places(copy: &mut SealedCopy, places: &[&dyn Place]) -> Result<(), BackupError> {
+/// Notes since when a copy of keys is not the newest.
+fn supersede(keys: &mut [SealedCopy], now_ms: i64) {
+    for at in 1..keys.len() {
+        let since_ms = keys[at].at_ms.min(now_ms);
+        keys[at - 1].superseded_ms.get_or_insert(since_ms);
+    }
+}
+
+/// Place and name of what is not removed there: the newest data and keys that were verified there, and the keys of that data.
+fn held(index: &Index, places: &[&dyn Place], now_ms: i64) -> BTreeSet<(String, String)> {
+    let mut held = BTreeSet::new();
+    for place in places.iter().map(|place| place.name()) {
+        let is_there = |copy: &&SealedCopy| copy.places.contains_key(&place);
+        let data = index.data.iter().rev().find(is_there);
+        let keys: Vec<&SealedCopy> = index.keys.iter().filter(is_there).collect();
+        let names = [data, keys.last().copied(), fitting(&keys, data, now_ms)];
+        let names = names.into_iter().flatten();
+        held.extend(names.map(|copy| (place.clone(), copy.name.clone())));
+    }
+    held
+}
+
+fn remove_from_places(
+    copy: &mut SealedCopy,
+    places: &[&dyn Place],
+    held: &BTreeSet<(String, String)>,
+    now_ms: i64,
+) -> Result<(), BackupError> {
     let mut failed = None;
     for place in places {
         let name = place.name();
         if !copy.places.contains_key(&name) {
+            continue;
+        }
+        if held.contains(&(name.clone(), copy.name.clone())) {
+            if copy
+                .superseded_ms
+                .is_some_and(|since_ms| now_ms - since_ms > KEYS_MS)
+            {
+                let why = format!(
+                    "it has taken nothing newer for two days, so {} still lies there, and what was erased since opens with it",
+                    copy.name
+                );
+                failed = failed.or(Some(PlaceError { place: name, why }.into()));
+            }
             continue;
         }
         match place.delete(&copy.name) {
@@ -83,39 +128,48 @@ fn remove_from_places(copy: &mut SealedCopy, places: &[&dyn Place]) -> Result<()
     failed.map_or(Ok(()), Err)
 }
 
-/// The newest few, and the newest of each day and of each week, counted from the newest on.
-fn kept_data(copies: &[SealedCopy], retention: Retention) -> BTreeSet<String> {
+/// The newest few, and the newest of each day and of each week, counted from the newest on. What a wrong clock dated later than
+/// now counts as of now.
+fn kept_data(copies: &[SealedCopy], retention: Retention, now_ms: i64) -> BTreeSet<String> {
     let mut kept = BTreeSet::new();
     let present = || copies.iter().filter(|copy| !copy.dropped);
-    let mut newest: Vec<&SealedCopy> = present().collect();
-    newest.sort_by_key(|copy| std::cmp::Reverse((copy.at_ms, &copy.name)));
-    kept.extend(
-        newest
-            .into_iter()
-            .take(NEWEST)
-            .map(|copy| copy.name.clone()),
-    );
+    let newest = present().rev().take(NEWEST);
+    kept.extend(newest.map(|copy| copy.name.clone()));
     for (span_ms, count) in [(DAY_MS, retention.daily), (WEEK_MS, retention.weekly)] {
-        let mut spans: Vec<i64> = present()
-            .map(|copy| copy.at_ms.div_euclid(span_ms))
-            .collect();
+        let span_of = |copy: &SealedCopy| copy.at_ms.min(now_ms).div_euclid(span_ms);
+        let mut spans: Vec<i64> = present().map(span_of).collect();
         spans.sort_unstable_by(|a, b| b.cmp(a));
         spans.dedup();
         for span in spans.into_iter().take(count as usize) {
-            let within = present().filter(|copy| copy.at_ms.div_euclid(span_ms) == span);
-            let newest = within.max_by_key(|copy| (copy.at_ms, &copy.name));
+            let newest = present().rev().find(|copy| span_of(copy) == span);
             kept.extend(newest.map(|copy| copy.name.clone()));
         }
     }
     kept
 }
 
-fn kept_keys(copies: &[SealedCopy], now_ms: i64) -> BTreeSet<String> {
-    let mut present: Vec<_> = copies.iter().filter(|copy| !copy.dropped).collect();
-    present.sort_by_key(|copy| std::cmp::Reverse((copy.at_ms, &copy.name)));
-    let kept = present.into_iter().take(KEYS_MAX).enumerate();
+/// The newest few, and those of the newest data, for a while.
+fn kept_keys(copies: &[SealedCopy], data: Option<&SealedCopy>, now_ms: i64) -> BTreeSet<String> {
+    let present: Vec<_> = copies.iter().filter(|copy| !copy.dropped).collect();
+    let kept = present.iter().rev().take(KEYS_MAX).enumerate();
     let kept = kept.filter(|(place, copy)| *place == 0 || now_ms - copy.at_ms <= KEYS_MS);
-    kept.map(|(_, copy)| copy.name.clone()).collect()
+    let kept = kept.map(|(_, copy)| *copy);
+    let kept = kept.chain(fitting(&present, data, now_ms));
+    kept.map(|copy| copy.name.clone()).collect()
+}
+
+/// The newest keys that open all of `data`, if they are wanted still.
+fn fitting<'a>(
+    keys: &[&'a SealedCopy],
+    data: Option<&SealedCopy>,
+    now_ms: i64,
+) -> Option<&'a SealedCopy> {
+    let data = data.filter(|data| !data.labels.is_empty())?;
+    let fits = keys.iter().rev().find(|keys| keys.opens(data)).copied();
+    fits.filter(|keys| {
+        keys.superseded_ms
+            .is_none_or(|since_ms| now_ms - since_ms < KEYS_MS)
+    })
 }
 
 #[cfg(test)]
@@ -133,7 +187,7 @@ mod tests {
     }
 
     fn kept(copies: &[SealedCopy], daily: u32, weekly: u32) -> Vec<i64> {
-        let kept = kept_data(copies, Retention { daily, weekly });
+        let kept = kept_data(copies, Retention { daily, weekly }, i64::MAX);
         let mut hours: Vec<i64> = kept.iter().map(|name| name[1..].parse().unwrap()).collect();
         hours.sort();
         hours
@@ -162,10 +216,36 @@ mod tests {
     fn old_keys_go_within_two_days_and_the_newest_never() {
         let kept = |hours: &[i64], now: i64| {
             let copies = copies(hours.iter().copied());
-            kept_keys(&copies, now * 3_600_000).len()
+            kept_keys(&copies, None, now * 3_600_000).len()
         };
         assert_eq!(kept(&[0, 24, 48], 48), 2);
         assert_eq!(kept(&[0, 24], 49), 1, "the older one is of two days ago");
         assert_eq!(kept(&[0], 1_000), 1);
+    }
+
+    #[test]
+    fn the_keys_of_the_newest_data_stay_two_days_after_others_took_their_place() {
+        let mut keys = copies([0, 1, 2, 3]);
+        for (copy, label) in keys.iter_mut().zip(["m", "m.1", "m.2", "m.3"]) {
+            copy.labels = vec![label.to_owned()];
+        }
+        supersede(&mut keys, 3 * 3_600_000);
+        let mut data = copies([0]).remove(0);
+        data.labels = vec!["m".to_owned()];
+        let has_first = |hour: i64| kept_keys(&keys, Some(&data), hour * 3_600_000).contains("h0");
+        assert!(has_first(3) && has_first(48) && !has_first(49));
+    }
+
+    #[test]
+    fn what_a_wrong_clock_dated_ahead_takes_no_place_of_another_day() {
+        const NOW: i64 = 100;
+        let all = copies([24, 48, 72, 10_000, 20_000, 30_000, 96, 97, 98]);
+        let retention = Retention {
+            daily: 4,
+            weekly: 0,
+        };
+        let kept = kept_data(&all, retention, NOW * 3_600_000);
+        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+        assert_eq!(kept, ["h24", "h48", "h72", "h96", "h97", "h98"]);
     }
 }

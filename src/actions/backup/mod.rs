@@ -109,6 +109,21 @@ pub enum BackupError {
     /// A restore.
     #[error(transparent)]
     Restore(#[from] Box<RestoreError>),
+    /// Month keys beside the backup that do not read.
+    #[error(
+        "{path}: {source}; it may tell which orders were erased: put another copy of it there, or move it away to go on without it"
+    )]
+    KeysBeside {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: Box<BackupError>,
+    },
+    /// No month keys, and orders that need them.
+    #[error(
+        "no month keys are here, and {0} orders would stay closed for good: put the newest file that ends in .keys.zst.age beside the backup or name it with --keys, or say --without-keys"
+    )]
+    NoMonthKeys(u32),
     /// The folder that is restored into is another shop's.
     #[error(
         "{0} holds the root key of another shop, or one of this shop whose database is not there: restore into an empty folder (--dir), or move root.key away"

@@ -8,16 +8,19 @@ use std::sync::Arc;
 
 use super::folder::{FOLDER, Folder, KEYS_ENDING, make};
 use super::key::identity_of_text;
+use super::stream::StreamError;
 use super::unpack::{
     Data, ERASE_KEYS, ERASED, Keys, ROOT_KEY, manifest_of, unpack_data, unpack_keys, verify,
 };
 use super::{BackupError, Manifest, Progress};
+use crate::actions::highwater::signed_by_log;
 use crate::actions::open_shop::{DATABASE, Policy, Shop, ShopError};
 use crate::actions::restore::{RestoreError, RestoreRequest, Restored, hold};
 use crate::domain::{Entropy, Secret};
-use crate::store::{Options, Rows, Store};
+use crate::ledger::note::Checkpoint;
+use crate::store::{Generation, Options, Rows, Store};
 use crate::vault::{
-    AGE_MAGIC, BackupIdentity, ERASE_KEYS_HEAD, RootKey, replace_bytes, replace_file,
+    AGE_MAGIC, AgeError, BackupIdentity, ERASE_KEYS_HEAD, RootKey, replace_bytes, replace_file,
 };
 
 /// What a shop is restored from, and where to.
@@ -32,6 +35,8 @@ pub struct SealedRequest<'a> {
     pub known: &'a [String],
     /// Go on although nothing tells how far the ledger was signed after the backup was made.
     pub signed_unknown: bool,
+    /// Go on without month keys although there are orders: they stay closed.
+    pub without_keys: bool,
     /// Look and say what would be done.
     pub dry_run: bool,
     /// Where the settings go if no file is there.
@@ -69,7 +74,7 @@ pub enum KeysFrom {
 }
 
 /// Sealed files of month keys that are looked at.
-const KEYS_LOOKED_AT: usize = 16;
+const KEYS_LOOKED_AT: usize = 256;
 const LIST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Whether the file at `path` is a sealed one.
@@ -143,8 +148,11 @@ fn restore_in(
     step(format!(
         "the ledger's {entries} entries follow from one another up to their signed checkpoint"
     ));
-    let keys = newest_keys(request.file, request.keys, identity, &data.manifest.install)?;
-    let known = known(request, &data, keys.as_ref());
+    let Found { taken, erased } =
+        find_keys(request.file, request.keys, identity, &data.manifest.install)?;
+    let (keys, listed) = (taken, erased);
+    let log = log_of(&copy, options)?;
+    let known = known(request, &data, keys.as_ref(), &log, step);
     let plain = RestoreRequest {
         copy: &copy,
         recovery: request.recovery,
@@ -160,6 +168,9 @@ fn restore_in(
     let silent: &mut dyn FnMut(String) = &mut |_| {};
     let tried = Shop::restore(&mirrored, &plain, options, entropy.clone(), silent);
     let mut restored = tried.map_err(Box::new)?;
+    if keys_from == KeysFrom::Nowhere && restored.closed > 0 && !request.without_keys {
+        return Err(BackupError::NoMonthKeys(restored.closed));
+    }
     let settings = settings_to(request, &data);
     let mut erased = 0;
     if !request.dry_run {
@@ -179,8 +190,7 @@ fn restore_in(
             replace_bytes(path, bytes, 0o600).map_err(BackupError::file(path))?;
             step(format!("the settings are in {}", path.display()));
         }
-        let sealed = keys.as_ref().map(|(_, keys)| keys.erased.as_str());
-        put_erased(dir, request.file, sealed)?;
+        put_erased(dir, request.file, &listed)?;
         let plain = RestoreRequest {
             dry_run: false,
             ..plain
@@ -202,52 +212,114 @@ fn restore_in(
 }
 
 /// The checkpoints that are known, and that of the month keys, which may be newer than the data's. Alone it says nothing of what was
-/// signed after it: that remains a person's word.
-fn known(request: &SealedRequest<'_>, data: &Data, keys: Option<&(PathBuf, Keys)>) -> Vec<String> {
+/// signed after it: that remains a person's word. Nor does one that a log key signed which the data do not know: it was rotated in
+/// since.
+fn known(
+    request: &SealedRequest<'_>,
+    data: &Data,
+    keys: Option<&(PathBuf, Keys)>,
+    log: &Generation,
+    step: &mut dyn FnMut(String),
+) -> Vec<String> {
     let mut known = request.known.to_vec();
     if (request.signed_unknown || !known.is_empty())
         && let Some((_, keys)) = keys
         && keys.manifest.origin == data.manifest.origin
     {
-        known.push(keys.manifest.note.clone());
+        let note = &keys.manifest.note;
+        match Checkpoint::parse(note).is_ok_and(|note| signed_by_log(&note, log)) {
+            true => known.push(note.clone()),
+            false => step("the month keys' own checkpoint is left out: a log key signed it that came after the backup".to_owned()),
+        }
     }
     known
 }
 
-/// The month keys at `given`, else the newest of those that lie beside `file`, are of the same shop and open.
-pub(super) fn newest_keys(
+/// The log that the copy writes.
+fn log_of(copy: &Path, options: &dyn Fn(&Path) -> Options) -> Result<Generation, BackupError> {
+    let store = Store::open(options(copy), Box::new(|_| {}))?;
+    let log = store.read().and_then(|rows| {
+        let head = rows.head()?;
+        rows.generation(head.generation)
+    });
+    store.close();
+    log?.ok_or(BackupError::Chain("a generation of the ledger is missing"))
+}
+
+/// Month keys that were found.
+pub(super) struct Found {
+    /// Those that are taken, and where they are from.
+    pub(super) taken: Option<(PathBuf, Keys)>,
+    /// The lists of erased orders of all of them, one after the other.
+    erased: String,
+}
+
+/// The month keys at `given`, else the newest of those that lie beside `file` and are of the same shop. What any of them tells of
+/// erased orders counts: an order that was erased stays so, whichever keys are given.
+pub(super) fn find_keys(
     file: &Path,
     given: Option<&Path>,
     identity: &BackupIdentity,
     install: &str,
-) -> Result<Option<(PathBuf, Keys)>, BackupError> {
-    if let Some(path) = given {
-        let keys = unpack_keys(path, &[identity])?;
-        return match keys.manifest.install == install {
-            true => Ok(Some((path.to_owned(), keys))),
-            false => Err(BackupError::Chain("these month keys are of another shop")),
-        };
-    }
-    let beside = file.parent().filter(|folder| *folder != Path::new(""));
-    let Ok(beside) = fs::read_dir(beside.unwrap_or(Path::new("."))) else {
-        return Ok(None);
+) -> Result<Found, BackupError> {
+    let mut all = keys_beside(file, identity, install)?;
+    let mut erased: String = all.iter().map(|(_, keys)| keys.erased.as_str()).collect();
+    let taken = match given {
+        Some(path) => {
+            let keys = unpack_keys(path, &[identity])?;
+            if keys.manifest.install != install {
+                return Err(BackupError::Chain("these month keys are of another shop"));
+            }
+            erased.push_str(&keys.erased);
+            Some((path.to_owned(), keys))
+        }
+        None => {
+            // The ledger only grows; clocks may be wrong.
+            all.sort_by_key(|(_, keys)| {
+                let manifest = &keys.manifest;
+                (manifest.generation, manifest.size, manifest.at_ms)
+            });
+            all.pop()
+        }
     };
-    let mut paths: Vec<PathBuf> = beside
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
-    paths.retain(|path| path.to_string_lossy().ends_with(KEYS_ENDING));
+    Ok(Found { taken, erased })
+}
+
+/// All month keys beside `file` that are of the same shop. One that does not read is not passed over: nobody knows what it tells.
+fn keys_beside(
+    file: &Path,
+    identity: &BackupIdentity,
+    install: &str,
+) -> Result<Vec<(PathBuf, Keys)>, BackupError> {
+    let beside = file.parent().filter(|folder| *folder != Path::new(""));
+    let beside = beside.unwrap_or(Path::new("."));
+    let entries = fs::read_dir(beside).map_err(BackupError::file(beside))?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(BackupError::file(beside))?.path();
+        if path.to_string_lossy().ends_with(KEYS_ENDING) {
+            paths.push(path);
+        }
+    }
     // Their names begin with their times.
     paths.sort();
-    let newest = paths
-        .into_iter()
-        .rev()
-        .take(KEYS_LOOKED_AT)
-        .filter_map(|path| {
-            // Another shop's, or a damaged one: there may be others.
-            let keys = unpack_keys(&path, &[identity]).ok()?;
-            (keys.manifest.install == install).then_some((path, keys))
-        });
-    Ok(newest.max_by_key(|(_, keys)| keys.manifest.at_ms))
+    let mut found = Vec::new();
+    for path in paths.into_iter().rev().take(KEYS_LOOKED_AT) {
+        let read = match manifest_of(&path, &[identity]) {
+            Ok(manifest) if manifest.install != install => continue,
+            Err(BackupError::Stream(StreamError::Age(AgeError::Stranger))) => continue,
+            Ok(_) => unpack_keys(&path, &[identity]),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(keys) => found.push((path, keys)),
+            Err(error) => {
+                let source = Box::new(error);
+                return Err(BackupError::KeysBeside { path, source });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// A folder that looks like `dir` to a restore that changes nothing.
@@ -314,8 +386,6 @@ fn put_root_key(dir: &Path, root: Root, data: &Data) -> Result<(), BackupError> 
             number += 1;
         }
         fs::rename(&path, aside(number)).map_err(BackupError::file(&path))?;
-        // One that was to follow belongs to the database that is set aside.
-        RootKey::drop_next(dir)?;
     }
     Ok(data.root.put(dir)?)
 }
@@ -373,8 +443,8 @@ fn settings_to(request: &SealedRequest<'_>, data: &Data) -> Option<PathBuf> {
     wanted.then(|| request.settings_to.to_owned())
 }
 
-/// Adds what is known of erased orders to the folder's list: from the sealed keys, and from a list beside the backup.
-fn put_erased(dir: &Path, file: &Path, sealed: Option<&str>) -> Result<(), BackupError> {
+/// Adds what is known of erased orders to the folder's list: from all sealed keys, and from a list beside the backup.
+fn put_erased(dir: &Path, file: &Path, sealed: &str) -> Result<(), BackupError> {
     let backups = dir.join(FOLDER);
     let path = backups.join(ERASED);
     let read = |path: &Path| -> String {
@@ -388,10 +458,7 @@ fn put_erased(dir: &Path, file: &Path, sealed: Option<&str>) -> Result<(), Backu
     };
     let there = read(&path);
     let beside = read(&file.with_file_name(ERASED));
-    let lines = there
-        .lines()
-        .chain(beside.lines())
-        .chain(sealed.unwrap_or_default().lines());
+    let lines = there.lines().chain(beside.lines()).chain(sealed.lines());
     let mut erased = BTreeMap::new();
     for line in lines {
         if let Some((number, at)) = line.split_once(' ') {

@@ -62,6 +62,7 @@ struct Machine {
     recovery: Secret,
     dry_run: bool,
     signed_unknown: bool,
+    without_keys: bool,
 }
 
 impl Machine {
@@ -71,6 +72,7 @@ impl Machine {
             recovery: shop.recovery.clone(),
             dry_run: false,
             signed_unknown: true,
+            without_keys: false,
         }
     }
 
@@ -86,6 +88,7 @@ impl Machine {
             recovery: &self.recovery,
             known: &[],
             signed_unknown: self.signed_unknown,
+            without_keys: self.without_keys,
             dry_run: self.dry_run,
             settings_to: &settings_to,
             policy: Till::default().policy,
@@ -408,7 +411,10 @@ async fn without_month_keys_the_shop_stands_and_its_orders_stay_closed_until_the
     let alone = tempfile::tempdir().unwrap();
     let file_alone = alone.path().join(&data.name);
     fs::copy(file(&shop, &data), &file_alone).unwrap();
-    let machine = Machine::new(&shop);
+    let mut machine = Machine::new(&shop);
+    let refused = machine.restore(&shop, &file_alone).unwrap_err();
+    assert!(matches!(refused, BackupError::NoMonthKeys(2)), "{refused}");
+    machine.without_keys = true;
     let done = machine.restore(&shop, &file_alone).unwrap();
     assert_eq!((&done.keys, done.restored.closed), (&KeysFrom::Nowhere, 2));
     let restored = machine.open(&shop).unwrap();
@@ -430,6 +436,7 @@ async fn without_month_keys_the_shop_stands_and_its_orders_stay_closed_until_the
         recovery: &machine.recovery,
         known: &[],
         signed_unknown: true,
+        without_keys: false,
         dry_run: false,
         settings_to: &settings_to,
         policy: Till::default().policy,
@@ -706,4 +713,154 @@ async fn a_backup_of_a_changed_ledger_does_not_prove_itself() {
     let before = shop.shop.backups().unwrap();
     assert!(matches!(back_up(&shop), Err(BackupError::Chain(_))));
     assert_eq!(shop.shop.backups().unwrap(), before);
+}
+
+const KEEP_ONE: Retention = Retention {
+    daily: 1,
+    weekly: 0,
+};
+
+fn erase(shop: &TestShop, order: &Order) {
+    shop.shop.erase_order(order.id).unwrap();
+    shop.shop.replace_month_keys().unwrap();
+    shop.clock.advance_ms(HOUR_MS);
+    shop.shop.refresh_key_copies().unwrap().unwrap();
+    shop.shop.prune_backups(KEEP_ONE, &[]).unwrap();
+}
+
+#[tokio::test]
+async fn the_keys_of_the_newest_data_outlive_two_erasures_and_another_backup_is_due() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 10);
+    let first = sell(&shop, "T1").await;
+    let second = sell(&shop, "T2").await;
+    let third = sell(&shop, "T3").await;
+    let (data, keys) = back_up(&shop).unwrap();
+    assert!(!shop.shop.is_backup_outdated().unwrap());
+    erase(&shop, &first);
+    assert!(shop.shop.is_backup_outdated().unwrap());
+    erase(&shop, &second);
+    let index = shop.shop.backups().unwrap();
+    assert_eq!(index.newest().unwrap().name, data.name);
+    assert!(file(&shop, &keys).exists());
+    // Who names the older keys gets the orders, without those that were erased.
+    let machine = Machine::new(&shop);
+    let settings_to = machine.shop_dir().join("keystall.toml");
+    let (file_of_data, file_of_keys) = (file(&shop, &data), file(&shop, &keys));
+    let request = SealedRequest {
+        file: &file_of_data,
+        keys: Some(&file_of_keys),
+        recovery: &machine.recovery,
+        known: &[],
+        signed_unknown: true,
+        without_keys: false,
+        dry_run: false,
+        settings_to: &settings_to,
+        policy: Till::default().policy,
+    };
+    let entropy = Arc::new(SeededEntropy::new(79));
+    let to = machine.shop_dir();
+    let done = restore_sealed(&to, &request, &options(&shop), entropy, &mut |_| {}).unwrap();
+    assert_eq!((done.restored.closed, done.erased), (0, 2));
+    let restored = machine.open(&shop).unwrap();
+    let shown = |order: &Order| restored.view_order(order.id).unwrap().unwrap().keys.len();
+    assert_eq!((shown(&first), shown(&second), shown(&third)), (0, 0, 1));
+    restored.close();
+    // Two days later the keys are gone, and that backup is none any more.
+    shop.clock.advance_ms(48 * HOUR_MS);
+    shop.shop.prune_backups(KEEP_ONE, &[]).unwrap();
+    assert!(!file_of_keys.exists());
+    assert_eq!(shop.shop.backups().unwrap().newest(), None);
+    let (again, _) = back_up(&shop).unwrap();
+    assert!(!shop.shop.is_backup_outdated().unwrap());
+    assert_eq!(
+        shop.shop.backups().unwrap().newest().unwrap().name,
+        again.name
+    );
+}
+
+#[tokio::test]
+async fn a_place_that_takes_nothing_new_keeps_what_it_has_and_the_merchant_hears_of_old_keys() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let disk = tempfile::tempdir().unwrap();
+    let place = FolderPlace(disk.path().to_owned());
+    shop.shop.bring_backups(&[&place]).unwrap();
+    let mut told = String::new();
+    for _ in 0..5 {
+        shop.clock.advance_ms(24 * HOUR_MS);
+        back_up(&shop).unwrap();
+        if let Err(error) = shop.shop.prune_backups(KEEP_ONE, &[&place]) {
+            told = error.to_string();
+        }
+    }
+    assert!(told.contains(&keys.name), "{told}");
+    assert!(!file(&shop, &data).exists());
+    let has_both =
+        || disk.path().join(&data.name).exists() && disk.path().join(&keys.name).exists();
+    assert!(has_both());
+    let index = shop.shop.backups().unwrap();
+    assert_eq!(index.newest_at(&place.name()).unwrap().name, data.name);
+    shop.shop.bring_backups(&[&place]).unwrap();
+    shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
+    assert!(!has_both());
+}
+
+#[tokio::test]
+async fn an_index_names_no_files_but_backups() {
+    let (shop, _, (data, _)) = backed_up().await;
+    let path = shop.dir.path().join("shop/backups/index.json");
+    let text = fs::read_to_string(&path).unwrap();
+    for name in [
+        "../shop.redb",
+        "/etc/passwd",
+        "keystall-.data.zst.age",
+        "keystall-a/../b.data.zst.age",
+    ] {
+        fs::write(&path, text.replace(&data.name, name)).unwrap();
+        assert!(
+            matches!(shop.shop.backups(), Err(BackupError::Index(_))),
+            "{name}"
+        );
+        let pruned = shop.shop.prune_backups(KEEP_ONE, &[]);
+        assert!(matches!(pruned, Err(BackupError::Index(_))), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn month_keys_that_do_not_read_are_not_passed_over() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let beside = tempfile::tempdir().unwrap();
+    let (file_of_data, damaged) = (
+        beside.path().join(&data.name),
+        beside.path().join(&keys.name),
+    );
+    fs::copy(file(&shop, &data), &file_of_data).unwrap();
+    let bytes = fs::read(file(&shop, &keys)).unwrap();
+    fs::write(&damaged, &bytes[..bytes.len() - 1]).unwrap();
+    let machine = Machine::new(&shop);
+    let error = machine.restore(&shop, &file_of_data).unwrap_err();
+    assert!(
+        matches!(&error, BackupError::KeysBeside { path, .. } if *path == damaged),
+        "{error}"
+    );
+    assert!(!machine.shop_dir().exists());
+}
+
+#[tokio::test]
+async fn a_root_key_that_was_to_follow_is_set_aside_with_its_database() {
+    let (shop, _, (data, _)) = backed_up().await;
+    let machine = Machine::new(&shop);
+    machine.restore(&shop, &file(&shop, &data)).unwrap();
+    let next = machine.shop_dir().join("root.key.next");
+    fs::write(&next, [7; 32]).unwrap();
+    machine.restore(&shop, &file(&shop, &data)).unwrap();
+    let aside = machine.shop_dir().join("root.key.next.before-restore-1");
+    assert!(
+        machine
+            .shop_dir()
+            .join("shop.redb.before-restore-1")
+            .exists()
+    );
+    assert!(!next.exists());
+    assert_eq!(fs::read(aside).unwrap(), [7; 32]);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::folder::{Folder, create_private, has_room_for, make};
 use super::key::identity_of_text;
-use super::restore::newest_keys;
+use super::restore::find_keys;
 use super::stream::Manifest;
 use super::unpack::{ERASE_KEYS, HIGHWATER, manifest_of, unpack_data, verify};
 use super::{BackupError, Progress, Tell};
@@ -60,8 +60,8 @@ pub fn verify_sealed(
     let data = unpack_data(file, &[&identity], &database, progress)?;
     progress.step(data.rows, Some(data.manifest.size));
     let entries = verify(&database, &data, options, progress)?;
-    let keys = newest_keys(file, keys, &identity, &data.manifest.install)?;
-    let books = match keys {
+    let keys = find_keys(file, keys, &identity, &data.manifest.install)?;
+    let books = match keys.taken {
         Some((_, keys)) => {
             let put = |name: &str, bytes: &[u8]| {
                 let path = room.path.join(name);

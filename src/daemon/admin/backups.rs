@@ -1,6 +1,6 @@
 //! Sealed backups.
 
-use std::{fs::File, io, path::Path};
+use std::{fs::File, io, os::unix::fs::MetadataExt, path::Path};
 
 use serde_json::{Value, json};
 
@@ -112,6 +112,12 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
     let failed = failed.map(|failed| format!("; the last attempt failed: {}", failed.why));
     let failed = failed.unwrap_or_default();
     let Some(newest) = index.newest() else {
+        if !index.data.is_empty() {
+            let message = format!(
+                "month keys of every one are gone since orders were erased{failed}: `keystall backup create`"
+            );
+            return finding(Level::Fail, message);
+        }
         let message = match (every_ms, failed.as_str()) {
             (0, _) => "none, and [backup] every = \"0s\" makes none: `keystall backup create`",
             (_, "") => "none yet: the daemon makes the first, or `keystall backup create`",
@@ -143,17 +149,37 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
         [] => message,
         names => format!("{message}; none of late in {}", names.join(", ")),
     };
-    let is_stale = is_old(newest) || !missing.is_empty();
-    let level = match (is_stale, failed.is_empty()) {
+    let same_disk = on_the_same_disk(context);
+    let message = match same_disk {
+        true => format!(
+            "{message}; [backup] folder lies on the same disk as the shop and goes with it: name one on another"
+        ),
+        false => message,
+    };
+    let is_ahead = newest.is_ahead(context.shop.now_ms());
+    let message = match is_ahead {
+        true => format!("{message}; that is later than now: a clock was wrong"),
+        false => message,
+    };
+    let is_stale = is_old(newest) || is_ahead || !missing.is_empty();
+    let level = match (is_stale, failed.is_empty() && !same_disk) {
         (true, _) => Level::Fail,
         (false, false) => Level::Warn,
         (false, true) => Level::Ok,
     };
-    let advice = match level {
-        Level::Ok => "",
-        _ => ": `keystall backup create` tries at once",
+    let advice = match is_stale || !failed.is_empty() {
+        true => ": `keystall backup create` tries at once",
+        false => "",
     };
     finding(level, format!("{message}{advice}"))
+}
+
+/// Whether `[backup] folder` is on the disk that the shop is on.
+fn on_the_same_disk(context: &Context) -> bool {
+    let device = |path: &Path| Some(std::fs::metadata(path).ok()?.dev());
+    let folder = context.settings.backup.folder.as_deref();
+    let folder = folder.and_then(device);
+    folder.is_some() && folder == device(&context.dir)
 }
 
 fn shown(context: &Context, copy: &SealedCopy) -> Value {
