@@ -117,6 +117,26 @@ async fn a_clock_that_stands_still_ends_orders_all_the_same_and_fills_no_ledger(
 }
 
 #[tokio::test]
+async fn an_order_placed_between_a_jump_and_the_look_at_it_has_its_whole_time_and_no_more() {
+    for jump_ms in [HOUR_MS, -HOUR_MS, 3 * DAY_MS, -3 * DAY_MS] {
+        let shop = TestShop::new();
+        shop.stock("steam", "KEY", 50);
+        let before = shop.order("steam").await;
+        pass(&shop, MINUTE_MS).await;
+        shop.clock.jump_ms(jump_ms);
+        shop.clock.advance_ms(100);
+        let order = shop.order("steam").await;
+        shop.shop.watch_clock().await.unwrap();
+        assert_eq!(now(&shop, &order).expires_at_ms, order.expires_at_ms);
+        assert_eq!(
+            now(&shop, &before).expires_at_ms,
+            before.expires_at_ms + jump_ms
+        );
+        assert_right(&shop);
+    }
+}
+
+#[tokio::test]
 async fn a_leap_second_and_a_slewed_clock_are_no_jumps_and_a_creeping_one_is() {
     let shop = TestShop::new();
     let before = size(&shop);

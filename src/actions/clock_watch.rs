@@ -24,12 +24,35 @@ pub(super) struct LastLook {
     turn: tokio::sync::Mutex<()>,
 }
 
+/// A move of the wall clock against the other.
+#[derive(Clone, Copy, Debug)]
+struct Jump {
+    by_ms: i64,
+    /// The wall clock at the look before it.
+    from_ms: i64,
+    /// The wall clock at the look that found it.
+    to_ms: i64,
+}
+
+impl Jump {
+    /// Whether an order of this time was made by the clock as it is after the jump, at most `ttl_ms` before its deadline: that
+    /// deadline is right already. One of the same seconds before the jump is no longer held than a new one.
+    fn spares(&self, made_at_ms: i64, deadline_ms: i64, ttl_ms: i64) -> bool {
+        // Of a clock that stands still or creeps, which jumps by seconds again and again, every order would look new.
+        let large = self.by_ms.saturating_abs() >= TOLD_AT_ONCE_MS;
+        let new = self.from_ms.saturating_add(self.by_ms)..=self.to_ms;
+        large && new.contains(&made_at_ms) && deadline_ms.saturating_sub(made_at_ms) <= ttl_ms
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Look {
     wall_ms: i64,
     monotonic_ms: i64,
     /// By how much the wall clock moved against the other and nothing was done about it yet.
     skew_ms: i64,
+    /// The wall clock before a jump that nothing was done about yet.
+    undone_from_ms: Option<i64>,
     /// Of what was done, how much stands in no entry yet.
     untold_ms: i64,
     /// When the last entry was written, by the clock that only goes forward.
@@ -55,6 +78,7 @@ impl LastLook {
             wall_ms: clock.now_ms(),
             monotonic_ms: clock.monotonic_ms(),
             skew_ms: 0,
+            undone_from_ms: None,
             untold_ms: 0,
             told_at_ms: None,
             marked_at_ms: None,
@@ -71,8 +95,9 @@ impl LastLook {
     }
 
     /// The jump since the last look that did something, if there is one; looks again.
-    fn jump_ms(&self, clock: &dyn Clock) -> Option<i64> {
+    fn jump(&self, clock: &dyn Clock) -> Option<Jump> {
         let mut look = self.look();
+        let from_ms = look.undone_from_ms.unwrap_or(look.wall_ms);
         let (wall_ms, monotonic_ms) = (clock.now_ms(), clock.monotonic_ms());
         let passed_ms = monotonic_ms.saturating_sub(look.monotonic_ms).max(0);
         let moved_ms = wall_ms
@@ -84,7 +109,14 @@ impl LastLook {
         let slewed_ms = look.skew_ms.clamp(-slewed_ms, slewed_ms);
         look.skew_ms = (look.skew_ms - slewed_ms).saturating_add(moved_ms);
         let jumped = look.skew_ms.saturating_abs() > SKEW_MS_MAX;
-        jumped.then(|| std::mem::take(&mut look.skew_ms))
+        jumped.then(|| {
+            look.undone_from_ms = None;
+            Jump {
+                by_ms: std::mem::take(&mut look.skew_ms),
+                from_ms,
+                to_ms: wall_ms,
+            }
+        })
     }
 
     /// What the entry of this jump tells: all that is untold, or nothing yet.
@@ -107,9 +139,10 @@ impl LastLook {
     }
 
     /// Nothing was done about a jump: the next look finds it again.
-    fn was_not_handled(&self, jump_ms: i64) {
+    fn was_not_handled(&self, jump: Jump) {
         let mut look = self.look();
-        look.skew_ms = look.skew_ms.saturating_add(jump_ms);
+        look.skew_ms = look.skew_ms.saturating_add(jump.by_ms);
+        look.undone_from_ms = Some(jump.from_ms);
     }
 
     /// How long this process has written no heartbeat, by the clock that only goes forward; 0 where it has written none.
@@ -138,16 +171,17 @@ impl Shop {
     /// [`Fault`]; then the next call does it.
     pub async fn watch_clock(&self) -> Result<Option<i64>, Fault> {
         let _turn = self.clock_look.turn.lock().await;
-        let Some(jump_ms) = self.clock_look.jump_ms(&*self.clock) else {
+        let Some(jump) = self.clock_look.jump(&*self.clock) else {
             return Ok(None);
         };
+        let (jump_ms, ttl_ms) = (jump.by_ms, self.longest_ttl_ms());
         let now_ms = self.clock.monotonic_ms();
         let tell = self.clock_look.to_tell_ms(jump_ms, now_ms);
         let (vault, chain) = (self.vault.clone(), self.chain.clone());
         let write = self
             .store
             .write(move |tx| -> Result<(), WriteError<Infallible>> {
-                move_deadlines(tx, jump_ms)?;
+                move_deadlines(tx, jump, ttl_ms)?;
                 if let Some(skew_ms) = tell {
                     let r = random(vault.entropy());
                     chain.append(tx, &Body::Clock { skew_ms, r })?;
@@ -160,7 +194,7 @@ impl Shop {
                 Ok(Some(jump_ms))
             }
             Err(fault) => {
-                self.clock_look.was_not_handled(jump_ms);
+                self.clock_look.was_not_handled(jump);
                 Err(fault)
             }
         }
@@ -172,10 +206,7 @@ impl Shop {
     /// # Errors
     /// [`Fault`].
     pub async fn mend_deadlines(&self) -> Result<usize, Fault> {
-        let ttl_ms = self
-            .policy
-            .order_ttl_ms
-            .max(self.policy.scarce_order_ttl_ms);
+        let ttl_ms = self.longest_ttl_ms();
         let write = self
             .store
             .write(move |tx| -> Result<usize, WriteError<Infallible>> {
@@ -193,11 +224,20 @@ impl Shop {
             });
         write.answer().await.map_err(unwritten)
     }
+
+    fn longest_ttl_ms(&self) -> i64 {
+        let policy = &self.policy;
+        policy.order_ttl_ms.max(policy.scarce_order_ttl_ms)
+    }
 }
 
 /// Unpaid orders keep the time that they have left; messages are not later than they would have been.
-fn move_deadlines(tx: &mut Tx<'_>, jump_ms: i64) -> Result<(), Fault> {
+fn move_deadlines(tx: &mut Tx<'_>, jump: Jump, ttl_ms: i64) -> Result<(), Fault> {
+    let jump_ms = jump.by_ms;
     for (at_ms, id) in tx.open_orders(i64::MAX, MOVED_MAX)? {
+        if jump.spares(id.made_at_ms(), at_ms, ttl_ms) {
+            continue;
+        }
         let order: Option<Order> = tx.order(id)?;
         if let Some(order) = order {
             tx.move_deadline(&order, at_ms.saturating_add(jump_ms))?;

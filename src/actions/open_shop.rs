@@ -382,6 +382,8 @@ impl Shop {
             folder: dir.to_owned(),
             highwater,
         };
+        // Not before its keys opened: it destroys the key before.
+        shop.put_root_key_in_place();
         if schema < SCHEMA {
             if let Err(error) = shop.copy_before_upgrade(&database, &options) {
                 // The file is let go before anybody is told to look at it.

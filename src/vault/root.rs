@@ -110,16 +110,29 @@ impl RootKey {
         self.write_new(dir, NEXT)
     }
 
-    /// Puts `root.key.next` in the place of `root.key`, whose bytes are overwritten as far as the disk lets one.
+    /// Puts `root.key.next` in the place of `root.key`, whose bytes are overwritten as far as the disk lets one. Only the key with
+    /// this check value is put there, which the caller knows to open the shop. Done already, it makes that durable.
     ///
     /// # Errors
-    /// [`RootKeyError::Io`]; then the shop opens with `root.key.next`.
-    pub fn put_next_in_place(dir: &Path) -> Result<(), RootKeyError> {
+    /// [`RootKeyError::Io`]; then the shop opens with `root.key.next`. [`RootKeyError::Stranger`] where neither file is that key:
+    /// nothing was changed.
+    pub fn put_next_in_place(dir: &Path, check: &[u8; 16]) -> Result<(), RootKeyError> {
         let (path, next) = (dir.join(FILE), dir.join(NEXT));
         let failed = |source| RootKeyError::Io {
             path: next.clone(),
             source,
         };
+        match Self::read(next.clone(), 0o077) {
+            Ok(key) if key.check_value() == *check => {}
+            // The disk failed after the rename of an earlier try.
+            Err(RootKeyError::Missing(_))
+                if Self::read(path.clone(), 0o077).is_ok_and(|key| key.check_value() == *check) =>
+            {
+                return sync_folder(dir).map_err(failed);
+            }
+            Ok(_) => return Err(RootKeyError::Stranger),
+            Err(error) => return Err(error),
+        }
         // Opened before it loses its name; where it is gone already there is nothing to overwrite.
         let before = fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
             .and_then(|()| OpenOptions::new().write(true).open(&path));
@@ -149,7 +162,8 @@ impl RootKey {
     }
 
     /// Finds the key with this check value: the one of [`RootKey::open`], or `root.key.next` where a replacement was committed and
-    /// not put in place, which is done then. Only for who holds the shop's database.
+    /// not put in place. That is for the caller to do once the shop's keys opened under it ([`RootKey::put_next_in_place`]), for it
+    /// destroys the key before. Only for who holds the shop's database.
     ///
     /// # Errors
     /// [`RootKeyError`]; [`RootKeyError::Stranger`] where neither is it.
@@ -173,11 +187,7 @@ impl RootKey {
         if let Ok(next) = Self::read(dir.join(NEXT), 0o077)
             && next.check_value() == check
         {
-            if credential.is_some() {
-                return Ok((next, RootKeyAt::Next));
-            }
-            Self::put_next_in_place(dir)?;
-            return Ok((next, RootKeyAt::Place));
+            return Ok((next, RootKeyAt::Next));
         }
         // A command without the credential put it in place, and the service still has the one before.
         if credential.is_some()
@@ -376,7 +386,14 @@ mod tests {
         // After the commit: the new one is, and takes its place.
         new.write_next(dir.path()).unwrap();
         let (found, at) = find(new.check_value()).unwrap();
-        assert_eq!((found.0, at), (new.0.clone(), RootKeyAt::Place));
+        assert_eq!((found.0, at), (new.0.clone(), RootKeyAt::Next));
+        assert_eq!(
+            RootKey::open(dir.path()).unwrap().0,
+            old.0,
+            "found is not opened yet: the one before is kept"
+        );
+        RootKey::put_next_in_place(dir.path(), &new.check_value()).unwrap();
+        assert_eq!(find(new.check_value()).unwrap().1, RootKeyAt::Place);
         assert!(!next.exists());
         assert_eq!(RootKey::open(dir.path()).unwrap().0, new.0);
         assert!(matches!(
@@ -404,6 +421,7 @@ mod tests {
         assert_ne!(old.0, new.0);
         // A command that has no credential puts it in place; the service finds it there.
         let check = new.check_value();
+        RootKey::put_next_in_place(dir.path(), &check).unwrap();
         let found = RootKey::find_among(None, dir.path(), &check).unwrap();
         assert_eq!(found.1, RootKeyAt::Place);
         assert_eq!(find().unwrap().1, RootKeyAt::Next);
@@ -421,7 +439,7 @@ mod tests {
         let replace = || {
             let next = RootKey::random(&SystemEntropy);
             next.write_next(dir.path()).unwrap();
-            RootKey::put_next_in_place(dir.path()).unwrap();
+            RootKey::put_next_in_place(dir.path(), &next.check_value()).unwrap();
         };
         replace();
         let mut bytes = Vec::new();
@@ -431,5 +449,24 @@ mod tests {
         fs::hard_link(dir.path().join(FILE), &copy).unwrap();
         replace();
         assert_ne!(fs::read(&copy).unwrap(), [0; 32]);
+    }
+
+    #[test]
+    fn a_key_that_is_in_its_place_already_is_put_there_again_and_a_strange_one_never() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = RootKey::create(dir.path(), &SystemEntropy).unwrap();
+        let new = RootKey::random(&SystemEntropy);
+        let put = || RootKey::put_next_in_place(dir.path(), &new.check_value());
+        assert!(matches!(put(), Err(RootKeyError::Missing(_))));
+        RootKey::random(&SystemEntropy)
+            .write_next(dir.path())
+            .unwrap();
+        assert!(matches!(put(), Err(RootKeyError::Stranger)));
+        assert_eq!(RootKey::open(dir.path()).unwrap().0, old.0);
+        new.write_next(dir.path()).unwrap();
+        put().unwrap();
+        // As after a disk that failed between the rename and its end.
+        put().unwrap();
+        assert_eq!(RootKey::open(dir.path()).unwrap().0, new.0);
     }
 }

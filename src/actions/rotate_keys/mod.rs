@@ -17,10 +17,10 @@ mod tests;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::open_shop::Shop;
+use super::open_shop::{Shop, unwritten};
 use crate::domain::Slug;
-use crate::store::{Fault, Rows};
-use crate::vault::{RootKeyAt, RootKeyError};
+use crate::store::{Fault, Rows, Tx, WriteError};
+use crate::vault::{Keys, RootKeyAt, RootKeyError, Vault};
 
 pub use pools::PoolProgress;
 
@@ -34,6 +34,9 @@ pub struct KeyStatus {
     /// Whether the root key lies in `root.key.next`: the service's credential is still the one before, or the file could not be put
     /// in its place.
     pub is_beside: bool,
+    /// Whether it is not known which root key is in force, because the disk failed at the commit of a replacement. The daemon finds
+    /// out by itself once the disk takes writes again; if not, a restart does.
+    pub is_unknown: bool,
     /// Pools that are sealed again.
     pub pools: Vec<PoolProgress>,
 }
@@ -74,10 +77,36 @@ pub(super) struct Rotation {
     /// By the clock that only goes forward: when this process began to seal under the newest key. None: since its start.
     newest_since_ms: Mutex<Option<i64>>,
     root_at: Mutex<RootKeyAt>,
+    /// Keys of a replacement whose commit failed: whether they are on the disk is not known. While they are here, `root.key.next`
+    /// may be the root key, so it is not touched.
+    unsure: Mutex<Option<Keys>>,
 }
 
 /// Meta row: when the root key was replaced last, Unix milliseconds (8 bytes, little-endian).
 const ROOT_SINCE: &str = "root_key_since";
+
+/// The database names another root key than the one in memory.
+#[derive(Debug, thiserror::Error)]
+#[error("the database names another root key")]
+struct Overtaken;
+
+/// Refuses a write that seals under keys which are not in force any more: nothing would open it after a restart.
+fn in_force(tx: &Tx<'_>, vault: &Vault) -> Result<(), WriteError<Overtaken>> {
+    match tx.meta("check")? == Some(vault.check_value().to_vec()) {
+        true => Ok(()),
+        false => Err(WriteError::Refused(Overtaken)),
+    }
+}
+
+fn not_resealed(error: WriteError<Overtaken>) -> Fault {
+    match error {
+        WriteError::Refused(_) => Fault::Database(
+            "it names another root key than this process has, because the disk failed while it was replaced: restart the daemon"
+                .into(),
+        ),
+        error => unwritten(error),
+    }
+}
 
 impl Rotation {
     pub(super) fn new(root_at: RootKeyAt) -> Self {
@@ -85,6 +114,7 @@ impl Rotation {
             turn: Mutex::default(),
             newest_since_ms: Mutex::default(),
             root_at: Mutex::new(root_at),
+            unsure: Mutex::default(),
         }
     }
 
@@ -102,6 +132,10 @@ impl Rotation {
     fn root_at(&self) -> MutexGuard<'_, RootKeyAt> {
         self.root_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn unsure(&self) -> MutexGuard<'_, Option<Keys>> {
+        self.unsure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Shop {
@@ -116,6 +150,8 @@ impl Shop {
         Ok(KeyStatus {
             root_since_ms: since.map(i64::from_le_bytes),
             older_sealing_keys: self.vault.older_sealing_keys(),
+            is_unknown: self.rotation.unsure().is_some()
+                || snapshot.meta("check")? != Some(self.vault.check_value().to_vec()),
             is_beside: *self.rotation.root_at() == RootKeyAt::Next,
             pools: pools::progress(&snapshot)?,
         })
@@ -127,7 +163,11 @@ impl Shop {
     /// # Errors
     /// [`Fault`]; then the next call goes on.
     pub fn go_on_with_keys(&self) -> Result<bool, Fault> {
-        self.put_root_key_in_place();
+        {
+            let _turn = self.rotation.turn();
+            self.settle_root()?;
+            self.put_root_key_in_place();
+        }
         let pools_left = self.reseal_pools()?;
         self.reseal_rows()?;
         Ok(pools_left)

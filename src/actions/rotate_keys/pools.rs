@@ -1,11 +1,10 @@
 //! The data keys of pools.
 
-use std::convert::Infallible;
 use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyRotationError, Shop};
+use super::{KeyRotationError, Overtaken, Shop, in_force, not_resealed};
 use crate::actions::admin_log::append_admin;
 use crate::actions::deliver::slot_row;
 use crate::actions::open_shop::unwritten;
@@ -206,8 +205,11 @@ impl Shop {
         let vault = self.vault.clone();
         let write = self
             .store
-            .write(move |tx| -> Result<(), WriteError<Infallible>> { Ok(change(tx, &vault)?) });
-        write.wait().map_err(unwritten)
+            .write(move |tx| -> Result<(), WriteError<Overtaken>> {
+                in_force(tx, &vault)?;
+                Ok(change(tx, &vault)?)
+            });
+        write.wait().map_err(not_resealed)
     }
 }
 

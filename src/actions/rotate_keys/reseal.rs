@@ -1,10 +1,7 @@
 //! What lies in rows of its own, sealed under an older sealing key: channels' secrets, the log key, certificates, pools' wrapped
 //! keys, wishes, openings of ledger entries, messages of earlier versions.
 
-use std::convert::Infallible;
-
-use super::Shop;
-use crate::actions::open_shop::unwritten;
+use super::{Overtaken, Shop, in_force, not_resealed};
 use crate::actions::{admin_log, certificates, channels, letter, notices, rotate, wishes};
 use crate::domain::{ChannelName, Effect, EntryAt, Pool, Slug};
 use crate::store::{Channel, Fault, Rows, Tx, WriteError};
@@ -35,6 +32,7 @@ impl Shop {
     /// once more. Not before whatever was sealed under them is committed.
     pub(super) fn reseal_rows(&self) -> Result<(), Fault> {
         let _turn = self.rotation.turn();
+        self.settle_root()?;
         if self.vault.older_sealing_keys() == 0 {
             return Ok(());
         }
@@ -76,8 +74,11 @@ impl Shop {
         let vault = self.vault.clone();
         let write = self
             .store
-            .write(move |tx| -> Result<(), WriteError<Infallible>> { Ok(change(tx, &vault)?) });
-        write.wait().map_err(unwritten)
+            .write(move |tx| -> Result<(), WriteError<Overtaken>> {
+                in_force(tx, &vault)?;
+                Ok(change(tx, &vault)?)
+            });
+        write.wait().map_err(not_resealed)
     }
 }
 

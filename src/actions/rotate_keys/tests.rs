@@ -207,6 +207,72 @@ async fn the_root_key_is_replaced_again_and_again_but_not_before_the_rows_have_f
     assert_eq!(said(&shop.shop, &orders), before);
 }
 
+/// What a replacement leaves whose commit is on the disk although it was answered with a fault.
+fn replaced_without_being_told(shop: &Shop) -> crate::vault::Keys {
+    let (root, keys) = shop.vault.replaced_root().unwrap();
+    root.write_next(&shop.folder).unwrap();
+    let (check, row) = (keys.check_value(), shop.vault.keyset_row(&keys));
+    let write = shop.store.write(
+        move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
+            tx.put_meta("check", &check)?;
+            Ok(tx.put_meta("keyset", &row)?)
+        },
+    );
+    write.wait().unwrap();
+    keys
+}
+
+#[tokio::test]
+async fn a_replacement_of_unknown_end_never_locks_the_shop() {
+    let (shop, orders) = sold().await;
+    let before = said(&shop.shop, &orders);
+    shop.shop.replace_root_key().unwrap();
+    replaced_without_being_told(&shop.shop);
+    assert!(shop.shop.key_status().unwrap().is_unknown);
+    assert!(matches!(
+        shop.shop.replace_root_key(),
+        Err(KeyRotationError::Unknown)
+    ));
+    shop.clock.advance_ms(60_000);
+    let row = |shop: &TestShop| shop.shop.store.read().unwrap().meta("keyset").unwrap();
+    let kept = row(&shop);
+    assert!(shop.shop.go_on_with_keys().is_err());
+    assert_eq!(row(&shop), kept, "not wrapped by a key that is gone soon");
+    let shop = shop.reopen();
+    assert!(!shop.shop.key_status().unwrap().is_unknown);
+    shop.shop.finish_keys_alone().unwrap();
+    let shop = shop.reopen();
+    assert_eq!(said(&shop.shop, &orders), before);
+    assert_stock_opens(&shop.shop);
+}
+
+#[tokio::test]
+async fn a_shop_finds_out_by_itself_how_a_replacement_ended() {
+    let (shop, orders) = sold().await;
+    let before = said(&shop.shop, &orders);
+    shop.shop.replace_root_key().unwrap();
+    let old = root_key(&folder(&shop));
+    // One that did not get to the disk changes nothing.
+    let (_, lost) = shop.shop.vault.replaced_root().unwrap();
+    *shop.shop.rotation.unsure() = Some(lost);
+    assert!(shop.shop.key_status().unwrap().is_unknown);
+    shop.shop.go_on_with_keys().unwrap();
+    assert!(!shop.shop.key_status().unwrap().is_unknown);
+    assert_eq!(root_key(&folder(&shop)), old);
+    // One that did is put in force.
+    *shop.shop.rotation.unsure() = Some(replaced_without_being_told(&shop.shop));
+    shop.shop.go_on_with_keys().unwrap();
+    let status = shop.shop.key_status().unwrap();
+    assert!(!status.is_unknown && !status.is_beside);
+    assert_ne!(root_key(&folder(&shop)), old);
+    shop.clock.advance_ms(60_000);
+    shop.shop.go_on_with_keys().unwrap();
+    assert_eq!(shop.shop.key_status().unwrap().older_sealing_keys, 0);
+    let shop = shop.reopen();
+    assert_eq!(said(&shop.shop, &orders), before);
+    assert_stock_opens(&shop.shop);
+}
+
 #[tokio::test]
 async fn a_pools_keys_are_sealed_again_in_steps_that_a_kill_may_cut_anywhere_while_it_sells() {
     let (shop, orders) = sold().await;

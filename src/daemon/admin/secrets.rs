@@ -17,6 +17,9 @@ use crate::{
 /// What a service that gives the root key as a credential is to do.
 const TO_CREDENTIAL: &str = "the root key is root.key.next in the shop's folder (root.key, where there is no other). Where systemd gives the service its root key, that credential is the one before: make it of this file (systemd-creds encrypt --name=root.key root.key.next …) and restart the service, which removes the file. Without a credential the shop puts the file in its place as soon as the disk lets it";
 
+/// What to do when nobody knows which root key is in force.
+const UNKNOWN: &str = "the disk failed while the root key was replaced, and it is not known which one is in force: leave root.key and root.key.next as they are, mend the disk and restart the daemon, which finds out; until then no backup is made";
+
 pub(super) fn status(context: &Context) -> Result<Value, CommandError> {
     let status = context.shop.key_status()?;
     Ok(shown(context, &status))
@@ -49,6 +52,9 @@ pub(super) fn rotate_pool(context: &Context, product: Option<&str>) -> Result<Va
 pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
     const LATE_MS: i64 = 24 * 3_600_000;
     let status = context.shop.key_status()?;
+    if status.is_unknown {
+        return Ok(Finding::new("secrets", Level::Fail, UNKNOWN));
+    }
     if status.is_beside {
         return Ok(Finding::new("secrets", Level::Warn, TO_CREDENTIAL));
     }
@@ -104,6 +110,7 @@ fn shown(context: &Context, status: &KeyStatus) -> Value {
         "root_key_since": status.root_since_ms.map(|since_ms| times::shown(context, since_ms)),
         "rows_done": status.older_sealing_keys == 0,
         "is_beside": status.is_beside,
+        "is_unknown": status.is_unknown,
         "pools": pools,
     })
 }
