@@ -8,8 +8,8 @@ use std::{
 };
 
 use tokio::{
-    task::spawn_blocking,
-    time::{Instant, MissedTickBehavior, interval},
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
 use super::{signals::Ending, telemetry::Metrics};
@@ -36,10 +36,17 @@ pub(super) struct Guard {
     alarms: Arc<Alarms>,
     writes: Writes,
     room: Room,
+    asked: Asked,
     damaged: bool,
 }
 
+/// A question to the disk that has not answered yet. There is at most one: each holds a thread.
+#[derive(Debug, Default)]
+struct Asked(Option<JoinHandle<Option<Space>>>);
+
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long a look waits for a disk that does not say how full it is; later looks only see whether it has answered.
+const DISK_ANSWERS: Duration = Duration::from_secs(1);
 /// Writing counts as well again after so long without a fault: a disk that fails now and then makes one alarm.
 const WELL_AFTER: Duration = Duration::from_secs(5);
 /// A copy of the file is read to its end: not before the shop had time to start, and then daily.
@@ -118,6 +125,7 @@ impl Guard {
             alarms,
             writes: Writes::default(),
             room: Room::default(),
+            asked: Asked::default(),
             damaged: false,
         }
     }
@@ -163,11 +171,19 @@ impl Guard {
             self.alarms.raise(alarm);
         }
         let dir = self.dir.clone();
-        // A disk that hangs must not hold a thread that serves.
-        let space = spawn_blocking(move || Space::of(&dir)).await;
-        let Some(space) = space.ok().flatten() else {
-            return;
-        };
+        let ask = move || Space::of(&dir);
+        if let Some(space) = self.asked.answer(DISK_ANSWERS, ask).await {
+            self.look_at_room(space);
+        }
+        // Also where the disk does not say: what is known holds until it does.
+        let held = self.room.full || self.damaged;
+        if self.shop.orders_held() && !held {
+            tracing::warn!("orders are taken again: there is room");
+        }
+        self.shop.hold_orders(held);
+    }
+
+    fn look_at_room(&mut self, space: Space) {
         let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         self.metrics.disk_free_bytes.set(gauge(space.free_bytes));
         self.metrics.disk_size_bytes.set(gauge(space.size_bytes));
@@ -175,14 +191,6 @@ impl Guard {
             said(alarm, space);
             self.alarms.raise(alarm);
         }
-        let held = self.room.full || self.damaged;
-        if self.shop.orders_held() && !held {
-            tracing::warn!(
-                disk.free_mib = space.free_mib(),
-                "orders are taken again: there is room"
-            );
-        }
-        self.shop.hold_orders(held);
     }
 
     fn verified(&mut self, verified: Result<Option<u64>, Fault>) {
@@ -199,6 +207,34 @@ impl Guard {
                 self.damaged = true;
             }
             Err(error) => tracing::error!(%error, "shop.redb was not verified"),
+        }
+    }
+}
+
+impl Asked {
+    /// Asks away from the threads that serve, unless the last question is still open. None where there is no answer yet.
+    async fn answer(
+        &mut self,
+        patience: Duration,
+        ask: impl FnOnce() -> Option<Space> + Send + 'static,
+    ) -> Option<Space> {
+        let is_first = self.0.is_none();
+        let wait = match is_first {
+            true => patience,
+            false => Duration::ZERO,
+        };
+        let asked = self.0.get_or_insert_with(|| spawn_blocking(ask));
+        match timeout(wait, asked).await {
+            Ok(answer) => {
+                self.0 = None;
+                answer.ok().flatten()
+            }
+            Err(_) => {
+                if is_first {
+                    tracing::error!("the disk does not answer: nobody knows how full it is");
+                }
+                None
+            }
         }
     }
 }
@@ -279,6 +315,7 @@ impl Room {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -337,6 +374,25 @@ mod tests {
         };
         let seen = [10, 2, 1, 0, 2, 3, 4].map(&mut held);
         assert_eq!(seen, [false, false, true, true, true, true, false]);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_up_one_look_and_one_thread_and_is_heard_once_it_answers() {
+        let mut asked = Asked::default();
+        let (answers, answer) = std::sync::mpsc::channel::<()>();
+        let hangs = move || {
+            answer.recv().ok()?;
+            Some(space(500))
+        };
+        assert_eq!(asked.answer(Duration::ZERO, hangs).await, None);
+        let again = || unreachable!("the first question is still open");
+        assert_eq!(asked.answer(DISK_ANSWERS, again).await, None);
+        answers.send(()).unwrap();
+        while !asked.0.as_ref().unwrap().is_finished() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(asked.answer(DISK_ANSWERS, || None).await, Some(space(500)));
+        assert!(asked.0.is_none());
     }
 
     #[test]
