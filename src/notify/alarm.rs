@@ -21,7 +21,10 @@ pub enum Alarm {
     /// The disk refuses writes: no orders are taken until it does not.
     ReadOnly,
     /// It takes them again.
-    Writable,
+    Writable {
+        /// Writes that failed since [`Self::ReadOnly`].
+        failures: u64,
+    },
     /// The disk gets full.
     DiskLow {
         /// Free space in percent.
@@ -36,6 +39,8 @@ pub enum Alarm {
     },
     /// The database holds something else than what was written: no orders are taken.
     Damaged,
+    /// Parts of the database cannot be read: orders are taken as long as that goes.
+    Unreadable,
 }
 
 /// Tells alarms.
@@ -67,16 +72,18 @@ impl Alarm {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReadOnly => "shop.read_only",
-            Self::Writable => "shop.writable",
+            Self::Writable { .. } => "shop.writable",
             Self::DiskLow { .. } => "disk.low",
             Self::DiskFull { .. } => "disk.full",
-            Self::Damaged => "shop.damaged",
+            Self::Damaged | Self::Unreadable => "shop.damaged",
         }
     }
 
     fn facts(self) -> Value {
         match self {
-            Self::ReadOnly | Self::Writable | Self::Damaged => json!({}),
+            Self::ReadOnly | Self::Damaged => json!({}),
+            Self::Writable { failures } => json!({"failures": failures}),
+            Self::Unreadable => json!({"reason": "unreadable"}),
             Self::DiskLow { percent, free_mib } => {
                 json!({"free_percent": percent, "free_mib": free_mib})
             }
@@ -215,7 +222,7 @@ fn tidy(waiting: &mut VecDeque<Raised>) {
     let mut right_again: Vec<Via> = Vec::new();
     for raised in waiting.iter_mut().rev() {
         match raised.alarm {
-            Alarm::Writable => right_again.extend(&raised.ways),
+            Alarm::Writable { .. } => right_again.extend(&raised.ways),
             Alarm::ReadOnly => raised.ways.retain(|via| !right_again.contains(via)),
             _ => {}
         }
@@ -293,7 +300,7 @@ mod tests {
         let (_shop, alarms) = alarms(&receiver);
         alarms.raise(Alarm::ReadOnly);
         assert!(!alarms.pass().await);
-        alarms.raise(Alarm::Writable);
+        alarms.raise(Alarm::Writable { failures: 1 });
         alarms.raise(Alarm::ReadOnly);
         assert!(alarms.pass().await);
         let taken = receiver.taken.lock().unwrap();
