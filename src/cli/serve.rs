@@ -26,7 +26,7 @@ impl Serve {
         let runtime = runtime()?;
         let served = runtime.block_on(async {
             let served = daemon::serve(&place.dir, plan).await?;
-            served.until_end().await;
+            served.until_end().await?;
             Ok::<(), daemon::ServeError>(())
         });
         // What had to be kept is committed and the shop is closed: a call that still blocks keeps nobody from the end.

@@ -62,6 +62,9 @@ pub enum ServeError {
     /// Anchors.
     #[error(transparent)]
     Anchors(#[from] AnchorSetup),
+    /// A task ended by a panic, which the log holds.
+    #[error("a task of the daemon broke: see the log above")]
+    Broken,
     /// Signals or threads.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -239,7 +242,10 @@ pub async fn serve(dir: &Path, plan: Plan) -> Result<Served, ServeError> {
 
 impl Served {
     /// Serves until the end is told, then ends everything in order: connections, tasks, the shop.
-    pub async fn until_end(self) {
+    ///
+    /// # Errors
+    /// [`ServeError::Broken`], at once and without that order, where a task ends by a panic.
+    pub async fn until_end(self) -> Result<(), ServeError> {
         let Self {
             shop,
             ending,
@@ -249,18 +255,45 @@ impl Served {
             ..
         } = self;
         systemd::ready();
-        ending.wait().await;
+        let broken = tokio::select! {
+            () = ending.wait() => None,
+            error = broken(&mut tasks) => Some(error),
+        };
+        if let Some(error) = broken {
+            // Half a daemon is worse than none: without its tasks nothing expires, nothing is delivered late and nobody is told. What
+            // is answered is on disk, so it ends at once, as after a crash, and is started again.
+            tracing::error!(%error, "a task of the daemon is broken: the daemon ends, to be started again");
+            return Err(ServeError::Broken);
+        }
         systemd::stopping();
         let cut = running.await.unwrap_or(0) + admin.await.unwrap_or(0);
         if cut > 0 {
             tracing::warn!(connections = cut, "connections were cut at the end");
         }
-        let ended = async { while tasks.join_next().await.is_some() {} };
+        let ended = async {
+            while let Some(ended) = tasks.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a task broke at the end");
+                }
+            }
+        };
         if tokio::time::timeout(TASKS_END, ended).await.is_err() {
             tracing::warn!("tasks were cut at the end");
         }
         tasks.shutdown().await;
         close(shop).await;
+        Ok(())
+    }
+}
+
+/// Ready once a task ended by a panic. Some tasks have nothing to do and end early: that is no reason.
+async fn broken(tasks: &mut tokio::task::JoinSet<()>) -> tokio::task::JoinError {
+    loop {
+        match tasks.join_next().await {
+            Some(Err(error)) => return error,
+            Some(Ok(())) => {}
+            None => std::future::pending().await,
+        }
     }
 }
 

@@ -21,7 +21,10 @@ pub enum Alarm {
     /// The disk refuses writes: no orders are taken until it does not.
     ReadOnly,
     /// It takes them again.
-    Writable,
+    Writable {
+        /// Writes that failed since [`Self::ReadOnly`].
+        failures: u64,
+    },
     /// The disk gets full.
     DiskLow {
         /// Free space in percent.
@@ -36,6 +39,8 @@ pub enum Alarm {
     },
     /// The database holds something else than what was written: no orders are taken.
     Damaged,
+    /// Parts of the database cannot be read: orders are taken as long as that goes.
+    Unreadable,
 }
 
 /// Tells alarms.
@@ -67,16 +72,18 @@ impl Alarm {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReadOnly => "shop.read_only",
-            Self::Writable => "shop.writable",
+            Self::Writable { .. } => "shop.writable",
             Self::DiskLow { .. } => "disk.low",
             Self::DiskFull { .. } => "disk.full",
-            Self::Damaged => "shop.damaged",
+            Self::Damaged | Self::Unreadable => "shop.damaged",
         }
     }
 
     fn facts(self) -> Value {
         match self {
-            Self::ReadOnly | Self::Writable | Self::Damaged => json!({}),
+            Self::ReadOnly | Self::Damaged => json!({}),
+            Self::Writable { failures } => json!({"failures": failures}),
+            Self::Unreadable => json!({"reason": "unreadable"}),
             Self::DiskLow { percent, free_mib } => {
                 json!({"free_percent": percent, "free_mib": free_mib})
             }
@@ -116,10 +123,8 @@ impl Alarms {
             ways: ways.map(|(_, via)| via).collect(),
         };
         let mut waiting = self.waiting();
-        if waiting.len() == WAITING_MAX {
-            waiting.pop_front();
-        }
         waiting.push_back(raised);
+        tidy(&mut waiting);
         drop(waiting);
         self.raised.notify_one();
     }
@@ -165,6 +170,7 @@ impl Alarms {
         let told_all = left.is_empty() && waiting.is_empty();
         // Those that were raised meanwhile come after.
         left.append(&mut waiting);
+        tidy(&mut left);
         *waiting = left;
         told_all
     }
@@ -207,6 +213,23 @@ impl Alarms {
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, VecDeque<Raised>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets what need not be told any more: that writes failed, on a way that can say at once that they work again, and the oldest
+/// beyond [`WAITING_MAX`].
+fn tidy(waiting: &mut VecDeque<Raised>) {
+    let mut right_again: Vec<Via> = Vec::new();
+    for raised in waiting.iter_mut().rev() {
+        match raised.alarm {
+            Alarm::Writable { .. } => right_again.extend(&raised.ways),
+            Alarm::ReadOnly => raised.ways.retain(|via| !right_again.contains(via)),
+            _ => {}
+        }
+    }
+    waiting.retain(|raised| !raised.ways.is_empty());
+    while waiting.len() > WAITING_MAX {
+        waiting.pop_front();
     }
 }
 
@@ -261,13 +284,52 @@ mod tests {
         let (_shop, alarms) = alarms(&receiver);
         alarms.raise(Alarm::ReadOnly);
         assert!(!alarms.pass().await);
-        alarms.raise(Alarm::Writable);
+        alarms.raise(Alarm::Damaged);
         assert!(!alarms.pass().await);
         assert!(alarms.pass().await && alarms.pass().await);
         let taken = receiver.taken.lock().unwrap();
         let kinds: Vec<&Value> = taken.iter().map(|(_, body)| &body["type"]).collect();
-        assert_eq!(kinds, ["shop.read_only", "shop.writable"]);
+        assert_eq!(kinds, ["shop.read_only", "shop.damaged"]);
         assert!(taken[0].0.starts_with("msg_") && taken[0].0 != taken[1].0);
+    }
+
+    #[tokio::test]
+    async fn a_fault_that_is_over_before_it_could_be_told_is_told_by_its_end() {
+        let receiver = Arc::new(Receiver::default());
+        *receiver.refuses.lock().unwrap() = 1;
+        let (_shop, alarms) = alarms(&receiver);
+        alarms.raise(Alarm::ReadOnly);
+        assert!(!alarms.pass().await);
+        alarms.raise(Alarm::Writable { failures: 1 });
+        alarms.raise(Alarm::ReadOnly);
+        assert!(alarms.pass().await);
+        let taken = receiver.taken.lock().unwrap();
+        let kinds: Vec<&Value> = taken.iter().map(|(_, body)| &body["type"]).collect();
+        assert_eq!(kinds, ["shop.writable", "shop.read_only"]);
+    }
+
+    #[tokio::test]
+    async fn alarms_that_nobody_takes_stay_few_however_many_come() {
+        let receiver = Arc::new(Receiver::default());
+        *receiver.refuses.lock().unwrap() = 10_000;
+        let (_shop, alarms) = alarms(&receiver);
+        for percent in 0..100 {
+            let free_mib = 1;
+            alarms.raise(Alarm::DiskLow { percent, free_mib });
+            if percent % 30 == 29 {
+                assert!(!alarms.pass().await);
+            }
+            assert!(alarms.waiting().len() <= WAITING_MAX);
+        }
+        let newest = alarms.waiting().back().map(|raised| raised.alarm);
+        let percent = 99;
+        assert_eq!(
+            newest,
+            Some(Alarm::DiskLow {
+                percent,
+                free_mib: 1
+            })
+        );
     }
 
     #[tokio::test]

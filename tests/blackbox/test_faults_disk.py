@@ -63,7 +63,7 @@ class Disk(Story):
                 finally:
                     sales.end()
         paid = sales.check(self, shop.keys, every_paid=True)
-        until("the end of the alarm", lambda: len(receiver.of("shop.writable")) == len(receiver.of("shop.read_only")), 10)
+        until("the end of the alarm", lambda: len(receiver.of("shop.writable")) == len(receiver.of("shop.read_only")), 90)
         until("the alarm's mails", lambda: len(self.alarms(server)) >= 2, 20)
         self.assertIn("磁盘无法写入：暂停下单", " ".join(m.message["Subject"] for m in self.alarms(server)))
         self.assertEqual(receiver.wrong, [])

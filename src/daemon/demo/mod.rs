@@ -203,7 +203,7 @@ pub async fn run(
     };
     let pay = open_cashier(listener, cashier, &served);
     announce(&up).map_err(DemoError::Announce)?;
-    served.until_end().await;
+    served.until_end().await?;
     // Its connections ended with the shop's.
     let _ = pay.await;
     Ok(())

@@ -52,19 +52,23 @@ pub fn alarm_mail(
 
 /// The alarm in one sentence.
 pub(super) fn sentence(alarm: Alarm, language: Language) -> String {
-    let mib = |free_mib: u64| i64::try_from(free_mib).unwrap_or(i64::MAX);
+    let num = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     match alarm {
         Alarm::ReadOnly => language.text(id("mail-machine-read-only")),
-        Alarm::Writable => language.text(id("mail-machine-writable")),
+        Alarm::Writable { failures } => language
+            .with(id("mail-machine-writable"))
+            .num("failures", num(failures))
+            .to_string(),
         Alarm::Damaged => language.text(id("mail-machine-damaged")),
+        Alarm::Unreadable => language.text(id("mail-machine-unreadable")),
         Alarm::DiskLow { percent, free_mib } => language
             .with(id("mail-machine-disk-low"))
-            .num("percent", mib(percent))
-            .num("mib", mib(free_mib))
+            .num("percent", num(percent))
+            .num("mib", num(free_mib))
             .to_string(),
         Alarm::DiskFull { free_mib } => language
             .with(id("mail-machine-disk-full"))
-            .num("mib", mib(free_mib))
+            .num("mib", num(free_mib))
             .to_string(),
     }
 }

@@ -72,8 +72,11 @@ impl Plan {
         tally.scripts += 1;
         tally.commands += self.commands as u64;
         let mut cuts = cuts(&script, &mut Dice::new(seed ^ 0xc0de));
-        cuts.truncate((self.cases - begun.min(self.cases)).min(CUTS_PER_SCRIPT) as usize);
         cuts.sort_unstable();
+        // A case that is asked for is there, however many there are by default.
+        if only.is_none() {
+            cuts.truncate((self.cases - begun.min(self.cases)).min(CUTS_PER_SCRIPT) as usize);
+        }
         let mut replay = Replay::new(&script.record, self.lies, seed);
         for (case, cut) in (begun..).zip(cuts) {
             let mut dice = Dice::new(seed ^ (case << 20) ^ 0xca5e);
@@ -103,9 +106,11 @@ impl Plan {
     }
 
     fn failed(&self, case: u64, error: &str) -> String {
-        let Self { seed, theme, .. } = self;
+        let Self {
+            seed, theme, cases, ..
+        } = self;
         format!(
-            "case {case} of {theme:?}: {error}\nagain: KEYSTALL_SEED={seed} KEYSTALL_CASE={case} cargo test --features testing --lib testing::sim"
+            "case {case} of {theme:?}: {error}\nagain: KEYSTALL_SEED={seed} KEYSTALL_CASES={cases} KEYSTALL_CASE={case} cargo test --features testing --lib testing::sim"
         )
     }
 }
@@ -413,6 +418,14 @@ fn survives(theme: Theme, cases: u64) {
     let begun = std::time::Instant::now();
     let plan = Plan::of(theme, cases);
     let tally = plan.run().unwrap_or_else(|error| panic!("{error}"));
+    assert!(tally.cases > 0, "no case was run");
+    let whole = std::env::var_os("KEYSTALL_CASE").is_none();
+    assert!(
+        !whole || (tally.cases == plan.cases && tally.told > 0),
+        "what was told was looked at in {} of {} cases: {tally:?}",
+        tally.cases,
+        plan.cases
+    );
     println!(
         "power cuts, {theme:?}, seed {}: {tally:?} in {:?}, nothing lost",
         plan.seed,

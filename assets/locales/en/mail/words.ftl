@@ -25,7 +25,8 @@ mail-merchant-by-hand = It was decided by hand.
 
 # What is wrong with the machine, to the merchant.
 mail-machine-read-only = The disk refuses writes: no orders are taken. Orders that are paid stay readable; the shop tries again by itself
-mail-machine-writable = The disk takes writes again: orders are taken
+mail-machine-writable = The disk takes writes again: orders are taken (writes that failed: { $failures })
 mail-machine-disk-low = Only { $percent } % of the disk ({ $mib } MiB) are free: make room
 mail-machine-disk-full = Only { $mib } MiB of the disk are free: no orders are taken until there is room
 mail-machine-damaged = shop.redb is damaged: no orders are taken. Keep a copy of the folder as it is, check the disk, restore from a backup
+mail-machine-unreadable = Parts of shop.redb cannot be read: the disk may be failing. Check the disk, and that the newest backup is whole; it is tried again within minutes

@@ -25,7 +25,8 @@ mail-merchant-by-hand = 已人工处理。
 
 # 机器的问题，发给店主。
 mail-machine-read-only = 磁盘无法写入：暂停下单。已付款的订单仍可查看，店铺会自动重试
-mail-machine-writable = 磁盘恢复写入：可以下单
+mail-machine-writable = 磁盘恢复写入：可以下单（其间写入失败 { $failures } 次）
 mail-machine-disk-low = 磁盘仅剩 { $percent } %（{ $mib } MiB）：请清理空间
 mail-machine-disk-full = 磁盘仅剩 { $mib } MiB：空间恢复前暂停下单
 mail-machine-damaged = shop.redb 已损坏：暂停下单。请原样备份数据文件夹，检查磁盘，再从备份恢复
+mail-machine-unreadable = shop.redb 有部分无法读取：磁盘可能有故障。请检查磁盘，并确认最新备份完好；几分钟后会自动重试
