@@ -236,14 +236,14 @@ class Backups(Story):
         self.assertFalse(os.path.exists(os.path.join(other.dir, "backups", "checking")))
 
     def test_a_mounted_disk_gets_each_backup_and_a_lost_one_raises_the_alarm(self):
-        shop, gateway = self.open_shop_with_sheet(BACKUP__FOLDER="disk", BACKUP__EVERY="1m")
+        shop, gateway = self.open_shop_with_sheet(BACKUP__FOLDER="../disk", BACKUP__EVERY="1m")
         said = shop.cli("backup", "create")
         self.assertEqual(said.code, 1, said.said)
         self.assertIn("not brought everywhere", said.out)
-        os.mkdir(os.path.join(shop.dir, "disk"))
+        os.mkdir(os.path.join(shop.home, "disk"))
         made = shop.must("backup", "create", "--json").json
         self.assertEqual(len(made["data"]["places"]), 1)
-        self.assertIn(made["data"]["name"], os.listdir(os.path.join(shop.dir, "disk")))
+        self.assertIn(made["data"]["name"], os.listdir(os.path.join(shop.home, "disk")))
 
     def test_object_storage_gets_each_backup_and_gives_it_back(self):
         if not s3_program():

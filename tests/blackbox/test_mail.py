@@ -245,7 +245,7 @@ class Mail(Story):
         server = self.open_server()
         shop, gateway = self.open_mail_shop(server.port, MAIL__MERCHANT="")
         kinds = {t["kind"] for t in shop.must("notify", "template", "list", "--json").json["templates"]}
-        self.assertEqual(len(kinds), 18)
+        self.assertEqual(len(kinds), 19)
         shown = shop.must("notify", "template", "show", "delivered", "--lang", "zh-CN").out
         self.assertTrue(shown.startswith("subject: "))
         shop.must("notify", "template", "set", "delivered", "-", "--lang", "zh-CN", stdin=shown.encode())
