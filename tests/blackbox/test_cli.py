@@ -261,7 +261,7 @@ class Serve(Base):
         shop = self.bare()
         path = os.path.join(shop.dir, "keystall.toml")
         os.rename(path, path + ".away")
-        self.says(self.refused(shop), "settings are gone", path, "[shop] host")
+        self.says(self.refused(shop), "settings are gone", path, "in [shop] with host = \"shop.test\"")
         # Settings from the environment alone are as good.
         shop.env["KEYSTALL_SHOP__HOST"] = "shop.test"
         shop.start()
