@@ -365,7 +365,8 @@ class Settings(Story):
         def checked(**settings):
             shop = Shop(**{"TLS__MODE": "acme", "LISTEN__HTTPS": "127.0.0.1:443", **settings})
             self.addCleanup(shop.close)
-            return shop.must("config", "check", "--json").json["doubts"]
+            # That each is another host's shop is another doubt.
+            return [doubt for doubt in shop.must("config", "check", "--json").json["doubts"] if "the shop was made for" not in doubt]
 
         for host in ("localhost", "10.0.0.7", "shop.local", "shop.test", "intranet"):
             self.assertIn("no public authority signs", checked(SHOP__HOST=host)[0], host)
