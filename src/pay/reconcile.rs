@@ -133,21 +133,24 @@ impl Desk {
 
     /// Orders whose turn it is; what needs no turn any more leaves `rounds`.
     fn orders_of_turn(&self, rounds: &mut Rounds) -> Result<Vec<Order>, Fault> {
-        let now_ms = self.shop.now_ms();
+        let (now_ms, from_ms) = (self.shop.now_ms(), self.asked_from_ms()?);
         let open = self.shop.store().read()?.open_orders(i64::MAX, START_MAX)?;
         for (_, id) in open {
-            rounds.turns.entry(id).or_insert(Turn {
-                due_ms: id.made_at_ms() + WAIT_FIRST_MS,
-                wait_ms: WAIT_FIRST_MS,
-            });
+            let due_ms = id.made_at_ms() + WAIT_FIRST_MS;
+            rounds.turns.entry(id).or_insert(Turn::first(due_ms));
         }
         let due = rounds.turns.iter().filter(|(_, turn)| turn.is_due(now_ms));
         let mut due: Vec<(i64, OrderId)> = due.map(|(id, turn)| (turn.due_ms, *id)).collect();
         due.sort();
         let mut orders = Vec::new();
         for (_, id) in due.into_iter().take(TIMER_MAX) {
-            match self.order_to_ask(id)? {
+            let order = self.shop.store().read()?.order(id)?;
+            let is_expired = order
+                .as_ref()
+                .is_some_and(|order| order.state == OrderState::Expired);
+            match order.filter(|order| may_be_paid(order, from_ms)) {
                 Some(order) => orders.push(order),
+                None if is_expired => rounds.pass_over(id, now_ms),
                 None => {
                     rounds.turns.remove(&id);
                 }

@@ -26,6 +26,8 @@ pub(super) struct Trust {
 pub(super) struct Turn {
     pub(super) due_ms: i64,
     pub(super) wait_ms: i64,
+    /// How often the order was too old to be asked about: by a clock that is ahead, perhaps.
+    passed_over: u8,
 }
 
 /// First wait, from the order's making, and the longest one.
@@ -33,12 +35,22 @@ pub(super) const WAIT_FIRST_MS: i64 = 60_000;
 const WAIT_LONGEST_MS: i64 = 600_000;
 /// Longest one for an expired order whose provider refuses: there may be a day's orders of these.
 const WAIT_EXPIRED_LONGEST_MS: i64 = 4 * 3_600_000;
+/// So many of them are a day.
+const PASSED_OVER_MAX: u8 = 6;
 /// Orders that are refused with none spoken of in between, after which the channel's settings are suspected.
 const REFUSALS_MAX: usize = 3;
 /// How often that is said of a channel.
 const WARN_EVERY_MS: i64 = 3_600_000;
 
 impl Turn {
+    pub(super) fn first(due_ms: i64) -> Self {
+        Self {
+            due_ms,
+            wait_ms: WAIT_FIRST_MS,
+            passed_over: 0,
+        }
+    }
+
     /// A turn further ahead than its wait is of a clock that was put back since: payments are not looked for a day later for that.
     pub(super) fn is_due(&self, now_ms: i64) -> bool {
         self.due_ms <= now_ms || self.due_ms - now_ms > self.wait_ms
@@ -65,12 +77,24 @@ impl Rounds {
     }
 
     fn wait(&mut self, id: OrderId, now_ms: i64, longest_ms: i64) {
-        let turn = self.turns.entry(id).or_insert(Turn {
-            due_ms: now_ms,
-            wait_ms: WAIT_FIRST_MS,
-        });
+        let turn = self.turns.entry(id).or_insert(Turn::first(now_ms));
         turn.due_ms = now_ms + turn.wait_ms;
         turn.wait_ms = (turn.wait_ms * 2).min(longest_ms);
+        turn.passed_over = 0;
+    }
+
+    /// An expired order is too old to be asked about. Its turn is kept for a day more: where the clock is ahead and is put right
+    /// meanwhile, the turn is due at once and the payment is found.
+    pub(super) fn pass_over(&mut self, id: OrderId, now_ms: i64) {
+        let Some(turn) = self.turns.get_mut(&id) else {
+            return;
+        };
+        turn.passed_over += 1;
+        turn.due_ms = now_ms + WAIT_EXPIRED_LONGEST_MS;
+        turn.wait_ms = WAIT_EXPIRED_LONGEST_MS;
+        if turn.passed_over > PASSED_OVER_MAX {
+            self.turns.remove(&id);
+        }
     }
 
     pub(super) fn believes(&self, channel: &ChannelName) -> bool {
