@@ -185,13 +185,12 @@ async fn payments_are_looked_for_also_after_the_clock_was_put_back_a_day() {
 async fn an_order_that_expired_is_asked_about_again_after_a_clock_that_was_days_ahead() {
     let test = TestDesk::new();
     let order = test.order("main").await;
-    test.provider.unpaid(&order);
-    // A provider that gave no answer: the turn of the expired order stays.
-    test.inner.clock.advance_ms(2 * HOUR_MS);
-    test.inner.shop.expire_due().await.unwrap();
+    // A provider that gives no answer: the turn of the expired order stays.
     test.provider.silent();
     test.desk.reconcile(Scope::Timer).await.unwrap();
-    test.provider.unpaid(&order);
+    test.inner.clock.advance_ms(2 * HOUR_MS);
+    test.inner.shop.expire_due().await.unwrap();
+    test.desk.reconcile(Scope::Timer).await.unwrap();
     test.inner.clock.jump_ms(3 * 24 * HOUR_MS);
     for _ in 0..30 {
         test.inner.clock.advance_ms(MINUTE_MS);
