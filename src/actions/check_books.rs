@@ -1,9 +1,9 @@
 //! The invariants of the shop, held against what is stored: every slot has one holder, every delivered order one `sale`, all money
-//! is accounted for, and the ledger's head follows from its entries. Looked at by `doctor` and after every simulated fault.
+//! is accounted for, each key that is in stock opens and is found by its text, and the ledger's head follows from its entries. Looked at by `doctor` and after every simulated fault.
 
 use std::collections::BTreeMap;
 
-use super::deliver::open_private;
+use super::deliver::{SALT_BYTES, open_private, slot_row};
 use super::open_shop::Shop;
 use super::refund::sale_amount;
 use crate::domain::{
@@ -13,6 +13,7 @@ use crate::ledger::Hash;
 use crate::ledger::entry::{Body, Entry, hash_line};
 use crate::ledger::tree::Frontier;
 use crate::store::{Fault, Held, Rows, Snapshot};
+use crate::vault::PoolKey;
 
 /// What the books say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl Shop {
         let mut books = Books::default();
         let told = books.check_ledger(&snapshot)?;
         books.check_orders(self, &snapshot, &told)?;
-        books.check_pools(&snapshot)?;
+        books.check_pools(self, &snapshot)?;
         books.check_contacts(&snapshot)?;
         books.check_unread(&snapshot)?;
         Ok(books)
@@ -400,29 +401,43 @@ impl Books {
         }
     }
 
-    fn check_pools(&mut self, snapshot: &Snapshot) -> Result<(), Fault> {
+    fn check_pools(&mut self, shop: &Shop, snapshot: &Snapshot) -> Result<(), Fault> {
         let batches = snapshot.batches()?;
         for product in snapshot.products()? {
             let Some(pool) = snapshot.pool(&product.slug)? else {
                 self.wrong(format!("product {} has no pool", product.slug));
                 continue;
             };
+            let slug = pool.slug.as_str().as_bytes();
+            let key = shop.vault.pool_key(slug, &pool.wrapped_key);
+            if key.is_err() {
+                self.wrong(format!("the key of pool {} does not open", pool.slug));
+            }
             let mut counted = [0_u32; 4];
             for (number, batch) in batches
                 .iter()
                 .filter(|(_, batch)| batch.slug == product.slug.as_str())
             {
                 for index in 0..batch.count {
-                    let state = match snapshot.held(SlotRef {
+                    let slot = SlotRef {
                         batch: *number,
                         index,
-                    })? {
+                    };
+                    let state = match snapshot.held(slot)? {
                         None => 0,
                         Some(Held::Reserved(_)) => 1,
                         Some(Held::Out(_)) => 2,
                         Some(Held::Void) => 3,
                     };
                     counted[state] += 1;
+                    if let (0 | 1, Ok(key)) = (state, &key)
+                        && !is_in_stock(shop, snapshot, slug, key, slot)?
+                    {
+                        self.wrong(format!(
+                            "the key in slot {slot} of pool {} does not open, or is not found by its text",
+                            pool.slug
+                        ));
+                    }
                 }
             }
             self.slots += counted.iter().map(|of| u64::from(*of)).sum::<u64>();
@@ -434,4 +449,28 @@ impl Books {
         }
         Ok(())
     }
+}
+
+/// Whether the slot's key opens at its place, and the index of texts names this slot for it.
+fn is_in_stock(
+    shop: &Shop,
+    snapshot: &Snapshot,
+    slug: &[u8],
+    key: &PoolKey,
+    slot: SlotRef,
+) -> Result<bool, Fault> {
+    let Some(row) = snapshot.slot(slot)? else {
+        return Ok(false);
+    };
+    let place = slot_row(slot);
+    let opened = key.open(&shop.vault.aad("slots", slug, &place), &row.sealed);
+    let Some(text) = opened
+        .as_ref()
+        .ok()
+        .and_then(|opened| opened.expose().get(SALT_BYTES..))
+    else {
+        return Ok(false);
+    };
+    let fingerprint = shop.vault.fingerprint("key", text);
+    Ok(snapshot.fingerprint(&fingerprint)? == Some(slot))
 }

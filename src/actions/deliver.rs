@@ -24,7 +24,7 @@ pub(super) struct Counter<'a> {
 }
 
 /// Bytes of the salt before a stored key.
-const SALT_BYTES: usize = 32;
+pub(super) const SALT_BYTES: usize = 32;
 
 impl Counter<'_> {
     /// Whether `order` can be handed out now: its own slots are reserved, or enough others are available.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::deliver::slot_row;
+use super::deliver::{SALT_BYTES, slot_row};
 use super::import_keys::decode::mask;
 use super::open_shop::Shop;
 use crate::domain::{OrderId, Pool, Secret, SlotRef, Slug, seams::random};
@@ -187,7 +187,10 @@ impl Shop {
                 let opened = key.open(&self.vault.aad("slots", slug, &slot_row(slot)), &row.sealed);
                 let opened =
                     opened.map_err(|_| Fault::Invariant("a stored key opens at its place"))?;
-                opened.expose().get(32..).map(|key| mask(&Secret::new(key)))
+                opened
+                    .expose()
+                    .get(SALT_BYTES..)
+                    .map(|key| mask(&Secret::new(key)))
             }
             None => None,
         };

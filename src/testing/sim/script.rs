@@ -62,7 +62,15 @@ impl Script {
         };
         script.moment(&world, None, None)?;
         for number in 0..commands {
-            let command = Command::roll(&mut dice, theme);
+            let command = match number {
+                // More than a step of the work takes, so that one is cut off in the middle of a pool.
+                0 if theme == Theme::Rotation && seed.is_multiple_of(2) => Command::Import {
+                    product: 0,
+                    keys: 1_100,
+                },
+                1 if theme == Theme::Rotation => Command::ReplacePoolKey { product: 0 },
+                _ => Command::roll(&mut dice, theme),
+            };
             let answer = world.run(command);
             if let Answer::Failed(error) = &answer {
                 return Err(format!("{command:?} failed without a fault: {error}"));
