@@ -17,7 +17,7 @@ mod values;
 use std::{
     collections::BTreeMap,
     fmt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 pub use acme::is_reserved;
@@ -246,7 +246,17 @@ fn resolved(path: &Path) -> PathBuf {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let real = whole.ancestors().find_map(|ancestor| {
         let rest = whole.strip_prefix(ancestor).ok()?;
-        Some(ancestor.canonicalize().ok()?.join(rest))
+        // What is not there has no links: a step back is one.
+        let mut real = ancestor.canonicalize().ok()?;
+        for part in rest.components() {
+            match part {
+                Component::ParentDir => {
+                    real.pop();
+                }
+                part => real.push(part),
+            }
+        }
+        Some(real)
     });
     real.unwrap_or(whole)
 }
