@@ -415,15 +415,20 @@ fn backups_go_outside_the_shops_folder() {
     let outside = tempfile::tempdir().unwrap();
     let link = outside.path().join("link");
     std::os::unix::fs::symlink(shop.path(), &link).unwrap();
-    let is_refused = |folder: &Path| {
+    let is_refused_for = |shop: &Path, folder: &Path| {
         let mut settings = Settings::default();
         settings.shop.host = "shop.example".to_owned();
         settings.backup.folder = Some(folder.to_owned());
-        match finished(settings, shop.path(), Vec::new()) {
+        match finished(settings, shop, Vec::new()) {
             Err(error) => error.to_string().contains("[backup] folder"),
             Ok(_) => false,
         }
     };
+    let is_refused = |folder: &Path| is_refused_for(shop.path(), folder);
     assert!(is_refused(Path::new("backups-too")) && is_refused(shop.path()) && is_refused(&link));
     assert!(!is_refused(outside.path()) && !is_refused(&outside.path().join("not-yet")));
+    // Before `init` the shop's folder is not there.
+    let not_made = outside.path().join("shop");
+    assert!(!is_refused_for(&not_made, &not_made.join("../disk")));
+    assert!(is_refused_for(&not_made, &not_made.join("further/../disk")));
 }
