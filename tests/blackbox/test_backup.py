@@ -222,11 +222,23 @@ class Backups(Story):
         rng, cut = random.Random(seed), 0
         other = self.another_machine(shop, gateway)
         command = [binary(), "backup", "restore", data, "--recovery", shop.sheet, "--signed-unknown", "--dir", other.dir]
-        for cycle in range(2 * KILLS):
+
+        def restore(until=None):
+            """Kills it after that many seconds; whether it was done by then. One that was done begins again from nothing."""
             restoring = subprocess.Popen(command, env=other.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(rng.uniform(0.05, 2.5))
-            restoring.send_signal(signal.SIGKILL)
-            cut += restoring.wait(20) != 0
+            if until is not None:
+                time.sleep(until)
+                restoring.send_signal(signal.SIGKILL)
+            done = restoring.wait(120) == 0
+            if done:
+                shutil.rmtree(other.dir)
+            return done
+
+        began = time.monotonic()
+        self.assertTrue(restore())
+        whole = time.monotonic() - began
+        for cycle in range(2 * KILLS):
+            cut += not restore(rng.uniform(0, whole))
         self.assertGreater(cut, 0, f"seed {seed}")
         done = other.must("backup", "restore", data, "--recovery", shop.sheet, "--signed-unknown", "--json", timeout=120).json
         self.assertEqual(done["closed"], 0)
