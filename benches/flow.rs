@@ -3,7 +3,9 @@
 //! by the four requests of a flow.
 //!
 //! `cargo bench --features testing --bench flow`
-#![allow(clippy::unwrap_used, missing_docs, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod report;
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -20,6 +22,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use md5::{Digest, Md5};
+use report::{Row, median, tell};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -35,9 +38,6 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    println!(
-        "P2 whole flow over HTTPS, {BUYERS} buyers, {FLOWS} flows, {ROUNDS} rounds of each side in turn, medians; goal 25 %, 0 wrong"
-    );
     let (mut flows, mut bare, mut wrong) = (Vec::new(), Vec::new(), 0);
     for _ in 0..ROUNDS {
         let shop = RunningShop::start();
@@ -47,14 +47,8 @@ fn main() {
         bare.push(runtime.block_on(bare_server(&shop.dir.path().join("tls"))) / 4.0);
     }
     let (flows, bare) = (median(flows), median(bare));
-    println!(
-        "{:>10} {:>14} {:>7} {:>7}  goal",
-        "flows/s", "bare/s ÷ 4", "ratio", "wrong"
-    );
-    println!(
-        "{flows:>10.0} {bare:>14.0} {:>6.0}% {wrong:>7}  25%, 0",
-        flows / bare * 100.0
-    );
+    let what = format!("whole flow over HTTPS, {BUYERS} buyers");
+    tell(&Row::at_least("P2", what, "flows/s", (flows, bare), 0.25).wrong(wrong));
 }
 
 /// A shop served by the real binary from a temporary folder.
@@ -344,9 +338,4 @@ async fn bare_server(tls: &Path) -> f64 {
     let rate = BARE_REQUESTS as f64 / begun.elapsed().as_secs_f64();
     server.abort();
     rate
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

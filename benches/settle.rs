@@ -5,14 +5,17 @@
 //! number of tables, in batches as large as the number in flight, with two-phase commit and quick repair, and does nothing else.
 //!
 //! `cargo bench --features testing --bench settle`
-#![allow(clippy::unwrap_used, missing_docs, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod report;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use keystall::domain::Order;
 use keystall::testing::TestShop;
 use redb::{Database, TableDefinition};
+use report::{Row, median, rate, tell};
 
 /// In flight, sales in each measurement.
 const LOADS: [(usize, usize); 3] = [(1, 300), (32, 4_000), (1_000, 12_000)];
@@ -25,13 +28,6 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    println!(
-        "P1 settle: {ROUNDS} rounds of each side in turn, medians; goal 80 % at 1, 60 % at 32 and 1,000 in flight"
-    );
-    println!(
-        "{:>9} {:>12} {:>12} {:>7}  goal",
-        "in flight", "settle/s", "bare/s", "ratio"
-    );
     for (in_flight, sales) in LOADS {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
@@ -39,11 +35,9 @@ fn main() {
             bare.push(bare_transactions(in_flight, sales));
         }
         let (ours, bare) = (median(ours), median(bare));
-        let goal = if in_flight == 1 { 80 } else { 60 };
-        println!(
-            "{in_flight:>9} {ours:>12.0} {bare:>12.0} {:>6.0}%  {goal}%",
-            ours / bare * 100.0
-        );
+        let share = if in_flight == 1 { 0.8 } else { 0.6 };
+        let what = format!("settle, {in_flight} in flight");
+        tell(&Row::at_least("P1", what, "sales/s", (ours, bare), share));
     }
 }
 
@@ -138,13 +132,4 @@ fn write_rows(txn: &redb::WriteTransaction, sales: std::ops::Range<usize>) {
             .unwrap();
         pool.insert("steam", &bytes[..130]).unwrap();
     }
-}
-
-fn rate(sales: usize, took: Duration) -> f64 {
-    sales as f64 / took.as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
