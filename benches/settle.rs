@@ -1,12 +1,14 @@
 //! P1: settling a sale, against a bare redb transaction of the same shape and durability, side by side in one run.
 //!
 //! A settle records the payment, takes the slot, seals key and receipt, chains the `sale`, signs the checkpoint, promises the
-//! effect, and is durable when it answers. The baseline writes rows of the same sizes under keys of the same kind into the same
-//! number of tables, in batches as large as the number in flight, with two-phase commit and quick repair, and does nothing else.
+//! effect, and is durable when it answers. The baseline does what that does to the file and nothing else: the same tables, keys of
+//! the same kind and order, rows as long as those that the shop's own file holds, the same rows replaced and taken away, in batches
+//! as large as the number in flight, with two-phase commit and quick repair.
 //!
-//! `cargo bench --features testing --bench settle`
+//! `cargo bench --features testing --bench settle [-- IN_FLIGHT…]`
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod bare;
 mod report;
 
 use std::sync::Arc;
@@ -14,7 +16,6 @@ use std::time::Instant;
 
 use keystall::domain::Order;
 use keystall::testing::TestShop;
-use redb::{Database, TableDefinition};
 use report::{Row, median, rate, tell};
 
 /// In flight, sales in each measurement.
@@ -28,11 +29,17 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    for (in_flight, sales) in LOADS {
+    let wanted: Vec<usize> = std::env::args()
+        .filter_map(|arg| arg.parse().ok())
+        .collect();
+    let asked_for =
+        |(in_flight, _): &(usize, usize)| wanted.is_empty() || wanted.contains(in_flight);
+    for (in_flight, sales) in LOADS.into_iter().filter(asked_for) {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
-            ours.push(runtime.block_on(settle(in_flight, sales, round)));
-            bare.push(bare_transactions(in_flight, sales));
+            let (rate, rows) = runtime.block_on(settle(in_flight, sales, round));
+            ours.push(rate);
+            bare.push(bare::transactions(in_flight, sales, &rows));
         }
         let (ours, bare) = (median(ours), median(bare));
         let share = if in_flight == 1 { 0.8 } else { 0.6 };
@@ -41,8 +48,8 @@ fn main() {
     }
 }
 
-/// Sales a second.
-async fn settle(in_flight: usize, sales: usize, round: usize) -> f64 {
+/// Sales a second, and how long the shop's rows are.
+async fn settle(in_flight: usize, sales: usize, round: usize) -> (f64, bare::Rows) {
     let shop = Arc::new(TestShop::new());
     shop.stock("steam", &format!("BENCH-{round}"), sales);
     let mut orders: Vec<Order> = Vec::with_capacity(sales);
@@ -76,60 +83,10 @@ async fn settle(in_flight: usize, sales: usize, round: usize) -> f64 {
     for payer in payers.collect::<Vec<_>>() {
         payer.await.unwrap();
     }
-    rate(sales, begun.elapsed())
-}
-
-type Rows = TableDefinition<'static, u64, &'static [u8]>;
-
-/// Tables that a settle writes, with the bytes of a row in each.
-const TABLES: [(&str, usize); 7] = [
-    ("orders", 720),
-    ("entries", 470),
-    ("notices", 130),
-    ("outbox", 24),
-    ("held", 10),
-    ("due", 0),
-    ("head", 150),
-];
-const PAYMENTS: TableDefinition<'static, &[u8; 16], u64> = TableDefinition::new("payments");
-const POOL: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("pools");
-
-fn bare_transactions(in_flight: usize, sales: usize) -> f64 {
-    let dir = tempfile::tempdir().unwrap();
-    let database = Database::builder()
-        .set_cache_size(16 << 20)
-        .create(dir.path().join("bare.redb"))
-        .unwrap();
-    let batch = in_flight.min(512);
-    let begun = Instant::now();
-    let mut done = 0;
-    while done < sales {
-        let until = (done + batch).min(sales);
-        let mut txn = database.begin_write().unwrap();
-        txn.set_two_phase_commit(true);
-        txn.set_quick_repair(true);
-        write_rows(&txn, done..until);
-        txn.commit().unwrap();
-        done = until;
-    }
-    rate(sales, begun.elapsed())
-}
-
-fn write_rows(txn: &redb::WriteTransaction, sales: std::ops::Range<usize>) {
-    let bytes = vec![7_u8; 1_024];
-    for (name, len) in TABLES {
-        let mut table = txn.open_table(Rows::new(name)).unwrap();
-        for sale in sales.clone() {
-            table.insert(sale as u64, &bytes[..len]).unwrap();
-        }
-    }
-    let mut payments = txn.open_table(PAYMENTS).unwrap();
-    let mut pool = txn.open_table(POOL).unwrap();
-    for sale in sales {
-        let hash = blake3::hash(&sale.to_le_bytes());
-        payments
-            .insert(hash.as_bytes().first_chunk::<16>().unwrap(), sale as u64)
-            .unwrap();
-        pool.insert("steam", &bytes[..130]).unwrap();
-    }
+    let rate = rate(sales, begun.elapsed());
+    drop(orders);
+    let shop = Arc::into_inner(shop).unwrap();
+    let file = shop.dir.path().join("shop/shop.redb");
+    Arc::into_inner(shop.shop).unwrap().close();
+    (rate, bare::Rows::of(&file))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::chain::Chain;
-use super::deliver::{Counter, index_contacts, open_private, seal_private};
+use super::deliver::{Counter, Goods, contacts_of, index_contacts, open_private, seal_private};
 use super::open_shop::{Shop, decimal, month_of};
 use super::outbox;
 use crate::domain::settlement::{Circumstances, decide};
@@ -82,7 +82,12 @@ impl Shop {
             late_delivery_ms: self.policy.late_delivery_ms,
             fingerprint,
         };
-        let write = self.store.write(move |tx| desk.enter(tx, &claim));
+        // While others commit. What cannot be read now, the write reads.
+        let rows = self.store.read().ok();
+        let ahead = rows.and_then(|rows| desk.ahead(&rows, &claim).ok().flatten());
+        let write = self
+            .store
+            .write(move |tx| desk.enter(tx, &claim, ahead.as_ref()));
         write.answer().await.map_err(|error| match error {
             WriteError::Refused(refusal) => refusal,
             WriteError::Busy => SettleError::Busy,
@@ -102,8 +107,83 @@ struct Cashbook {
 
 type Refusal = WriteError<SettleError>;
 
+/// What was opened and sealed for a payment before its write, of the order as it stood then.
+struct Ahead {
+    order: Order,
+    /// With the claim's transaction.
+    private: OrderPrivate,
+    /// `private` under `key`.
+    sealed: Vec<u8>,
+    key: DataKey,
+    contacts: Vec<[u8; 16]>,
+    /// What was received, under `key`.
+    notice: Vec<u8>,
+    goods: Goods,
+}
+
 impl Cashbook {
-    fn enter(&self, tx: &mut Tx<'_>, claim: &Claim) -> Result<Settled, Refusal> {
+    /// Opens and seals what follows where nothing stands against the claim: the price of an order whose slots are reserved.
+    fn ahead(&self, rows: &impl Rows, claim: &Claim) -> Result<Option<Ahead>, Fault> {
+        let order = rows.order(claim.order)?.filter(|order| {
+            order.state == OrderState::Pending
+                && !order.slots.is_empty()
+                && !order.is_erased()
+                && order.channel == claim.channel
+                && order.total.amount == claim.amount
+                && !claim.disputed
+        });
+        let Some(order) = order else {
+            return Ok(None);
+        };
+        if rows.payment(&self.fingerprint)?.is_some() {
+            return Ok(None);
+        }
+        let (mut private, key) = open_private(&self.vault, &order)?;
+        self.add_transaction(&mut private, claim);
+        let paid = (claim.channel.as_str(), claim.transaction.as_str());
+        let goods =
+            self.counter()
+                .pack(rows, &order, (paid, &private.contact), &key, &order.slots)?;
+        Ok(Some(Ahead {
+            sealed: seal_private(&self.vault, order.id, &key, &private),
+            contacts: contacts_of(&self.vault, &private),
+            notice: self.seal_notice(order.id, &key, claim),
+            private,
+            key,
+            goods,
+            order,
+        }))
+    }
+
+    fn counter(&self) -> Counter<'_> {
+        Counter {
+            vault: &self.vault,
+            chain: &self.chain,
+            tell: self.tell,
+        }
+    }
+
+    fn add_transaction(&self, private: &mut OrderPrivate, claim: &Claim) {
+        private.transactions.push((
+            self.fingerprint,
+            claim.channel.to_string(),
+            claim.transaction.clone(),
+        ));
+    }
+
+    fn seal_notice(&self, order: OrderId, key: &DataKey, claim: &Claim) -> Vec<u8> {
+        let id = order.0.to_be_bytes();
+        let raw = &claim.raw[..claim.raw.len().min(limits::NOTICE_BYTES_MAX)];
+        let place = self.vault.aad("notices", &id, b"");
+        key.seal(self.vault.entropy(), &place, raw)
+    }
+
+    fn enter(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        ahead: Option<&Ahead>,
+    ) -> Result<Settled, Refusal> {
         let order = tx
             .order(claim.order)?
             .filter(|order| order.channel == claim.channel);
@@ -133,7 +213,9 @@ impl Cashbook {
             );
             return self.keep(tx, claim, &order, settled(Verdict::Mismatch, why, false));
         }
-        self.record(tx, claim, order)
+        // Sealed for this very state of the order, or not for it.
+        let ahead = ahead.filter(|ahead| ahead.order == order);
+        self.record(tx, claim, order, ahead)
     }
 
     /// A transaction that is recorded already: a repetition, or a contradiction.
@@ -191,12 +273,14 @@ impl Cashbook {
         )
     }
 
-    fn record(&self, tx: &mut Tx<'_>, claim: &Claim, before: Order) -> Result<Settled, Refusal> {
-        let counter = Counter {
-            vault: &self.vault,
-            chain: &self.chain,
-            tell: self.tell,
-        };
+    fn record(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        before: Order,
+        ahead: Option<&Ahead>,
+    ) -> Result<Settled, Refusal> {
+        let counter = self.counter();
         let stock = counter.has_stock(tx, &before)?;
         let now_ms = tx.now_ms();
         let decided = decide(
@@ -209,7 +293,20 @@ impl Cashbook {
             },
         );
         let mut order = before.clone();
-        let (mut private, key) = self.private_of(&mut order, now_ms)?;
+        let opened;
+        let (private, key) = match ahead {
+            Some(ahead) => {
+                order.private.clone_from(&ahead.sealed);
+                (&ahead.private, &ahead.key)
+            }
+            None => {
+                let (mut private, key) = self.private_of(&mut order, now_ms)?;
+                self.add_transaction(&mut private, claim);
+                order.private = seal_private(&self.vault, order.id, &key, &private);
+                opened = (private, key);
+                (&opened.0, &opened.1)
+            }
+        };
         order.payments.push(Payment {
             channel: claim.channel.clone(),
             fingerprint: self.fingerprint,
@@ -219,12 +316,6 @@ impl Cashbook {
             returned: 0,
             refunded: 0,
         });
-        private.transactions.push((
-            self.fingerprint,
-            claim.channel.to_string(),
-            claim.transaction.clone(),
-        ));
-        order.private = seal_private(&self.vault, order.id, &key, &private);
         order.reason = decided.reason;
         let pays = matches!(
             decided.outcome,
@@ -233,13 +324,16 @@ impl Cashbook {
         if pays {
             order.paid_at_ms = Some(now_ms);
         }
+        match ahead {
+            Some(ahead) => index_contacts(tx, &ahead.contacts, order.id)?,
+            None if before.is_erased() => {}
+            None => index_contacts(tx, &contacts_of(&self.vault, private), order.id)?,
+        }
         let handed_out = before.state == OrderState::Delivered;
         if decided.state == OrderState::Delivered && pays && !handed_out {
-            counter.hand_out(tx, &mut order, &private, &key)?;
+            let packed = ahead.map(|ahead| &ahead.goods);
+            counter.hand_out(tx, &mut order, private, key, packed)?;
         } else {
-            if !before.is_erased() {
-                index_contacts(tx, &self.vault, &private, order.id)?;
-            }
             self.leave_waiting(tx, &mut order, decided.state)?;
         }
         tx.put_payment(&self.fingerprint, order.id)?;
@@ -247,7 +341,13 @@ impl Cashbook {
         if order.owed() > before.owed() {
             outbox::tell_both(tx, self.tell, EffectKind::RefundDue, order.id)?;
         }
-        self.keep(tx, claim, &order, outcome(decided.outcome, claim, &before))
+        let decided = outcome(decided.outcome, claim, &before);
+        match ahead {
+            Some(ahead) if decided.accepted => {
+                self.append(tx, claim, &order, ahead.notice.clone(), decided)
+            }
+            _ => self.keep(tx, claim, &order, decided),
+        }
     }
 
     /// What only the buyer and the shop know of an order. Money for one whose private fields were destroyed gets a fresh key, so
@@ -296,21 +396,27 @@ impl Cashbook {
         {
             return Ok(decided);
         }
-        let id = order.id.0.to_be_bytes();
-        let raw = &claim.raw[..claim.raw.len().min(limits::NOTICE_BYTES_MAX)];
         // Of an order whose key was destroyed only the decision is kept.
         let sealed = match order.is_erased() {
             true => Vec::new(),
-            false => self
-                .vault
-                .order_key(&order.month, &id, &order.wrapped_key)
-                .map_err(|_| Fault::Invariant("an order's key opens"))?
-                .seal(
-                    self.vault.entropy(),
-                    &self.vault.aad("notices", &id, b""),
-                    raw,
-                ),
+            false => {
+                let id = order.id.0.to_be_bytes();
+                let key = self.vault.order_key(&order.month, &id, &order.wrapped_key);
+                let key = key.map_err(|_| Fault::Invariant("an order's key opens"))?;
+                self.seal_notice(order.id, &key, claim)
+            }
         };
+        self.append(tx, claim, order, sealed, decided)
+    }
+
+    fn append(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        order: &Order,
+        sealed: Vec<u8>,
+        decided: Settled,
+    ) -> Result<Settled, Refusal> {
         tx.append_notice(&Notice {
             channel: claim.channel.clone(),
             order: Some(order.id),

@@ -718,7 +718,7 @@ macro_rules! of_snapshot {
 }
 macro_rules! of_write {
     ($self:ident, $field:ident, $table:ident) => {
-        (&$self.tables.$field)
+        $self.tables.$field.read()?
     };
 }
 rows!(Snapshot, of_snapshot);
