@@ -153,12 +153,11 @@ impl Counter<'_> {
         out: Held,
     ) -> Result<Vec<SlotRef>, Fault> {
         for slot in &order.slots {
-            if tx.held(*slot)? != Some(Held::Reserved(order.id.0)) {
+            if tx.put_held(*slot, Some(out))? != Some(Held::Reserved(order.id.0)) {
                 return Err(Fault::Invariant(
                     "a slot is handed out by the order that reserved it",
                 ));
             }
-            tx.put_held(*slot, Some(out))?;
         }
         let count = order.slots.len() as u32;
         pool.reserved = pool

@@ -12,7 +12,7 @@ use crate::domain::{
     PaymentOutcome, Reason, Tell, Verdict,
 };
 use crate::limits;
-use crate::store::{Fault, OrderPrivate, Rows, Tx, WriteError};
+use crate::store::{Fault, OrderPrivate, Rows, Snapshot, Tx, WriteError};
 use crate::vault::{DataKey, Vault};
 
 /// What a channel established: this much arrived for this order. Its signature, merchant and status were checked.
@@ -110,6 +110,8 @@ type Refusal = WriteError<SettleError>;
 /// What was opened and sealed for a payment before its write, of the order as it stood then.
 struct Ahead {
     order: Order,
+    /// The order as it lay in the store.
+    row: Vec<u8>,
     /// With the claim's transaction.
     private: OrderPrivate,
     /// `private` under `key`.
@@ -123,21 +125,20 @@ struct Ahead {
 
 impl Cashbook {
     /// Opens and seals what follows where nothing stands against the claim: the price of an order whose slots are reserved.
-    fn ahead(&self, rows: &impl Rows, claim: &Claim) -> Result<Option<Ahead>, Fault> {
-        let order = rows.order(claim.order)?.filter(|order| {
+    fn ahead(&self, rows: &Snapshot, claim: &Claim) -> Result<Option<Ahead>, Fault> {
+        let found = rows.order_with_row(claim.order)?.filter(|(order, _)| {
             order.state == OrderState::Pending
                 && !order.slots.is_empty()
                 && !order.is_erased()
                 && order.channel == claim.channel
                 && order.total.amount == claim.amount
                 && !claim.disputed
+                && mismatch(claim, order).is_none()
+                && too_many(order).is_none()
         });
-        let Some(order) = order else {
+        let Some((order, row)) = found else {
             return Ok(None);
         };
-        if rows.payment(&self.fingerprint)?.is_some() {
-            return Ok(None);
-        }
         let (mut private, key) = open_private(&self.vault, &order)?;
         self.add_transaction(&mut private, claim);
         let paid = (claim.channel.as_str(), claim.transaction.as_str());
@@ -152,6 +153,7 @@ impl Cashbook {
             key,
             goods,
             order,
+            row,
         }))
     }
 
@@ -184,6 +186,13 @@ impl Cashbook {
         claim: &Claim,
         ahead: Option<&Ahead>,
     ) -> Result<Settled, Refusal> {
+        // Opened and sealed for this very state of the order, or not for it.
+        if let Some(ahead) = ahead
+            && tx.is_order_row(claim.order, &ahead.row)?
+            && tx.payment(&self.fingerprint)?.is_none()
+        {
+            return self.record(tx, claim, &ahead.order, Some(ahead));
+        }
         let order = tx
             .order(claim.order)?
             .filter(|order| order.channel == claim.channel);
@@ -191,31 +200,16 @@ impl Cashbook {
         if let Some(known) = tx.payment(&self.fingerprint)? {
             return self.seen_before(tx, claim, &order, known);
         }
-        if claim.currency != order.total.currency
-            || claim.amount <= 0
-            || claim.transaction.len() > limits::TRANSACTION_ID_BYTES_MAX
-        {
-            let why = format!(
-                "{} {} paid, {} expected",
-                decimal(claim.amount, claim.currency),
-                claim.currency,
-                order.total
-            );
+        if let Some(why) = mismatch(claim, &order) {
             return self.keep(tx, claim, &order, settled(Verdict::Mismatch, why, false));
         }
         if claim.disputed {
             return self.dispute(tx, claim, order);
         }
-        if order.payments.len() >= limits::PAYMENTS_PER_ORDER_MAX {
-            let why = format!(
-                "more than {} payments for one order",
-                limits::PAYMENTS_PER_ORDER_MAX
-            );
+        if let Some(why) = too_many(&order) {
             return self.keep(tx, claim, &order, settled(Verdict::Mismatch, why, false));
         }
-        // Sealed for this very state of the order, or not for it.
-        let ahead = ahead.filter(|ahead| ahead.order == order);
-        self.record(tx, claim, order, ahead)
+        self.record(tx, claim, &order, None)
     }
 
     /// A transaction that is recorded already: a repetition, or a contradiction.
@@ -277,14 +271,14 @@ impl Cashbook {
         &self,
         tx: &mut Tx<'_>,
         claim: &Claim,
-        before: Order,
+        before: &Order,
         ahead: Option<&Ahead>,
     ) -> Result<Settled, Refusal> {
         let counter = self.counter();
-        let stock = counter.has_stock(tx, &before)?;
+        let stock = counter.has_stock(tx, before)?;
         let now_ms = tx.now_ms();
         let decided = decide(
-            &before,
+            before,
             Circumstances {
                 amount: claim.amount,
                 now_ms,
@@ -337,11 +331,11 @@ impl Cashbook {
             self.leave_waiting(tx, &mut order, decided.state)?;
         }
         tx.put_payment(&self.fingerprint, order.id)?;
-        tx.put_order(&order, Some(&before))?;
+        tx.put_order(&order, Some(before))?;
         if order.owed() > before.owed() {
             outbox::tell_both(tx, self.tell, EffectKind::RefundDue, order.id)?;
         }
-        let decided = outcome(decided.outcome, claim, &before);
+        let decided = outcome(decided.outcome, claim, before);
         match ahead {
             Some(ahead) if decided.accepted => {
                 self.append(tx, claim, &order, ahead.notice.clone(), decided)
@@ -456,6 +450,27 @@ impl Cashbook {
         }
         Ok(first)
     }
+}
+
+/// Why a claim is none of this order's price at all.
+fn mismatch(claim: &Claim, order: &Order) -> Option<String> {
+    let sound = claim.currency == order.total.currency
+        && claim.amount > 0
+        && claim.transaction.len() <= limits::TRANSACTION_ID_BYTES_MAX;
+    let paid = || decimal(claim.amount, claim.currency);
+    (!sound).then(|| {
+        format!(
+            "{} {} paid, {} expected",
+            paid(),
+            claim.currency,
+            order.total
+        )
+    })
+}
+
+fn too_many(order: &Order) -> Option<String> {
+    let most = limits::PAYMENTS_PER_ORDER_MAX;
+    (order.payments.len() >= most).then(|| format!("more than {most} payments for one order"))
 }
 
 fn outcome(outcome: PaymentOutcome, claim: &Claim, order: &Order) -> Settled {

@@ -1,6 +1,7 @@
 //! Writing rows, inside the one transaction of a batch.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use redb::{Key, Table, TableDefinition, Value, WriteTransaction};
 
@@ -9,11 +10,11 @@ use super::records::{
     Anchoring, Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV2,
     PoolV2, ProductV2, SlotRow, Staging, Template, Told, ToldV1,
 };
-use super::rows::{HoldKind, Rows, WaitKind, anchoring_row};
+use super::rows::{HoldKind, Rows, WaitKind, anchoring_row, record};
 use super::{Fault, Head, tables};
 use crate::domain::{
-    AddressPrefix, AnchorKind, Category, ChannelName, Effect, EffectKind, EntryAt, Holder,
-    HostPrefix, Notice, Order, OrderId, OrderState, Pool, Product, SlotRef, Slug, Via,
+    AnchorKind, Category, ChannelName, Effect, EffectKind, EntryAt, Notice, Order, OrderId,
+    OrderState, Pool, Product, SlotRef, Slug, Via,
 };
 
 /// The write side of a batch. A closure validates first and writes after; when it refuses after a write, the writer takes the
@@ -23,6 +24,8 @@ pub struct Tx<'t> {
     pub(super) head: Head,
     pub(super) wrote: bool,
     pub(super) touched: Vec<OrderId>,
+    /// Pools that this batch changed, until its end.
+    pools: BTreeMap<Slug, Pool>,
     now_ms: i64,
 }
 
@@ -178,6 +181,7 @@ impl<'t> Tx<'t> {
             head,
             wrote: false,
             touched: Vec::new(),
+            pools: BTreeMap::new(),
             now_ms,
         }
     }
@@ -222,14 +226,36 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
-    /// Writes a pool.
+    /// Writes a pool, at the end of the batch: every sale of a product changes its pool.
     pub fn put_pool(&mut self, pool: &Pool) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables
-            .pools
-            .write()?
-            .insert(pool.slug.as_str(), encode(&PoolV2::from(pool)).as_slice())?;
+        self.pools.insert(pool.slug.clone(), pool.clone());
         Ok(())
+    }
+
+    /// Writes what waited for the end of the batch.
+    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+        for (slug, pool) in std::mem::take(&mut self.pools) {
+            let row = encode(&PoolV2::from(&pool));
+            self.tables
+                .pools
+                .write()?
+                .insert(slug.as_str(), row.as_slice())?;
+        }
+        let head = encode(&self.head);
+        self.tables.meta.write()?.insert("head", head.as_slice())?;
+        Ok(())
+    }
+
+    /// A pool as this batch left it, where it changed it.
+    pub(super) fn changed_pool(&self, slug: &Slug) -> Option<Pool> {
+        self.pools.get(slug).cloned()
+    }
+
+    /// Whether an order's row is still these bytes.
+    pub fn is_order_row(&self, order: OrderId, row: &[u8]) -> Result<bool, Fault> {
+        let found = self.tables.orders.read()?.get(order.0)?;
+        Ok(found.is_some_and(|found| found.value() == row))
     }
 
     /// Writes an import.
@@ -300,19 +326,16 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
-    /// Writes who holds a slot; none makes it available again.
-    pub fn put_held(&mut self, slot: SlotRef, held: Option<Held>) -> Result<(), Fault> {
+    /// Writes who holds a slot; none makes it available again. Gives who held it.
+    pub fn put_held(&mut self, slot: SlotRef, held: Option<Held>) -> Result<Option<Held>, Fault> {
         self.wrote = true;
         let place = (slot.batch, slot.index);
-        match held {
-            Some(held) => self
-                .tables
-                .held
-                .write()?
-                .insert(place, encode(&held).as_slice())?,
-            None => self.tables.held.write()?.remove(place)?,
+        let table = self.tables.held.write()?;
+        let before = match held {
+            Some(held) => table.insert(place, encode(&held).as_slice())?,
+            None => table.remove(place)?,
         };
-        Ok(())
+        before.map(|row| record("held", row.value())).transpose()
     }
 
     /// Puts a slot back among those that can be ordered.
@@ -354,15 +377,15 @@ impl<'t> Tx<'t> {
     pub fn put_order(&mut self, order: &Order, before: Option<&Order>) -> Result<(), Fault> {
         self.wrote = true;
         self.touched.push(order.id);
-        let mut stored = order.clone();
+        let mut stored = OrderV2::from(order);
         if order.state != OrderState::Pending {
             // Who held a reservation is nobody's business once it ended.
-            stored.holder = NOBODY;
+            stored.forget_holder();
         }
         self.tables
             .orders
             .write()?
-            .insert(order.id.0, encode(&OrderV2::from(&stored)).as_slice())?;
+            .insert(order.id.0, encode(&stored).as_slice())?;
         let was_open = before.filter(|before| before.state == OrderState::Pending);
         let is_open = Some(order).filter(|order| order.state == OrderState::Pending);
         match (was_open, is_open) {
@@ -405,11 +428,16 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
-    /// Records a payment's fingerprint.
-    pub fn put_payment(&mut self, fingerprint: &[u8; 16], order: OrderId) -> Result<(), Fault> {
+    /// Records a payment's fingerprint. Gives the order that it was recorded for before.
+    pub fn put_payment(
+        &mut self,
+        fingerprint: &[u8; 16],
+        order: OrderId,
+    ) -> Result<Option<OrderId>, Fault> {
         self.wrote = true;
-        self.tables.payments.write()?.insert(fingerprint, order.0)?;
-        Ok(())
+        let payments = self.tables.payments.write()?;
+        let before = payments.insert(fingerprint, order.0)?;
+        Ok(before.map(|row| OrderId(row.value())))
     }
 
     /// Keeps a notice.
@@ -760,12 +788,6 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 }
-
-const NOBODY: Holder = Holder {
-    contact: [0; 16],
-    address: AddressPrefix([0; 8]),
-    host: HostPrefix([0; 8]),
-};
 
 /// The three ways in which a pending order is counted.
 fn holders(order: &Order) -> [(HoldKind, Vec<u8>); 3] {

@@ -502,11 +502,8 @@ impl Writer {
             return Ok(Some(Batch::Nothing));
         }
         tx.head.commit += 1;
+        tx.finish()?;
         let (head, orders) = (tx.head.clone(), std::mem::take(&mut tx.touched));
-        tx.tables
-            .meta
-            .write()?
-            .insert("head", encode(&head).as_slice())?;
         drop(tx);
         self.untold.clone_from(&orders);
         txn.commit()?;
