@@ -7,14 +7,15 @@
 //! `cargo bench --features testing --bench settle`
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod bare;
 mod report;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use bare::Bare;
 use keystall::domain::Order;
 use keystall::testing::TestShop;
-use redb::{Database, TableDefinition};
 use report::{Row, median, rate, tell};
 
 /// In flight, sales in each measurement.
@@ -79,57 +80,16 @@ async fn settle(in_flight: usize, sales: usize, round: usize) -> f64 {
     rate(sales, begun.elapsed())
 }
 
-type Rows = TableDefinition<'static, u64, &'static [u8]>;
-
-/// Tables that a settle writes, with the bytes of a row in each.
-const TABLES: [(&str, usize); 7] = [
-    ("orders", 720),
-    ("entries", 470),
-    ("notices", 130),
-    ("outbox", 24),
-    ("held", 10),
-    ("due", 0),
-    ("head", 150),
-];
-const PAYMENTS: TableDefinition<'static, &[u8; 16], u64> = TableDefinition::new("payments");
-const POOL: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("pools");
-
+/// Sales a second of the engine alone.
 fn bare_transactions(in_flight: usize, sales: usize) -> f64 {
-    let dir = tempfile::tempdir().unwrap();
-    let database = Database::builder()
-        .set_cache_size(16 << 20)
-        .create(dir.path().join("bare.redb"))
-        .unwrap();
+    let bare = Bare::new(16 << 20);
     let batch = in_flight.min(512);
     let begun = Instant::now();
     let mut done = 0;
     while done < sales {
         let until = (done + batch).min(sales);
-        let mut txn = database.begin_write().unwrap();
-        txn.set_two_phase_commit(true);
-        txn.set_quick_repair(true);
-        write_rows(&txn, done..until);
-        txn.commit().unwrap();
+        bare.commit(done..until);
         done = until;
     }
     rate(sales, begun.elapsed())
-}
-
-fn write_rows(txn: &redb::WriteTransaction, sales: std::ops::Range<usize>) {
-    let bytes = vec![7_u8; 1_024];
-    for (name, len) in TABLES {
-        let mut table = txn.open_table(Rows::new(name)).unwrap();
-        for sale in sales.clone() {
-            table.insert(sale as u64, &bytes[..len]).unwrap();
-        }
-    }
-    let mut payments = txn.open_table(PAYMENTS).unwrap();
-    let mut pool = txn.open_table(POOL).unwrap();
-    for sale in sales {
-        let hash = blake3::hash(&sale.to_le_bytes());
-        payments
-            .insert(hash.as_bytes().first_chunk::<16>().unwrap(), sale as u64)
-            .unwrap();
-        pool.insert("steam", &bytes[..130]).unwrap();
-    }
 }
