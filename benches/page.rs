@@ -196,8 +196,10 @@ impl Nginx {
         let address = socket.local_addr().unwrap();
         drop(socket);
         // Its workers must read the folder, which is this user's alone.
-        let is_root = std::env::var("HOME").is_ok_and(|home| home == "/root");
-        let user = if is_root { "user root;" } else { "" };
+        let user = match rustix::process::getuid().is_root() {
+            true => "user root;",
+            false => "",
+        };
         let config = format!(
             "{user}
 daemon off;
