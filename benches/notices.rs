@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bare::Bare;
+use bare::Rows;
 use daemon::Folder;
 use daemon::buyer::{self, Placed};
 use daemon::client::{self, Connection};
@@ -39,8 +39,6 @@ const ROUNDS: usize = 3;
 const LINES: usize = 64;
 /// Commits of the engine alone in one measurement.
 const BARE_COMMITS: usize = 1_000;
-/// As the settings have it.
-const CACHE_BYTES: usize = 64 << 20;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -63,32 +61,24 @@ fn main() {
 /// On the disk that is there.
 fn ordinary(runtime: &tokio::runtime::Runtime) {
     let folder = Folder::new(NOTICES * ROUNDS);
-    let shop = folder.serve();
     let (mut p50s, mut p99s, mut bares, mut wrong) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for round in 0..ROUNDS {
+        let shop = folder.serve();
         let (latencies, bad) = measured(runtime, folder.address(), &folder.tls(), round * NOTICES);
+        shop.stop();
         wrong += bad;
         p50s.push(quantile(latencies.clone(), 0.5));
         p99s.push(quantile(latencies, 0.99));
-        bares.push(bare_commit(folder.database_bytes()));
+        // What nobody has open can be looked at.
+        let rows = Rows::of(&folder.database());
+        let singles = bare::single_commits(BARE_COMMITS, folder.database_bytes(), &rows);
+        bares.push(median(singles));
     }
-    drop(shop);
     let pair = (median(p50s), median(bares));
     let what = format!("notice to success, {RATE}/s, p50");
     tell(&Row::at_most("P3", what, "µs", pair, 2.0).wrong(wrong));
     let what = format!("notice to success, {RATE}/s, p99");
     tell(&Row::below("P3", what, "ms", median(p99s) / 1e3, 50.0).wrong(wrong));
-}
-
-/// Microseconds of one sale committed by the engine alone, in the middle, in a file of that size.
-fn bare_commit(file_bytes: u64) -> f64 {
-    let (bare, sales) = Bare::filled(CACHE_BYTES, file_bytes);
-    let one = |sale| {
-        let begun = Instant::now();
-        bare.commit(sale..sale + 1);
-        begun.elapsed().as_secs_f64() * 1e6
-    };
-    median((sales..sales + BARE_COMMITS).map(one).collect())
 }
 
 /// Makes orders, sends their notices, looks at their pages. Gives the latencies in microseconds, and the number of wrong answers.

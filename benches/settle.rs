@@ -1,10 +1,11 @@
 //! P1: settling a sale, against a bare redb transaction of the same shape and durability, side by side in one run.
 //!
 //! A settle records the payment, takes the slot, seals key and receipt, chains the `sale`, signs the checkpoint, promises the
-//! effect, and is durable when it answers. The baseline writes rows of the same sizes under keys of the same kind into the same
-//! number of tables, in batches as large as the number in flight, with two-phase commit and quick repair, and does nothing else.
+//! effect, and is durable when it answers. The baseline does what that does to the file and nothing else: the same tables, keys of
+//! the same kind and order, rows as long as those that the shop's own file holds, the same rows replaced and taken away, in batches
+//! as large as the number in flight, with two-phase commit and quick repair.
 //!
-//! `cargo bench --features testing --bench settle`
+//! `cargo bench --features testing --bench settle [-- IN_FLIGHT…]`
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bare;
@@ -13,7 +14,6 @@ mod report;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bare::Bare;
 use keystall::domain::Order;
 use keystall::testing::TestShop;
 use report::{Row, median, rate, tell};
@@ -29,11 +29,17 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    for (in_flight, sales) in LOADS {
+    let wanted: Vec<usize> = std::env::args()
+        .filter_map(|arg| arg.parse().ok())
+        .collect();
+    let asked_for =
+        |(in_flight, _): &(usize, usize)| wanted.is_empty() || wanted.contains(in_flight);
+    for (in_flight, sales) in LOADS.into_iter().filter(asked_for) {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
-            ours.push(runtime.block_on(settle(in_flight, sales, round)));
-            bare.push(bare_transactions(in_flight, sales));
+            let (rate, rows) = runtime.block_on(settle(in_flight, sales, round));
+            ours.push(rate);
+            bare.push(bare::transactions(in_flight, sales, &rows));
         }
         let (ours, bare) = (median(ours), median(bare));
         let share = if in_flight == 1 { 0.8 } else { 0.6 };
@@ -42,8 +48,8 @@ fn main() {
     }
 }
 
-/// Sales a second.
-async fn settle(in_flight: usize, sales: usize, round: usize) -> f64 {
+/// Sales a second, and how long the shop's rows are.
+async fn settle(in_flight: usize, sales: usize, round: usize) -> (f64, bare::Rows) {
     let shop = Arc::new(TestShop::new());
     shop.stock("steam", &format!("BENCH-{round}"), sales);
     let mut orders: Vec<Order> = Vec::with_capacity(sales);
@@ -77,19 +83,10 @@ async fn settle(in_flight: usize, sales: usize, round: usize) -> f64 {
     for payer in payers.collect::<Vec<_>>() {
         payer.await.unwrap();
     }
-    rate(sales, begun.elapsed())
-}
-
-/// Sales a second of the engine alone.
-fn bare_transactions(in_flight: usize, sales: usize) -> f64 {
-    let bare = Bare::new(16 << 20);
-    let batch = in_flight.min(512);
-    let begun = Instant::now();
-    let mut done = 0;
-    while done < sales {
-        let until = (done + batch).min(sales);
-        bare.commit(done..until);
-        done = until;
-    }
-    rate(sales, begun.elapsed())
+    let rate = rate(sales, begun.elapsed());
+    drop(orders);
+    let shop = Arc::into_inner(shop).unwrap();
+    let file = shop.dir.path().join("shop/shop.redb");
+    Arc::into_inner(shop.shop).unwrap().close();
+    (rate, bare::Rows::of(&file))
 }

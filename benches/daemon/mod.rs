@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// Keys in one file: below what an import takes at once.
 const KEYS_IN_A_FILE: usize = 200_000;
 
@@ -67,10 +69,14 @@ impl Folder {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
+    /// Its database.
+    pub fn database(&self) -> PathBuf {
+        self.path().join("shop.redb")
+    }
+
     /// Bytes of the database.
     pub fn database_bytes(&self) -> u64 {
-        let file = std::fs::metadata(self.path().join("shop.redb"));
-        file.unwrap().len()
+        std::fs::metadata(self.database()).unwrap().len()
     }
 
     /// Serves it with the real binary, and waits until it takes connections.
@@ -153,6 +159,13 @@ impl Daemon {
     /// The process.
     pub fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Ends it in order.
+    pub fn stop(mut self) {
+        let process = Pid::from_child(&self.0);
+        kill_process(process, Signal::TERM).unwrap();
+        assert!(self.0.wait().unwrap().success());
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a merchant decides by hand: deliver, cancel, or say that money was returned. Each through the same path as the machine's
 //! own decisions, with a reason that is kept.
 
-use super::deliver::{Counter, open_private};
+use super::deliver::{Counter, contacts_of, index_contacts, open_private};
 use super::open_shop::{Shop, decimal};
 use super::{notes, outbox, stock};
 use crate::domain::{
@@ -143,7 +143,8 @@ impl Shop {
             settle_short_payments(order);
             // What was paid follows from it.
             order.reason = Some(reason);
-            counter.hand_out(tx, order, &private, &key)?;
+            index_contacts(tx, &contacts_of(&vault, &private), order.id)?;
+            counter.hand_out(tx, order, &private, &key, None)?;
             Ok(())
         })
     }

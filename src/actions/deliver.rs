@@ -8,6 +8,7 @@ use crate::domain::{
     Contact, EffectKind, Order, OrderId, OrderState, Pool, Reason, SlotRef, Tell, Via,
     seams::random,
 };
+use crate::ledger::Hash;
 use crate::ledger::commitment::{self, Field};
 use crate::ledger::entry::{Body, Kind, Sale, SlotList, split_slots};
 use crate::store::{
@@ -23,6 +24,17 @@ pub(super) struct Counter<'a> {
     pub tell: Tell,
 }
 
+/// What an order gets, ready to be written.
+pub(super) struct Goods {
+    slots: Vec<SlotRef>,
+    content: DeliveryContent,
+    /// `content` under the order's key.
+    sealed: Vec<u8>,
+    /// Commitments of the sale.
+    buyer: Hash,
+    pay: Hash,
+}
+
 /// Bytes of the salt before a stored key.
 pub(super) const SALT_BYTES: usize = 32;
 
@@ -36,36 +48,73 @@ impl Counter<'_> {
         Ok(pool.is_some_and(|pool| pool.available >= order.quantity))
     }
 
-    /// Hands `order` out. It is paid by the last transaction in `private`; there is stock. The order is changed, not yet written.
-    pub(super) fn hand_out(
+    /// Opens and seals what an order will get, of slots that are its own: what can be done before the write that hands it out.
+    pub(super) fn pack(
         &self,
-        tx: &mut Tx<'_>,
-        order: &mut Order,
-        private: &OrderPrivate,
+        rows: &impl Rows,
+        order: &Order,
+        (paid, contact): ((&str, &str), &str),
         key: &DataKey,
-    ) -> Result<(), Fault> {
-        index_contacts(tx, self.vault, private, order.id)?;
-        let slots = self.take_slots(tx, order)?;
-        let keys = self.open_keys(tx, order, &slots)?;
-        let paid = paying_transaction(order, private)?;
+        slots: &[SlotRef],
+    ) -> Result<Goods, Fault> {
         let content = DeliveryContent {
-            keys,
+            keys: self.open_keys(rows, order, slots)?,
             buyer_salt: random(self.vault.entropy()),
             pay_salt: random(self.vault.entropy()),
             pay: format!("{}\n{}", paid.0, paid.1),
             more: 0,
             replaced: Vec::new(),
         };
-        let content = self.append_sale(tx, order, private, &slots, content)?;
+        Ok(Goods {
+            slots: slots.to_vec(),
+            buyer: commitment::field(&content.buyer_salt, Field::Buyer, contact.as_bytes()),
+            pay: commitment::field(&content.pay_salt, Field::Pay, content.pay.as_bytes()),
+            sealed: self.seal_delivery(order, key, &content),
+            content,
+        })
+    }
+
+    fn seal_delivery(&self, order: &Order, key: &DataKey, content: &DeliveryContent) -> Vec<u8> {
         let (id, plain) = (
             order.id.0.to_be_bytes(),
-            zeroize::Zeroizing::new(encode_sealed(&content)),
+            zeroize::Zeroizing::new(encode_sealed(content)),
         );
-        order.delivery = key.seal(
-            self.vault.entropy(),
-            &self.vault.aad("orders", &id, b"delivery"),
-            &plain,
-        );
+        let place = self.vault.aad("orders", &id, b"delivery");
+        key.seal(self.vault.entropy(), &place, &plain)
+    }
+
+    /// Hands `order` out. It is paid by the last transaction in `private`; there is stock. `packed` is what was packed for it, where
+    /// that was done before. The order is changed, not yet written.
+    pub(super) fn hand_out(
+        &self,
+        tx: &mut Tx<'_>,
+        order: &mut Order,
+        private: &OrderPrivate,
+        key: &DataKey,
+        packed: Option<&Goods>,
+    ) -> Result<(), Fault> {
+        let slots = self.take_slots(tx, order)?;
+        let made;
+        let goods = match packed.filter(|packed| packed.slots == slots) {
+            Some(packed) => packed,
+            None => {
+                let paid = paying_transaction(order, private)?;
+                made = self.pack(tx, order, (paid, &private.contact), key, &slots)?;
+                &made
+            }
+        };
+        remove_keys(tx, &slots)?;
+        let more = self.append_sale(tx, order, goods)?;
+        order.delivery = match more {
+            0 => goods.sealed.clone(),
+            more => {
+                let content = DeliveryContent {
+                    more,
+                    ..goods.content.clone()
+                };
+                self.seal_delivery(order, key, &content)
+            }
+        };
         order.slots = slots;
         order.state = OrderState::Delivered;
         order.delivered_at_ms = Some(tx.now_ms());
@@ -104,12 +153,11 @@ impl Counter<'_> {
         out: Held,
     ) -> Result<Vec<SlotRef>, Fault> {
         for slot in &order.slots {
-            if tx.held(*slot)? != Some(Held::Reserved(order.id.0)) {
+            if tx.put_held(*slot, Some(out))? != Some(Held::Reserved(order.id.0)) {
                 return Err(Fault::Invariant(
                     "a slot is handed out by the order that reserved it",
                 ));
             }
-            tx.put_held(*slot, Some(out))?;
         }
         let count = order.slots.len() as u32;
         pool.reserved = pool
@@ -120,15 +168,15 @@ impl Counter<'_> {
         Ok(order.slots.clone())
     }
 
-    /// Opens the keys and takes them out of the pool: from here on they lie with the order alone.
+    /// Opens the keys of slots that are not handed out.
     pub(super) fn open_keys(
         &self,
-        tx: &mut Tx<'_>,
+        rows: &impl Rows,
         order: &Order,
         slots: &[SlotRef],
     ) -> Result<Vec<DeliveredKey>, Fault> {
         let slug = order.product.as_str().as_bytes();
-        let pool = tx
+        let pool = rows
             .pool(&order.product)?
             .ok_or(Fault::Invariant("a product has its pool"))?;
         let pool_key = self
@@ -137,7 +185,7 @@ impl Counter<'_> {
             .map_err(|_| Fault::Invariant("a pool's key opens"))?;
         let mut keys = Vec::with_capacity(slots.len());
         for slot in slots {
-            let row = tx
+            let row = rows
                 .slot(*slot)?
                 .ok_or(Fault::Invariant("a slot not handed out holds its key"))?;
             let opened = pool_key.open(
@@ -154,22 +202,15 @@ impl Counter<'_> {
                 salt: *salt,
                 key: key.to_vec(),
             });
-            tx.remove_slot(*slot)?;
         }
         Ok(keys)
     }
 
-    fn append_sale(
-        &self,
-        tx: &mut Tx<'_>,
-        order: &mut Order,
-        private: &OrderPrivate,
-        slots: &[SlotRef],
-        mut content: DeliveryContent,
-    ) -> Result<DeliveryContent, Fault> {
+    /// Gives the number of `slots` entries that follow the sale.
+    fn append_sale(&self, tx: &mut Tx<'_>, order: &mut Order, goods: &Goods) -> Result<u32, Fault> {
         let number = order.id.to_string();
-        let list =
-            SlotList::from_pairs(slots.iter().map(|slot| (u64::from(slot.batch), slot.index)));
+        let pairs = goods.slots.iter();
+        let list = SlotList::from_pairs(pairs.map(|slot| (u64::from(slot.batch), slot.index)));
         let list = list.ok_or(Fault::Invariant("no slot is handed out twice"))?;
         let sale = Sale {
             order: &number,
@@ -178,12 +219,8 @@ impl Counter<'_> {
             qty: u64::from(order.quantity),
             amt: order.accepted(),
             cur: order.total.currency.as_str(),
-            buyer: commitment::field(
-                &content.buyer_salt,
-                Field::Buyer,
-                private.contact.as_bytes(),
-            ),
-            pay: commitment::field(&content.pay_salt, Field::Pay, content.pay.as_bytes()),
+            buyer: goods.buyer,
+            pay: goods.pay,
             slots: None,
         };
         let mut lists = split_slots(&sale, list).into_iter();
@@ -194,36 +231,51 @@ impl Counter<'_> {
                 ..sale.clone()
             }),
         )?;
-        for more in lists {
+        let mut more = 0;
+        for slots in lists {
             self.chain.append(
                 tx,
                 &Body::Slots {
                     sale: at.seq(),
-                    slots: more,
+                    slots,
                     r: random(self.vault.entropy()),
                 },
             )?;
-            content.more += 1;
+            more += 1;
         }
         order.sale = Some(at);
-        Ok(content)
+        Ok(more)
     }
+}
+
+/// Takes keys out of the pool: from here on they lie with the order alone.
+pub(super) fn remove_keys(tx: &mut Tx<'_>, slots: &[SlotRef]) -> Result<(), Fault> {
+    for slot in slots {
+        if !tx.remove_slot(*slot)? {
+            return Err(Fault::Invariant("a slot not handed out holds its key"));
+        }
+    }
+    Ok(())
 }
 
 /// Lets an order be found by its contacts, now that there is money or goods. A bare order is not: anybody can make one in
 /// another's name.
 pub(super) fn index_contacts(
     tx: &mut Tx<'_>,
-    vault: &Vault,
-    private: &OrderPrivate,
+    contacts: &[[u8; 16]],
     order: OrderId,
 ) -> Result<(), Fault> {
+    let mut contacts = contacts.iter();
+    contacts.try_for_each(|contact| tx.put_contact(contact, order, true))
+}
+
+/// The fingerprints of an order's contacts.
+pub(super) fn contacts_of(vault: &Vault, private: &OrderPrivate) -> Vec<[u8; 16]> {
     let texts = [Some(private.contact.as_str()), private.second.as_deref()];
-    let mut contacts = texts.into_iter().flatten().map(Contact::stored);
-    contacts.try_for_each(|contact| {
-        let fingerprint = vault.fingerprint("contact", contact.canonical().as_bytes());
-        tx.put_contact(&fingerprint, order, true)
-    })
+    let contacts = texts.into_iter().flatten().map(Contact::stored);
+    contacts
+        .map(|contact| vault.fingerprint("contact", contact.canonical().as_bytes()))
+        .collect()
 }
 
 /// Row label of a slot within its pool.
@@ -311,7 +363,8 @@ impl Shop {
                 }
                 let mut order = before.clone();
                 let (private, key) = open_private(&vault, &order)?;
-                counter.hand_out(tx, &mut order, &private, &key)?;
+                index_contacts(tx, &contacts_of(&vault, &private), id)?;
+                counter.hand_out(tx, &mut order, &private, &key, None)?;
                 order.reason = None;
                 tx.put_order(&order, Some(&before))?;
                 Ok(true)

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::deliver::{index_contacts, open_private};
+use super::deliver::{contacts_of, index_contacts, open_private};
 use super::open_shop::{Shop, unwritten};
 use crate::domain::{Contact, EffectKind, Order, OrderId, Via};
 use crate::store::{Fault, LetterContent, OrderPrivate, Rows, Snapshot, Told, WriteError};
@@ -162,7 +162,9 @@ impl Shop {
                     };
                     for order in orders.iter().filter(known) {
                         match open_private(&vault, order) {
-                            Ok((private, _)) => index_contacts(tx, &vault, &private, order.id)?,
+                            Ok((private, _)) => {
+                                index_contacts(tx, &contacts_of(&vault, &private), order.id)?;
+                            }
                             Err(error) => {
                                 tracing::error!(order = %order.id, %error, "an order's buyer cannot be read");
                             }

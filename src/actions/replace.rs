@@ -1,7 +1,7 @@
 //! Keys of a delivered order are found bad: others take their places, in one transaction with the `replace` entry.
 
 use super::decide_by_hand::HandError;
-use super::deliver::{Counter, open_private};
+use super::deliver::{Counter, open_private, remove_keys};
 use super::open_shop::Shop;
 use super::stock;
 use super::view_order::open_delivery;
@@ -130,6 +130,7 @@ fn exchange_keys(
     taken: &[SlotRef],
 ) -> Result<(), Fault> {
     let keys = counter.open_keys(tx, order, taken)?;
+    remove_keys(tx, taken)?;
     let (_, order_key) = open_private(counter.vault, order)?;
     let mut content = open_delivery(counter.vault, order)?
         .ok_or(Fault::Invariant("a delivered order has its keys"))?;

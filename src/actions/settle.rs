@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::chain::Chain;
-use super::deliver::{Counter, index_contacts, open_private, seal_private};
+use super::deliver::{Counter, Goods, contacts_of, index_contacts, open_private, seal_private};
 use super::open_shop::{Shop, decimal, month_of};
 use super::outbox;
 use crate::domain::settlement::{Circumstances, decide};
@@ -12,7 +12,7 @@ use crate::domain::{
     PaymentOutcome, Reason, Tell, Verdict,
 };
 use crate::limits;
-use crate::store::{Fault, OrderPrivate, Rows, Tx, WriteError};
+use crate::store::{Fault, OrderPrivate, Rows, Snapshot, Tx, WriteError};
 use crate::vault::{DataKey, Vault};
 
 /// What a channel established: this much arrived for this order. Its signature, merchant and status were checked.
@@ -82,7 +82,12 @@ impl Shop {
             late_delivery_ms: self.policy.late_delivery_ms,
             fingerprint,
         };
-        let write = self.store.write(move |tx| desk.enter(tx, &claim));
+        // While others commit. What cannot be read now, the write reads.
+        let rows = self.store.read().ok();
+        let ahead = rows.and_then(|rows| desk.ahead(&rows, &claim).ok().flatten());
+        let write = self
+            .store
+            .write(move |tx| desk.enter(tx, &claim, ahead.as_ref()));
         write.answer().await.map_err(|error| match error {
             WriteError::Refused(refusal) => refusal,
             WriteError::Busy => SettleError::Busy,
@@ -102,8 +107,92 @@ struct Cashbook {
 
 type Refusal = WriteError<SettleError>;
 
+/// What was opened and sealed for a payment before its write, of the order as it stood then.
+struct Ahead {
+    order: Order,
+    /// The order as it lay in the store.
+    row: Vec<u8>,
+    /// With the claim's transaction.
+    private: OrderPrivate,
+    /// `private` under `key`.
+    sealed: Vec<u8>,
+    key: DataKey,
+    contacts: Vec<[u8; 16]>,
+    /// What was received, under `key`.
+    notice: Vec<u8>,
+    goods: Goods,
+}
+
 impl Cashbook {
-    fn enter(&self, tx: &mut Tx<'_>, claim: &Claim) -> Result<Settled, Refusal> {
+    /// Opens and seals what follows where nothing stands against the claim: the price of an order whose slots are reserved.
+    fn ahead(&self, rows: &Snapshot, claim: &Claim) -> Result<Option<Ahead>, Fault> {
+        let found = rows.order_with_row(claim.order)?.filter(|(order, _)| {
+            order.state == OrderState::Pending
+                && !order.slots.is_empty()
+                && !order.is_erased()
+                && order.channel == claim.channel
+                && order.total.amount == claim.amount
+                && !claim.disputed
+                && mismatch(claim, order).is_none()
+                && too_many(order).is_none()
+        });
+        let Some((order, row)) = found else {
+            return Ok(None);
+        };
+        let (mut private, key) = open_private(&self.vault, &order)?;
+        self.add_transaction(&mut private, claim);
+        let paid = (claim.channel.as_str(), claim.transaction.as_str());
+        let goods =
+            self.counter()
+                .pack(rows, &order, (paid, &private.contact), &key, &order.slots)?;
+        Ok(Some(Ahead {
+            sealed: seal_private(&self.vault, order.id, &key, &private),
+            contacts: contacts_of(&self.vault, &private),
+            notice: self.seal_notice(order.id, &key, claim),
+            private,
+            key,
+            goods,
+            order,
+            row,
+        }))
+    }
+
+    fn counter(&self) -> Counter<'_> {
+        Counter {
+            vault: &self.vault,
+            chain: &self.chain,
+            tell: self.tell,
+        }
+    }
+
+    fn add_transaction(&self, private: &mut OrderPrivate, claim: &Claim) {
+        private.transactions.push((
+            self.fingerprint,
+            claim.channel.to_string(),
+            claim.transaction.clone(),
+        ));
+    }
+
+    fn seal_notice(&self, order: OrderId, key: &DataKey, claim: &Claim) -> Vec<u8> {
+        let id = order.0.to_be_bytes();
+        let raw = &claim.raw[..claim.raw.len().min(limits::NOTICE_BYTES_MAX)];
+        let place = self.vault.aad("notices", &id, b"");
+        key.seal(self.vault.entropy(), &place, raw)
+    }
+
+    fn enter(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        ahead: Option<&Ahead>,
+    ) -> Result<Settled, Refusal> {
+        // Opened and sealed for this very state of the order, or not for it.
+        if let Some(ahead) = ahead
+            && tx.is_order_row(claim.order, &ahead.row)?
+            && tx.payment(&self.fingerprint)?.is_none()
+        {
+            return self.record(tx, claim, &ahead.order, Some(ahead));
+        }
         let order = tx
             .order(claim.order)?
             .filter(|order| order.channel == claim.channel);
@@ -111,29 +200,16 @@ impl Cashbook {
         if let Some(known) = tx.payment(&self.fingerprint)? {
             return self.seen_before(tx, claim, &order, known);
         }
-        if claim.currency != order.total.currency
-            || claim.amount <= 0
-            || claim.transaction.len() > limits::TRANSACTION_ID_BYTES_MAX
-        {
-            let why = format!(
-                "{} {} paid, {} expected",
-                decimal(claim.amount, claim.currency),
-                claim.currency,
-                order.total
-            );
+        if let Some(why) = mismatch(claim, &order) {
             return self.keep(tx, claim, &order, settled(Verdict::Mismatch, why, false));
         }
         if claim.disputed {
             return self.dispute(tx, claim, order);
         }
-        if order.payments.len() >= limits::PAYMENTS_PER_ORDER_MAX {
-            let why = format!(
-                "more than {} payments for one order",
-                limits::PAYMENTS_PER_ORDER_MAX
-            );
+        if let Some(why) = too_many(&order) {
             return self.keep(tx, claim, &order, settled(Verdict::Mismatch, why, false));
         }
-        self.record(tx, claim, order)
+        self.record(tx, claim, &order, None)
     }
 
     /// A transaction that is recorded already: a repetition, or a contradiction.
@@ -191,16 +267,18 @@ impl Cashbook {
         )
     }
 
-    fn record(&self, tx: &mut Tx<'_>, claim: &Claim, before: Order) -> Result<Settled, Refusal> {
-        let counter = Counter {
-            vault: &self.vault,
-            chain: &self.chain,
-            tell: self.tell,
-        };
-        let stock = counter.has_stock(tx, &before)?;
+    fn record(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        before: &Order,
+        ahead: Option<&Ahead>,
+    ) -> Result<Settled, Refusal> {
+        let counter = self.counter();
+        let stock = counter.has_stock(tx, before)?;
         let now_ms = tx.now_ms();
         let decided = decide(
-            &before,
+            before,
             Circumstances {
                 amount: claim.amount,
                 now_ms,
@@ -209,7 +287,20 @@ impl Cashbook {
             },
         );
         let mut order = before.clone();
-        let (mut private, key) = self.private_of(&mut order, now_ms)?;
+        let opened;
+        let (private, key) = match ahead {
+            Some(ahead) => {
+                order.private.clone_from(&ahead.sealed);
+                (&ahead.private, &ahead.key)
+            }
+            None => {
+                let (mut private, key) = self.private_of(&mut order, now_ms)?;
+                self.add_transaction(&mut private, claim);
+                order.private = seal_private(&self.vault, order.id, &key, &private);
+                opened = (private, key);
+                (&opened.0, &opened.1)
+            }
+        };
         order.payments.push(Payment {
             channel: claim.channel.clone(),
             fingerprint: self.fingerprint,
@@ -219,12 +310,6 @@ impl Cashbook {
             returned: 0,
             refunded: 0,
         });
-        private.transactions.push((
-            self.fingerprint,
-            claim.channel.to_string(),
-            claim.transaction.clone(),
-        ));
-        order.private = seal_private(&self.vault, order.id, &key, &private);
         order.reason = decided.reason;
         let pays = matches!(
             decided.outcome,
@@ -233,21 +318,30 @@ impl Cashbook {
         if pays {
             order.paid_at_ms = Some(now_ms);
         }
+        match ahead {
+            Some(ahead) => index_contacts(tx, &ahead.contacts, order.id)?,
+            None if before.is_erased() => {}
+            None => index_contacts(tx, &contacts_of(&self.vault, private), order.id)?,
+        }
         let handed_out = before.state == OrderState::Delivered;
         if decided.state == OrderState::Delivered && pays && !handed_out {
-            counter.hand_out(tx, &mut order, &private, &key)?;
+            let packed = ahead.map(|ahead| &ahead.goods);
+            counter.hand_out(tx, &mut order, private, key, packed)?;
         } else {
-            if !before.is_erased() {
-                index_contacts(tx, &self.vault, &private, order.id)?;
-            }
             self.leave_waiting(tx, &mut order, decided.state)?;
         }
         tx.put_payment(&self.fingerprint, order.id)?;
-        tx.put_order(&order, Some(&before))?;
+        tx.put_order(&order, Some(before))?;
         if order.owed() > before.owed() {
             outbox::tell_both(tx, self.tell, EffectKind::RefundDue, order.id)?;
         }
-        self.keep(tx, claim, &order, outcome(decided.outcome, claim, &before))
+        let decided = outcome(decided.outcome, claim, before);
+        match ahead {
+            Some(ahead) if decided.accepted => {
+                self.append(tx, claim, &order, ahead.notice.clone(), decided)
+            }
+            _ => self.keep(tx, claim, &order, decided),
+        }
     }
 
     /// What only the buyer and the shop know of an order. Money for one whose private fields were destroyed gets a fresh key, so
@@ -296,21 +390,27 @@ impl Cashbook {
         {
             return Ok(decided);
         }
-        let id = order.id.0.to_be_bytes();
-        let raw = &claim.raw[..claim.raw.len().min(limits::NOTICE_BYTES_MAX)];
         // Of an order whose key was destroyed only the decision is kept.
         let sealed = match order.is_erased() {
             true => Vec::new(),
-            false => self
-                .vault
-                .order_key(&order.month, &id, &order.wrapped_key)
-                .map_err(|_| Fault::Invariant("an order's key opens"))?
-                .seal(
-                    self.vault.entropy(),
-                    &self.vault.aad("notices", &id, b""),
-                    raw,
-                ),
+            false => {
+                let id = order.id.0.to_be_bytes();
+                let key = self.vault.order_key(&order.month, &id, &order.wrapped_key);
+                let key = key.map_err(|_| Fault::Invariant("an order's key opens"))?;
+                self.seal_notice(order.id, &key, claim)
+            }
         };
+        self.append(tx, claim, order, sealed, decided)
+    }
+
+    fn append(
+        &self,
+        tx: &mut Tx<'_>,
+        claim: &Claim,
+        order: &Order,
+        sealed: Vec<u8>,
+        decided: Settled,
+    ) -> Result<Settled, Refusal> {
         tx.append_notice(&Notice {
             channel: claim.channel.clone(),
             order: Some(order.id),
@@ -350,6 +450,27 @@ impl Cashbook {
         }
         Ok(first)
     }
+}
+
+/// Why a claim is none of this order's price at all.
+fn mismatch(claim: &Claim, order: &Order) -> Option<String> {
+    let sound = claim.currency == order.total.currency
+        && claim.amount > 0
+        && claim.transaction.len() <= limits::TRANSACTION_ID_BYTES_MAX;
+    let paid = || decimal(claim.amount, claim.currency);
+    (!sound).then(|| {
+        format!(
+            "{} {} paid, {} expected",
+            paid(),
+            claim.currency,
+            order.total
+        )
+    })
+}
+
+fn too_many(order: &Order) -> Option<String> {
+    let most = limits::PAYMENTS_PER_ORDER_MAX;
+    (order.payments.len() >= most).then(|| format!("more than {most} payments for one order"))
 }
 
 fn outcome(outcome: PaymentOutcome, claim: &Claim, order: &Order) -> Settled {

@@ -32,10 +32,9 @@ pub(super) fn take(
             }
             None => next_of_spans(tx, pool)?,
         };
-        if tx.held(slot)?.is_some() {
+        if tx.put_held(slot, Some(held))?.is_some() {
             return Err(Fault::Invariant("an available slot has no holder"));
         }
-        tx.put_held(slot, Some(held))?;
         taken.push(slot);
     }
     pool.available = pool
@@ -61,12 +60,11 @@ pub(super) fn release(
         .pool(product)?
         .ok_or(Fault::Invariant("a product has its pool"))?;
     for slot in slots {
-        if tx.held(*slot)? != Some(Held::Reserved(order.0)) {
+        if tx.put_held(*slot, None)? != Some(Held::Reserved(order.0)) {
             return Err(Fault::Invariant(
                 "a slot is released by the order that reserved it",
             ));
         }
-        tx.put_held(*slot, None)?;
         tx.put_returned(product, *slot)?;
     }
     let count = slots.len() as u32;

@@ -143,7 +143,7 @@ impl NewStore {
         builder.set_cache_size(CACHE_BYTES);
         let database = builder.create(path).map_err(Fault::from)?;
         let txn = database.begin_write().map_err(Fault::from)?;
-        Tables::open(&txn).map_err(Fault::from)?;
+        Tables::of(&txn).make()?;
         txn.commit().map_err(Fault::from)?;
         Ok(Self {
             database,

@@ -121,6 +121,7 @@ pub fn upgraded_at_ms(rows: &impl Rows) -> Result<Option<i64>, Fault> {
 impl Tx<'_> {
     /// Says that the data is of this version's schema, and that all steps after `from` are left.
     pub fn begin_upgrade(&mut self, from: u32) -> Result<(), Fault> {
+        self.tables.make()?;
         for (name, bytes) in first_rows() {
             self.put_meta(name, &bytes)?;
         }

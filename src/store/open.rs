@@ -176,15 +176,17 @@ fn create(database: &Database, rows: &[(&str, Vec<u8>)]) -> Result<(), Fault> {
     txn.set_two_phase_commit(true);
     txn.set_quick_repair(true);
     {
-        let mut tables = Tables::open(&txn)?;
+        let mut tables = Tables::of(&txn);
+        tables.make()?;
         for (name, bytes) in migrate::first_rows() {
-            tables.meta.insert(name, bytes.as_slice())?;
+            tables.meta.write()?.insert(name, bytes.as_slice())?;
         }
         tables
             .meta
+            .write()?
             .insert("head", super::codec::encode(&Head::default()).as_slice())?;
         for (name, bytes) in rows {
-            tables.meta.insert(*name, bytes.as_slice())?;
+            tables.meta.write()?.insert(*name, bytes.as_slice())?;
         }
     }
     Ok(txn.commit()?)

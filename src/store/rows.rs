@@ -177,11 +177,11 @@ pub trait Rows {
     fn channels(&self) -> Result<Vec<(String, Channel)>, Fault>;
 }
 
-fn record<R: Record>(table: &'static str, bytes: &[u8]) -> Result<R, Fault> {
+pub(super) fn record<R: Record>(table: &'static str, bytes: &[u8]) -> Result<R, Fault> {
     decode(bytes).map_err(|error| Fault::Record { table, error })
 }
 
-fn converted<R: Record, D: TryFrom<R, Error = CodecError>>(
+pub(super) fn converted<R: Record, D: TryFrom<R, Error = CodecError>>(
     table: &'static str,
     bytes: &[u8],
 ) -> Result<D, Fault> {
@@ -246,6 +246,9 @@ macro_rules! rows {
             }
 
             fn pool(&self, slug: &Slug) -> Result<Option<Pool>, Fault> {
+                if let Some(pool) = self.changed_pool(slug) {
+                    return Ok(Some(pool));
+                }
                 let table = $table!(self, pools, POOLS);
                 table
                     .get(slug.as_str())?
@@ -718,7 +721,7 @@ macro_rules! of_snapshot {
 }
 macro_rules! of_write {
     ($self:ident, $field:ident, $table:ident) => {
-        (&$self.tables.$field)
+        $self.tables.$field.read()?
     };
 }
 rows!(Snapshot, of_snapshot);

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redb::ReadTransaction;
 
-use super::{Fault, Head, rows};
+use super::records::OrderV2;
+use super::{Fault, Head, rows, tables};
+use crate::domain::{Order, OrderId, Pool, Slug};
 
 /// Snapshots open at a time: more than any number of handlers that run at once on a small machine.
 const READERS_MAX: usize = 1_024;
@@ -26,6 +28,21 @@ impl Snapshot {
     /// Counters and the ledger's head in this state.
     pub fn head(&self) -> Result<Head, Fault> {
         rows::head(self)
+    }
+
+    /// An order, and its row as it lies there.
+    pub fn order_with_row(&self, id: OrderId) -> Result<Option<(Order, Vec<u8>)>, Fault> {
+        let table = self.txn.open_table(tables::ORDERS)?;
+        let Some(row) = table.get(id.0)? else {
+            return Ok(None);
+        };
+        let order = rows::converted::<OrderV2, _>("orders", row.value())?;
+        Ok(Some((order, row.value().to_vec())))
+    }
+
+    /// Nobody changes a state that is only read.
+    pub(super) fn changed_pool(&self, _: &Slug) -> Option<Pool> {
+        None
     }
 }
 

@@ -1,17 +1,20 @@
 //! Writing rows, inside the one transaction of a batch.
 
-use redb::{Table, TableError, WriteTransaction};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use redb::{Key, Table, TableDefinition, Value, WriteTransaction};
 
 use super::codec::encode;
 use super::records::{
     Anchoring, Batch, CategoryV1, Channel, EffectV2, EntryRow, Generation, Held, NoticeV1, OrderV2,
     PoolV2, ProductV2, SlotRow, Staging, Template, Told, ToldV1,
 };
-use super::rows::{HoldKind, Rows, WaitKind, anchoring_row};
+use super::rows::{HoldKind, Rows, WaitKind, anchoring_row, record};
 use super::{Fault, Head, tables};
 use crate::domain::{
-    AddressPrefix, AnchorKind, Category, ChannelName, Effect, EffectKind, EntryAt, Holder,
-    HostPrefix, Notice, Order, OrderId, OrderState, Pool, Product, SlotRef, Slug, Via,
+    AnchorKind, Category, ChannelName, Effect, EffectKind, EntryAt, Notice, Order, OrderId,
+    OrderState, Pool, Product, SlotRef, Slug, Via,
 };
 
 /// The write side of a batch. A closure validates first and writes after; when it refuses after a write, the writer takes the
@@ -21,12 +24,14 @@ pub struct Tx<'t> {
     pub(super) head: Head,
     pub(super) wrote: bool,
     pub(super) touched: Vec<OrderId>,
+    /// Pools that this batch changed, until its end.
+    pools: BTreeMap<Slug, Pool>,
     now_ms: i64,
 }
 
-type Rowed<'t, K> = Table<'t, K, &'static [u8]>;
+type Rowed<'t, K> = Lazy<'t, K, &'static [u8]>;
 
-/// All tables, opened once for a batch.
+/// The tables of a batch, each opened when it is first asked for.
 pub(super) struct Tables<'t> {
     pub meta: Rowed<'t, &'static str>,
     pub products: Rowed<'t, &'static str>,
@@ -35,24 +40,24 @@ pub(super) struct Tables<'t> {
     pub slots: Rowed<'t, (u32, u32)>,
     pub nodes: Rowed<'t, (u32, u32)>,
     pub held: Rowed<'t, (u32, u32)>,
-    pub returned: Table<'t, (&'static str, u32, u32), ()>,
-    pub fingerprints: Table<'t, &'static [u8; 16], (u32, u32)>,
+    pub returned: Lazy<'t, (&'static str, u32, u32), ()>,
+    pub fingerprints: Lazy<'t, &'static [u8; 16], (u32, u32)>,
     pub orders: Rowed<'t, u64>,
-    pub open: Table<'t, (i64, u64), ()>,
-    pub waiting: Table<'t, (u8, u64), ()>,
-    pub holds: Table<'t, (u8, &'static [u8], u64), u32>,
-    pub payments: Table<'t, &'static [u8; 16], u64>,
+    pub open: Lazy<'t, (i64, u64), ()>,
+    pub waiting: Lazy<'t, (u8, u64), ()>,
+    pub holds: Lazy<'t, (u8, &'static [u8], u64), u32>,
+    pub payments: Lazy<'t, &'static [u8; 16], u64>,
     pub notices: Rowed<'t, u64>,
     pub entries: Rowed<'t, u64>,
     pub marks: Rowed<'t, u64>,
     pub generations: Rowed<'t, u16>,
     pub anchors: Rowed<'t, (u64, u8)>,
     pub openings: Rowed<'t, u64>,
-    pub erased: Table<'t, u64, i64>,
+    pub erased: Lazy<'t, u64, i64>,
     pub outbox: Rowed<'t, u64>,
-    pub due: Table<'t, (u8, i64, u64), ()>,
-    pub contacts: Table<'t, (&'static [u8; 16], u64), ()>,
-    pub unread: Table<'t, (i64, u64), u8>,
+    pub due: Lazy<'t, (u8, i64, u64), ()>,
+    pub contacts: Lazy<'t, (&'static [u8; 16], u64), ()>,
+    pub unread: Lazy<'t, (i64, u64), u8>,
     pub told: Rowed<'t, (u64, u64)>,
     pub wishes: Rowed<'t, (&'static str, &'static [u8; 16])>,
     pub categories: Rowed<'t, &'static str>,
@@ -62,40 +67,110 @@ pub(super) struct Tables<'t> {
 }
 
 impl<'t> Tables<'t> {
-    pub fn open(txn: &'t WriteTransaction) -> Result<Self, TableError> {
-        Ok(Self {
-            meta: txn.open_table(tables::META)?,
-            products: txn.open_table(tables::PRODUCTS)?,
-            pools: txn.open_table(tables::POOLS)?,
-            batches: txn.open_table(tables::BATCHES)?,
-            slots: txn.open_table(tables::SLOTS)?,
-            nodes: txn.open_table(tables::NODES)?,
-            held: txn.open_table(tables::HELD)?,
-            returned: txn.open_table(tables::RETURNED)?,
-            fingerprints: txn.open_table(tables::FINGERPRINTS)?,
-            orders: txn.open_table(tables::ORDERS)?,
-            open: txn.open_table(tables::OPEN)?,
-            waiting: txn.open_table(tables::WAITING)?,
-            holds: txn.open_table(tables::HOLDS)?,
-            payments: txn.open_table(tables::PAYMENTS)?,
-            notices: txn.open_table(tables::NOTICES)?,
-            entries: txn.open_table(tables::ENTRIES)?,
-            marks: txn.open_table(tables::MARKS)?,
-            generations: txn.open_table(tables::GENERATIONS)?,
-            anchors: txn.open_table(tables::ANCHORS)?,
-            openings: txn.open_table(tables::OPENINGS)?,
-            erased: txn.open_table(tables::ERASED)?,
-            outbox: txn.open_table(tables::OUTBOX)?,
-            due: txn.open_table(tables::DUE)?,
-            contacts: txn.open_table(tables::CONTACTS)?,
-            unread: txn.open_table(tables::UNREAD)?,
-            told: txn.open_table(tables::TOLD)?,
-            wishes: txn.open_table(tables::WISHES)?,
-            categories: txn.open_table(tables::CATEGORIES)?,
-            pictures: txn.open_table(tables::PICTURES)?,
-            templates: txn.open_table(tables::TEMPLATES)?,
-            channels: txn.open_table(tables::CHANNELS)?,
-        })
+    pub fn of(txn: &'t WriteTransaction) -> Self {
+        Self {
+            meta: Lazy::new(txn, tables::META),
+            products: Lazy::new(txn, tables::PRODUCTS),
+            pools: Lazy::new(txn, tables::POOLS),
+            batches: Lazy::new(txn, tables::BATCHES),
+            slots: Lazy::new(txn, tables::SLOTS),
+            nodes: Lazy::new(txn, tables::NODES),
+            held: Lazy::new(txn, tables::HELD),
+            returned: Lazy::new(txn, tables::RETURNED),
+            fingerprints: Lazy::new(txn, tables::FINGERPRINTS),
+            orders: Lazy::new(txn, tables::ORDERS),
+            open: Lazy::new(txn, tables::OPEN),
+            waiting: Lazy::new(txn, tables::WAITING),
+            holds: Lazy::new(txn, tables::HOLDS),
+            payments: Lazy::new(txn, tables::PAYMENTS),
+            notices: Lazy::new(txn, tables::NOTICES),
+            entries: Lazy::new(txn, tables::ENTRIES),
+            marks: Lazy::new(txn, tables::MARKS),
+            generations: Lazy::new(txn, tables::GENERATIONS),
+            anchors: Lazy::new(txn, tables::ANCHORS),
+            openings: Lazy::new(txn, tables::OPENINGS),
+            erased: Lazy::new(txn, tables::ERASED),
+            outbox: Lazy::new(txn, tables::OUTBOX),
+            due: Lazy::new(txn, tables::DUE),
+            contacts: Lazy::new(txn, tables::CONTACTS),
+            unread: Lazy::new(txn, tables::UNREAD),
+            told: Lazy::new(txn, tables::TOLD),
+            wishes: Lazy::new(txn, tables::WISHES),
+            categories: Lazy::new(txn, tables::CATEGORIES),
+            pictures: Lazy::new(txn, tables::PICTURES),
+            templates: Lazy::new(txn, tables::TEMPLATES),
+            channels: Lazy::new(txn, tables::CHANNELS),
+        }
+    }
+
+    /// Opens all of them, which makes those that are not there: a reader expects to find each.
+    pub fn make(&self) -> Result<(), Fault> {
+        self.meta.read()?;
+        self.products.read()?;
+        self.pools.read()?;
+        self.batches.read()?;
+        self.slots.read()?;
+        self.nodes.read()?;
+        self.held.read()?;
+        self.returned.read()?;
+        self.fingerprints.read()?;
+        self.orders.read()?;
+        self.open.read()?;
+        self.waiting.read()?;
+        self.holds.read()?;
+        self.payments.read()?;
+        self.notices.read()?;
+        self.entries.read()?;
+        self.marks.read()?;
+        self.generations.read()?;
+        self.anchors.read()?;
+        self.openings.read()?;
+        self.erased.read()?;
+        self.outbox.read()?;
+        self.due.read()?;
+        self.contacts.read()?;
+        self.unread.read()?;
+        self.told.read()?;
+        self.wishes.read()?;
+        self.categories.read()?;
+        self.pictures.read()?;
+        self.templates.read()?;
+        self.channels.read()?;
+        Ok(())
+    }
+}
+
+/// A table that is opened when it is first asked for: a batch needs some of them, and each costs a look into the catalogue twice.
+pub(super) struct Lazy<'t, K: Key + 'static, V: Value + 'static> {
+    txn: &'t WriteTransaction,
+    definition: TableDefinition<'static, K, V>,
+    opened: OnceCell<Table<'t, K, V>>,
+}
+
+impl<'t, K: Key + 'static, V: Value + 'static> Lazy<'t, K, V> {
+    fn new(txn: &'t WriteTransaction, definition: TableDefinition<'static, K, V>) -> Self {
+        Self {
+            txn,
+            definition,
+            opened: OnceCell::new(),
+        }
+    }
+
+    pub fn read(&self) -> Result<&Table<'t, K, V>, Fault> {
+        match self.opened.get() {
+            Some(table) => Ok(table),
+            None => {
+                let table = self.txn.open_table(self.definition)?;
+                Ok(self.opened.get_or_init(|| table))
+            }
+        }
+    }
+
+    pub fn write(&mut self) -> Result<&mut Table<'t, K, V>, Fault> {
+        self.read()?;
+        self.opened
+            .get_mut()
+            .ok_or(Fault::Invariant("a table that was opened is at hand"))
     }
 }
 
@@ -106,6 +181,7 @@ impl<'t> Tx<'t> {
             head,
             wrote: false,
             touched: Vec::new(),
+            pools: BTreeMap::new(),
             now_ms,
         }
     }
@@ -129,34 +205,57 @@ impl<'t> Tx<'t> {
     /// Writes a row of the meta table.
     pub fn put_meta(&mut self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.meta.insert(name, bytes)?;
+        self.tables.meta.write()?.insert(name, bytes)?;
         Ok(())
     }
 
     /// Takes a row of the meta table away.
     pub fn remove_meta(&mut self, name: &str) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.meta.remove(name)?;
+        self.tables.meta.write()?.remove(name)?;
         Ok(())
     }
 
     /// Writes a product.
     pub fn put_product(&mut self, product: &Product) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.products.insert(
+        self.tables.products.write()?.insert(
             product.slug.as_str(),
             encode(&ProductV2::from(product)).as_slice(),
         )?;
         Ok(())
     }
 
-    /// Writes a pool.
+    /// Writes a pool, at the end of the batch: every sale of a product changes its pool.
     pub fn put_pool(&mut self, pool: &Pool) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables
-            .pools
-            .insert(pool.slug.as_str(), encode(&PoolV2::from(pool)).as_slice())?;
+        self.pools.insert(pool.slug.clone(), pool.clone());
         Ok(())
+    }
+
+    /// Writes what waited for the end of the batch.
+    pub(super) fn finish(&mut self) -> Result<(), Fault> {
+        for (slug, pool) in std::mem::take(&mut self.pools) {
+            let row = encode(&PoolV2::from(&pool));
+            self.tables
+                .pools
+                .write()?
+                .insert(slug.as_str(), row.as_slice())?;
+        }
+        let head = encode(&self.head);
+        self.tables.meta.write()?.insert("head", head.as_slice())?;
+        Ok(())
+    }
+
+    /// A pool as this batch left it, where it changed it.
+    pub(super) fn changed_pool(&self, slug: &Slug) -> Option<Pool> {
+        self.pools.get(slug).cloned()
+    }
+
+    /// Whether an order's row is still these bytes.
+    pub fn is_order_row(&self, order: OrderId, row: &[u8]) -> Result<bool, Fault> {
+        let found = self.tables.orders.read()?.get(order.0)?;
+        Ok(found.is_some_and(|found| found.value() == row))
     }
 
     /// Writes an import.
@@ -164,6 +263,7 @@ impl<'t> Tx<'t> {
         self.wrote = true;
         self.tables
             .batches
+            .write()?
             .insert(number, encode(batch).as_slice())?;
         Ok(())
     }
@@ -177,9 +277,18 @@ impl<'t> Tx<'t> {
     ) -> Result<(), Fault> {
         self.wrote = true;
         let place = (slot.batch, slot.index);
-        self.tables.slots.insert(place, encode(row).as_slice())?;
-        self.tables.nodes.insert(place, nodes.as_flattened())?;
-        self.tables.fingerprints.insert(&row.fingerprint, place)?;
+        self.tables
+            .slots
+            .write()?
+            .insert(place, encode(row).as_slice())?;
+        self.tables
+            .nodes
+            .write()?
+            .insert(place, nodes.as_flattened())?;
+        self.tables
+            .fingerprints
+            .write()?
+            .insert(&row.fingerprint, place)?;
         Ok(())
     }
 
@@ -187,15 +296,22 @@ impl<'t> Tx<'t> {
     pub fn put_resealed(&mut self, slot: SlotRef, row: &SlotRow) -> Result<(), Fault> {
         self.wrote = true;
         let place = (slot.batch, slot.index);
-        self.tables.slots.insert(place, encode(row).as_slice())?;
+        self.tables
+            .slots
+            .write()?
+            .insert(place, encode(row).as_slice())?;
         Ok(())
     }
 
-    /// Takes a stored key away: it was handed out and lies sealed with its order.
-    pub fn remove_slot(&mut self, slot: SlotRef) -> Result<(), Fault> {
+    /// Takes a stored key away: it was handed out and lies sealed with its order. Tells whether it was there.
+    pub fn remove_slot(&mut self, slot: SlotRef) -> Result<bool, Fault> {
         self.wrote = true;
-        self.tables.slots.remove((slot.batch, slot.index))?;
-        Ok(())
+        let removed = self
+            .tables
+            .slots
+            .write()?
+            .remove((slot.batch, slot.index))?;
+        Ok(removed.is_some())
     }
 
     /// Takes everything of a key away, as if it had never been stored: for imports that did not end.
@@ -203,22 +319,23 @@ impl<'t> Tx<'t> {
         self.wrote = true;
         let place = (slot.batch, slot.index);
         if let Some(row) = self.slot(slot)? {
-            self.tables.fingerprints.remove(&row.fingerprint)?;
+            self.tables.fingerprints.write()?.remove(&row.fingerprint)?;
         }
-        self.tables.slots.remove(place)?;
-        self.tables.nodes.remove(place)?;
+        self.tables.slots.write()?.remove(place)?;
+        self.tables.nodes.write()?.remove(place)?;
         Ok(())
     }
 
-    /// Writes who holds a slot; none makes it available again.
-    pub fn put_held(&mut self, slot: SlotRef, held: Option<Held>) -> Result<(), Fault> {
+    /// Writes who holds a slot; none makes it available again. Gives who held it.
+    pub fn put_held(&mut self, slot: SlotRef, held: Option<Held>) -> Result<Option<Held>, Fault> {
         self.wrote = true;
         let place = (slot.batch, slot.index);
-        match held {
-            Some(held) => self.tables.held.insert(place, encode(&held).as_slice())?,
-            None => self.tables.held.remove(place)?,
+        let table = self.tables.held.write()?;
+        let before = match held {
+            Some(held) => table.insert(place, encode(&held).as_slice())?,
+            None => table.remove(place)?,
         };
-        Ok(())
+        before.map(|row| record("held", row.value())).transpose()
     }
 
     /// Puts a slot back among those that can be ordered.
@@ -226,6 +343,7 @@ impl<'t> Tx<'t> {
         self.wrote = true;
         self.tables
             .returned
+            .write()?
             .insert((slug.as_str(), slot.batch, slot.index), ())?;
         Ok(())
     }
@@ -236,6 +354,7 @@ impl<'t> Tx<'t> {
         Ok(self
             .tables
             .returned
+            .write()?
             .remove((slug.as_str(), slot.batch, slot.index))?
             .is_some())
     }
@@ -247,8 +366,9 @@ impl<'t> Tx<'t> {
             Some(staging) => self
                 .tables
                 .meta
+                .write()?
                 .insert("staging", encode(staging).as_slice())?,
-            None => self.tables.meta.remove("staging")?,
+            None => self.tables.meta.write()?.remove("staging")?,
         };
         Ok(())
     }
@@ -257,14 +377,15 @@ impl<'t> Tx<'t> {
     pub fn put_order(&mut self, order: &Order, before: Option<&Order>) -> Result<(), Fault> {
         self.wrote = true;
         self.touched.push(order.id);
-        let mut stored = order.clone();
+        let mut stored = OrderV2::from(order);
         if order.state != OrderState::Pending {
             // Who held a reservation is nobody's business once it ended.
-            stored.holder = NOBODY;
+            stored.forget_holder();
         }
         self.tables
             .orders
-            .insert(order.id.0, encode(&OrderV2::from(&stored)).as_slice())?;
+            .write()?
+            .insert(order.id.0, encode(&stored).as_slice())?;
         let was_open = before.filter(|before| before.state == OrderState::Pending);
         let is_open = Some(order).filter(|order| order.state == OrderState::Pending);
         match (was_open, is_open) {
@@ -292,6 +413,7 @@ impl<'t> Tx<'t> {
         self.close_order(before)?;
         self.tables
             .orders
+            .write()?
             .insert(order.id.0, encode(&OrderV2::from(&order)).as_slice())?;
         self.open_order(&order)
     }
@@ -301,21 +423,27 @@ impl<'t> Tx<'t> {
         self.wrote = true;
         self.tables
             .orders
+            .write()?
             .insert(order.id.0, encode(&OrderV2::from(order)).as_slice())?;
         Ok(())
     }
 
-    /// Records a payment's fingerprint.
-    pub fn put_payment(&mut self, fingerprint: &[u8; 16], order: OrderId) -> Result<(), Fault> {
+    /// Records a payment's fingerprint. Gives the order that it was recorded for before.
+    pub fn put_payment(
+        &mut self,
+        fingerprint: &[u8; 16],
+        order: OrderId,
+    ) -> Result<Option<OrderId>, Fault> {
         self.wrote = true;
-        self.tables.payments.insert(fingerprint, order.0)?;
-        Ok(())
+        let payments = self.tables.payments.write()?;
+        let before = payments.insert(fingerprint, order.0)?;
+        Ok(before.map(|row| OrderId(row.value())))
     }
 
     /// Keeps a notice.
     pub fn append_notice(&mut self, notice: &Notice) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.notices.insert(
+        self.tables.notices.write()?.insert(
             self.head.next_notice,
             encode(&NoticeV1::from(notice)).as_slice(),
         )?;
@@ -329,6 +457,7 @@ impl<'t> Tx<'t> {
         let replaced = self
             .tables
             .entries
+            .write()?
             .insert(at.key(), encode(row).as_slice())?
             .is_some();
         if replaced {
@@ -341,7 +470,10 @@ impl<'t> Tx<'t> {
     /// Keeps a checkpoint for exports.
     pub fn put_mark(&mut self, at: EntryAt, note: &str) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.marks.insert(at.key(), note.as_bytes())?;
+        self.tables
+            .marks
+            .write()?
+            .insert(at.key(), note.as_bytes())?;
         Ok(())
     }
 
@@ -350,6 +482,7 @@ impl<'t> Tx<'t> {
         self.wrote = true;
         self.tables
             .generations
+            .write()?
             .insert(number, encode(generation).as_slice())?;
         Ok(())
     }
@@ -360,7 +493,10 @@ impl<'t> Tx<'t> {
         if self.mark(at)?.is_none() {
             return Err(Fault::Invariant("an anchored checkpoint is kept"));
         }
-        self.tables.anchors.insert((at.key(), kind as u8), bytes)?;
+        self.tables
+            .anchors
+            .write()?
+            .insert((at.key(), kind as u8), bytes)?;
         Ok(())
     }
 
@@ -372,7 +508,7 @@ impl<'t> Tx<'t> {
     /// Keeps what opens the commitment of an entry that belongs to no order, sealed.
     pub fn put_opening(&mut self, at: EntryAt, sealed: &[u8]) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.openings.insert(at.key(), sealed)?;
+        self.tables.openings.write()?.insert(at.key(), sealed)?;
         Ok(())
     }
 
@@ -380,14 +516,17 @@ impl<'t> Tx<'t> {
     pub fn remove_told(&mut self, order: OrderId) -> Result<(), Fault> {
         self.wrote = true;
         let of_order = (order.0, 0)..=(order.0, u64::MAX);
-        self.tables.told.retain_in(of_order, |_, _| false)?;
+        self.tables
+            .told
+            .write()?
+            .retain_in(of_order, |_, _| false)?;
         Ok(())
     }
 
     /// Takes a kept notice away.
     pub fn remove_notice(&mut self, number: u64) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.notices.remove(number)?;
+        self.tables.notices.write()?.remove(number)?;
         Ok(())
     }
 
@@ -400,7 +539,7 @@ impl<'t> Tx<'t> {
     /// Writes that the private fields of an order were destroyed at that time, Unix milliseconds.
     pub fn put_erased(&mut self, order: OrderId, at_ms: i64) -> Result<(), Fault> {
         self.wrote = true;
-        self.tables.erased.insert(order.0, at_ms)?;
+        self.tables.erased.write()?.insert(order.0, at_ms)?;
         Ok(())
     }
 
@@ -444,15 +583,18 @@ impl<'t> Tx<'t> {
         if let Some(due_ms) = before.and_then(|before| before.due_at_ms) {
             self.tables
                 .due
+                .write()?
                 .remove((effect.via as u8, due_ms, effect.id))?;
         }
         if let Some(due_ms) = effect.due_at_ms {
             self.tables
                 .due
+                .write()?
                 .insert((effect.via as u8, due_ms, effect.id), ())?;
         }
         self.tables
             .outbox
+            .write()?
             .insert(effect.id, encode(&EffectV2::from(effect)).as_slice())?;
         Ok(())
     }
@@ -463,9 +605,10 @@ impl<'t> Tx<'t> {
         if let Some(due_ms) = effect.due_at_ms {
             self.tables
                 .due
+                .write()?
                 .remove((effect.via as u8, due_ms, effect.id))?;
         }
-        self.tables.outbox.remove(effect.id)?;
+        self.tables.outbox.write()?.remove(effect.id)?;
         Ok(())
     }
 
@@ -480,8 +623,9 @@ impl<'t> Tx<'t> {
             Some(channel) => self
                 .tables
                 .channels
+                .write()?
                 .insert(name.as_str(), encode(channel).as_slice())?,
-            None => self.tables.channels.remove(name.as_str())?,
+            None => self.tables.channels.write()?.remove(name.as_str())?,
         };
         Ok(())
     }
@@ -496,8 +640,8 @@ impl<'t> Tx<'t> {
         self.wrote = true;
         let key = (contact, order.0);
         match belongs {
-            true => self.tables.contacts.insert(key, ())?,
-            false => self.tables.contacts.remove(key)?,
+            true => self.tables.contacts.write()?.insert(key, ())?,
+            false => self.tables.contacts.write()?.remove(key)?,
         };
         Ok(())
     }
@@ -512,8 +656,8 @@ impl<'t> Tx<'t> {
         self.wrote = true;
         let key = (delivered_at_ms, order.0);
         match stage {
-            Some(stage) => self.tables.unread.insert(key, stage)?,
-            None => self.tables.unread.remove(key)?,
+            Some(stage) => self.tables.unread.write()?.insert(key, stage)?,
+            None => self.tables.unread.write()?.remove(key)?,
         };
         Ok(())
     }
@@ -523,6 +667,7 @@ impl<'t> Tx<'t> {
         self.wrote = true;
         self.tables
             .told
+            .write()?
             .insert((order.0, effect), encode(&ToldV1::from(told)).as_slice())?;
         Ok(())
     }
@@ -537,8 +682,8 @@ impl<'t> Tx<'t> {
         self.wrote = true;
         let key = (product.as_str(), contact);
         match sealed {
-            Some(sealed) => self.tables.wishes.insert(key, sealed)?,
-            None => self.tables.wishes.remove(key)?,
+            Some(sealed) => self.tables.wishes.write()?.insert(key, sealed)?,
+            None => self.tables.wishes.write()?.remove(key)?,
         };
         Ok(())
     }
@@ -547,11 +692,11 @@ impl<'t> Tx<'t> {
     pub fn put_category(&mut self, slug: &Slug, category: Option<&Category>) -> Result<(), Fault> {
         self.wrote = true;
         match category {
-            Some(category) => self.tables.categories.insert(
+            Some(category) => self.tables.categories.write()?.insert(
                 slug.as_str(),
                 encode(&CategoryV1::from(category)).as_slice(),
             )?,
-            None => self.tables.categories.remove(slug.as_str())?,
+            None => self.tables.categories.write()?.remove(slug.as_str())?,
         };
         Ok(())
     }
@@ -565,8 +710,8 @@ impl<'t> Tx<'t> {
     ) -> Result<(), Fault> {
         self.wrote = true;
         match jpeg {
-            Some(jpeg) => self.tables.pictures.insert((id, width), jpeg)?,
-            None => self.tables.pictures.remove((id, width))?,
+            Some(jpeg) => self.tables.pictures.write()?.insert((id, width), jpeg)?,
+            None => self.tables.pictures.write()?.remove((id, width))?,
         };
         Ok(())
     }
@@ -583,8 +728,9 @@ impl<'t> Tx<'t> {
             Some(template) => self
                 .tables
                 .templates
+                .write()?
                 .insert((kind, language), encode(template).as_slice())?,
-            None => self.tables.templates.remove((kind, language))?,
+            None => self.tables.templates.write()?.remove((kind, language))?,
         };
         Ok(())
     }
@@ -592,20 +738,26 @@ impl<'t> Tx<'t> {
     fn open_order(&mut self, order: &Order) -> Result<(), Fault> {
         self.tables
             .open
+            .write()?
             .insert((order.expires_at_ms, order.id.0), ())?;
         for (kind, holder) in holders(order) {
             self.tables
                 .holds
+                .write()?
                 .insert((kind as u8, holder.as_slice(), order.id.0), order.quantity)?;
         }
         Ok(())
     }
 
     fn close_order(&mut self, order: &Order) -> Result<(), Fault> {
-        self.tables.open.remove((order.expires_at_ms, order.id.0))?;
+        self.tables
+            .open
+            .write()?
+            .remove((order.expires_at_ms, order.id.0))?;
         for (kind, holder) in holders(order) {
             self.tables
                 .holds
+                .write()?
                 .remove((kind as u8, holder.as_slice(), order.id.0))?;
         }
         Ok(())
@@ -619,19 +771,23 @@ impl<'t> Tx<'t> {
         waits: impl Fn(&Order) -> bool,
     ) -> Result<(), Fault> {
         match (before.is_some_and(&waits), waits(order)) {
-            (false, true) => drop(self.tables.waiting.insert((kind as u8, order.id.0), ())?),
-            (true, false) => drop(self.tables.waiting.remove((kind as u8, order.id.0))?),
+            (false, true) => drop(
+                self.tables
+                    .waiting
+                    .write()?
+                    .insert((kind as u8, order.id.0), ())?,
+            ),
+            (true, false) => drop(
+                self.tables
+                    .waiting
+                    .write()?
+                    .remove((kind as u8, order.id.0))?,
+            ),
             _ => {}
         }
         Ok(())
     }
 }
-
-const NOBODY: Holder = Holder {
-    contact: [0; 16],
-    address: AddressPrefix([0; 8]),
-    host: HostPrefix([0; 8]),
-};
 
 /// The three ways in which a pending order is counted.
 fn holders(order: &Order) -> [(HoldKind, Vec<u8>); 3] {

@@ -473,7 +473,7 @@ impl Writer {
         txn.set_two_phase_commit(true);
         txn.set_quick_repair(true);
         let mut tx = Tx::new(
-            Tables::open(&txn)?,
+            Tables::of(&txn),
             self.head.clone(),
             self.options.clock.now_ms(),
         );
@@ -502,8 +502,8 @@ impl Writer {
             return Ok(Some(Batch::Nothing));
         }
         tx.head.commit += 1;
+        tx.finish()?;
         let (head, orders) = (tx.head.clone(), std::mem::take(&mut tx.touched));
-        tx.tables.meta.insert("head", encode(&head).as_slice())?;
         drop(tx);
         self.untold.clone_from(&orders);
         txn.commit()?;

@@ -259,6 +259,33 @@ fn a_large_sale_continues_in_slots_entries_that_fit() {
 }
 
 #[test]
+fn a_sale_of_few_ranges_is_never_divided_and_fits_whatever_it_names() {
+    let long = "A".repeat(256 - "CNY".len() - 64);
+    let sku = "s".repeat(64);
+    let widest = (0..4).map(|range| ((1 << 53) - 10 + range, u32::MAX));
+    let slots = SlotList::from_pairs(widest).unwrap();
+    let sale = Sale {
+        order: &long,
+        sku: &sku,
+        qty: (1 << 53) - 1,
+        amt: (1 << 53) - 1,
+        ..sale()
+    };
+    assert_eq!(split_slots(&sale, slots.clone()), [slots.clone()]);
+    let body = Body::Sale(Sale {
+        slots: Some(slots),
+        ..sale
+    });
+    let longest = super::write::spell(&body, (1 << 53) - 1, (1 << 53) - 1, &Hash::ZERO);
+    // A range of the first to the last index is 17 bytes longer than one of a single slot.
+    assert!(
+        longest.len() + 4 * 17 <= LINE_BYTES_MAX,
+        "{}",
+        longest.len()
+    );
+}
+
+#[test]
 fn an_origin_is_a_lower_case_host_and_a_run() {
     assert!(origin_is_valid("shop.example/0123abcd"));
     assert!(origin_is_valid("xn--fiq228c.example/00000000"));

@@ -303,6 +303,13 @@ impl From<&Order> for OrderV2 {
     }
 }
 
+impl OrderV2 {
+    /// Leaves no trace of who held the reservation.
+    pub fn forget_holder(&mut self) {
+        (self.order.contact, self.order.address, self.order.host) = ([0; 16], [0; 8], [0; 8]);
+    }
+}
+
 impl TryFrom<OrderV2> for Order {
     type Error = CodecError;
 
