@@ -6,12 +6,15 @@
 //! writes the export there and stops.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+mod report;
+
 use ed25519_dalek::SigningKey;
 use keystall::ledger::Hash;
 use keystall::ledger::entry::{Body, Kind, Sale, SlotList, Why, hash_line};
 use keystall::ledger::export::mark_line;
 use keystall::ledger::note::{Vkey, sign_checkpoint};
 use keystall::ledger::tree::Frontier;
+use report::{Row, leave_out, median, tell};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -33,46 +36,67 @@ fn main() {
         return;
     }
     let most: u64 = args.first().map_or(1_000_000, |text| text.parse().unwrap());
-    for entries in [most / 10, most] {
+    let peaks = [most / 10, most].map(|entries| {
         let folder = tempfile::tempdir().unwrap();
         let vkey = write(folder.path(), entries);
-        compare(folder.path(), &vkey, entries);
+        compare(folder.path(), &vkey, entries, entries == most)
+    });
+    // A tenth of the entries, and all of them: what is read is not kept.
+    let what = format!("verifier's peak memory, {most} entries against a tenth");
+    match peaks {
+        [Some(few), Some(all)] => tell(&Row::at_most("P8", what, "MiB", (all, few), 1.2)),
+        _ => leave_out("P8", &what, "GNU time is not there: apt-get install time"),
     }
 }
 
-fn compare(export: &Path, vkey: &str, entries: u64) {
+/// Tells how both did where that is asked for. Gives the verifier's peak of memory in MiB, where it can be seen.
+fn compare(export: &Path, vkey: &str, entries: u64, told: bool) -> Option<f64> {
     let file = export.join("gen-0/entries.ndjson");
-    let bytes = fs::metadata(&file).unwrap().len();
-    println!("{entries} entries, {bytes} bytes");
+    let megabytes = fs::metadata(&file).unwrap().len() as f64 / 1e6;
     let tool = env!("CARGO_BIN_EXE_keystall-verify");
     let (export, file) = (export.to_str().unwrap(), file.to_str().unwrap());
-    for cores in ["0", "0,1"] {
+    let mut peak = None;
+    for (cores, count) in [("0", 1), ("0,1", 2)] {
         let (mut sums, mut verified) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            sums.push(timed(&["taskset", "-c", "0", "sha256sum", file]));
-            verified.push(timed(&[
+        for _ in 0..if told { ROUNDS } else { 1 } {
+            sums.push(timed(&["taskset", "-c", "0", "sha256sum", file]).0);
+            let (seconds, rss_mib) = timed(&[
                 "taskset", "-c", cores, tool, "ledger", export, "--vkey", vkey,
-            ]));
+            ]);
+            verified.push(seconds);
+            peak = if rss_mib > peak { rss_mib } else { peak };
         }
-        let (sum, _) = best(sums);
-        let (time, rss_kib) = best(verified);
-        println!(
-            "cores {cores:<4} verify {time:.3} s ({:.2} M entries/s), sha256sum {sum:.3} s, {:.2} x its speed, peak {} MiB",
-            entries as f64 / time / 1e6,
-            sum / time,
-            rss_kib / 1024
-        );
+        let (sum, time) = (median(sums), median(verified));
+        if !told {
+            continue;
+        }
+        if count == 1 {
+            let what = format!("verify {entries} entries on one core, against sha256sum");
+            let times = (time * 1e3, sum * 1e3);
+            tell(&Row::at_most("P8", what, "ms", times, 1.0));
+        } else {
+            let what = format!("verify {entries} entries on two cores, against sha256sum");
+            let speeds = (megabytes / time, megabytes / sum);
+            tell(&Row::at_least("P8", what, "MB/s", speeds, 1.8));
+        }
     }
+    peak
 }
 
-/// Seconds, and peak memory in KiB as the kernel counts it.
-fn timed(command: &[&str]) -> (f64, u64) {
+/// Seconds, and peak memory in MiB as the kernel counts it: none without GNU time (package `time`).
+fn timed(command: &[&str]) -> (f64, Option<f64>) {
+    const TIME: &str = "/usr/bin/time";
+    let measured = Path::new(TIME).exists();
+    let mut run = match measured {
+        true => Command::new(TIME),
+        false => Command::new(command[0]),
+    };
+    match measured {
+        true => run.args(["-f", "%M"]).args(command),
+        false => run.args(&command[1..]),
+    };
     let start = Instant::now();
-    let out = Command::new("/usr/bin/time")
-        .args(["-f", "%M"])
-        .args(command)
-        .output()
-        .unwrap();
+    let out = run.output().unwrap();
     let seconds = start.elapsed().as_secs_f64();
     assert!(
         out.status.success(),
@@ -80,15 +104,9 @@ fn timed(command: &[&str]) -> (f64, u64) {
         String::from_utf8_lossy(&out.stdout)
     );
     let told = String::from_utf8(out.stderr).unwrap();
-    (
-        seconds,
-        told.trim().lines().next_back().unwrap().parse().unwrap(),
-    )
-}
-
-fn best(runs: Vec<(f64, u64)>) -> (f64, u64) {
-    let seconds = runs.iter().map(|run| run.0).fold(f64::MAX, f64::min);
-    (seconds, runs.iter().map(|run| run.1).max().unwrap())
+    let last = told.trim().lines().next_back();
+    let kib: Option<f64> = last.and_then(|kib| kib.parse().ok());
+    (seconds, kib.filter(|_| measured).map(|kib| kib / 1024.0))
 }
 
 /// Writes an export as a busy shop's: a sale every ten seconds, an import of 5,000 keys when the last is sold, a

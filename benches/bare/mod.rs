@@ -71,6 +71,37 @@ pub fn transactions(in_flight: usize, sales: usize, rows: &Rows) -> f64 {
     rate(sales, begun.elapsed())
 }
 
+/// Microseconds of each of so many sales, committed one by one, in a file that is at least as large before.
+pub fn single_commits(count: usize, file_bytes: u64, rows: &Rows) -> Vec<f64> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bare.redb");
+    let database = Database::builder()
+        .set_cache_size(64 << 20)
+        .create(&file)
+        .unwrap();
+    let mut done = 0;
+    while std::fs::metadata(&file).unwrap().len() < file_bytes {
+        commit(&database, done..done + 512, |txn, sales| {
+            order(txn, sales, rows);
+        });
+        commit(&database, done..done + 512, |txn, sales| {
+            settle(txn, sales, rows);
+        });
+        done += 512;
+    }
+    commit(&database, done..done + count, |txn, sales| {
+        order(txn, sales, rows);
+    });
+    let one = |sale| {
+        let begun = Instant::now();
+        commit(&database, sale..sale + 1, |txn, sales| {
+            settle(txn, sales, rows);
+        });
+        begun.elapsed().as_secs_f64() * 1e6
+    };
+    (done..done + count).map(one).collect()
+}
+
 fn in_batches(
     database: &Database,
     sales: usize,
@@ -78,12 +109,21 @@ fn in_batches(
     write: impl Fn(&WriteTransaction, Range<usize>),
 ) {
     for from in (0..sales).step_by(batch) {
-        let mut txn = database.begin_write().unwrap();
-        txn.set_two_phase_commit(true);
-        txn.set_quick_repair(true);
-        write(&txn, from..(from + batch).min(sales));
-        txn.commit().unwrap();
+        commit(database, from..(from + batch).min(sales), &write);
     }
+}
+
+/// Durable as a shop's commits are.
+fn commit(
+    database: &Database,
+    sales: Range<usize>,
+    write: impl Fn(&WriteTransaction, Range<usize>),
+) {
+    let mut txn = database.begin_write().unwrap();
+    txn.set_two_phase_commit(true);
+    txn.set_quick_repair(true);
+    write(&txn, sales);
+    txn.commit().unwrap();
 }
 
 /// What stands there when orders wait for their payment.

@@ -148,14 +148,25 @@ pub fn tell(row: &Row) {
     if row.wrong > 0 {
         println!("     {} wrong", row.wrong);
     }
+    let mut line = serde_json::to_value(row).unwrap();
+    line["reached"] = row.reached().into();
+    keep(&line);
+}
+
+/// Says that something is not measured on this machine, and what is missing.
+pub fn leave_out(id: &'static str, what: &str, why: &str) {
+    println!("{id:<4} {what:<62} left out: {why}");
+    keep(&serde_json::json!({ "id": id, "what": what, "left_out": why }));
+}
+
+/// Keeps a line for `benches/run`.
+fn keep(line: &serde_json::Value) {
     if let Some(path) = std::env::var_os("KEYSTALL_BENCH_OUT") {
         let mut file = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(path)
             .unwrap();
-        let mut line = serde_json::to_value(row).unwrap();
-        line["reached"] = row.reached().into();
         writeln!(file, "{line}").unwrap();
     }
 }
