@@ -168,7 +168,7 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
-    /// Stores a key with its fingerprint and the tree nodes that end at it.
+    /// Stores a key and the tree nodes that end at it. By its text it is found once its fingerprint is there too.
     pub fn put_slot(
         &mut self,
         slot: SlotRef,
@@ -179,7 +179,14 @@ impl<'t> Tx<'t> {
         let place = (slot.batch, slot.index);
         self.tables.slots.insert(place, encode(row).as_slice())?;
         self.tables.nodes.insert(place, nodes.as_flattened())?;
-        self.tables.fingerprints.insert(&row.fingerprint, place)?;
+        Ok(())
+    }
+
+    /// Lets a stored key be found by its fingerprint.
+    pub fn put_fingerprint(&mut self, fingerprint: &[u8; 16], slot: SlotRef) -> Result<(), Fault> {
+        self.wrote = true;
+        let place = (slot.batch, slot.index);
+        self.tables.fingerprints.insert(fingerprint, place)?;
         Ok(())
     }
 
