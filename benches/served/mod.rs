@@ -197,7 +197,12 @@ impl Line {
 
     async fn send(&mut self, mut request: Request<Full<Bytes>>) -> io::Result<Answer> {
         let host = self.address.to_string().parse().unwrap();
-        request.headers_mut().insert(header::HOST, host);
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, host);
+        headers.insert(
+            header::ACCEPT_LANGUAGE,
+            header::HeaderValue::from_static("en"),
+        );
         self.sender.ready().await.map_err(io::Error::other)?;
         let answer = self.sender.send_request(request).await;
         let (head, body) = answer.map_err(io::Error::other)?.into_parts();
