@@ -3,7 +3,12 @@
 //!
 //! `cargo bench --features testing --bench growth -- --orders 1000000`. The shop lies in a temporary folder (`TMPDIR`): 1,000,000
 //! orders take some 5 GB with the bare engine's beside them.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs
+)]
 
 mod generator;
 mod report;

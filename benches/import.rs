@@ -2,7 +2,12 @@
 //! tables. Each side runs in a process of its own, so that its memory is its own.
 //!
 //! `cargo bench --features testing --bench import -- --keys 1000000`
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs
+)]
 
 mod generator;
 mod report;

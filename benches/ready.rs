@@ -2,7 +2,12 @@
 //! turn, in a shop with many sold and many more unsold keys.
 //!
 //! `cargo bench --features testing --bench ready -- --sold 1000000 --unsold 5000000`: that folder has some 5 GB.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs
+)]
 
 mod generator;
 mod report;

@@ -4,7 +4,12 @@
 //!
 //! `cargo bench --features testing --bench rush`. It runs in a network of its own (`unshare`, `ip`), because addresses of
 //! this machine itself are exempt from the limits of one address.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs
+)]
 
 mod report;
 mod served;

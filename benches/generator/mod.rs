@@ -2,7 +2,7 @@
 //! settlement, every promise kept. A clock that is turned lays the orders over months.
 //!
 //! Never writes a row by itself: what a generated shop holds, a real one could hold.
-#![allow(dead_code, clippy::unwrap_used, missing_docs)]
+#![allow(dead_code, clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 pub mod bare;
 
