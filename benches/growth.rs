@@ -60,7 +60,7 @@ const ROWS_OF_A_SALE: [&str; 8] = [
 /// Of these, the first so many stay: a promise that was kept is gone.
 const ROWS_THAT_STAY: usize = 6;
 
-fn main() {
+pub fn main() {
     let (orders, rounds) = (argument("--orders", ORDERS), argument("--rounds", ROUNDS));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -26,7 +26,7 @@ use http::StatusCode;
 use md5::{Digest, Md5};
 use report::{Row, quantile, tell};
 use rustls::ClientConfig;
-use served::{Line, Served};
+use served::{Line, Served, processor_s};
 use tokio::time::{Instant, sleep_until, timeout};
 
 const BUYERS: usize = 2_000;
@@ -45,7 +45,7 @@ const SECRET: &str = "kq3V8sW0zD5hT1yNfR7uB2mX";
 /// Says that this process is in the network of its own.
 const APART: &str = "KEYSTALL_BENCH_APART";
 
-fn main() {
+pub fn main() {
     if std::env::var_os(APART).is_none() {
         return go_apart();
     }
@@ -87,8 +87,8 @@ fn main() {
         let memory = rush.memory as f64 / 1e6;
         tell(&Row::below("rush", what("memory"), "MB", memory, MEMORY_MB));
         println!(
-            "     {pages} pages; the hammer got {} answers",
-            rush.hammered
+            "     {pages} pages; the hammer got {} answers; the shop took {:.1} s of processors, the buyers {:.1} s",
+            rush.hammered, rush.processor_s[0], rush.processor_s[1]
         );
     }
 }
@@ -158,6 +158,8 @@ struct Rush {
     wrong: usize,
     hammered: usize,
     memory: u64,
+    /// The shop's and the buyers'.
+    processor_s: [f64; 2],
 }
 
 /// How one buyer fared, and how long each page took.
@@ -174,6 +176,8 @@ enum End {
 
 async fn rush(shop: &Served, hammered: bool) -> Rush {
     let daemon = shop.ready().await;
+    let processors = || [daemon.id().to_string(), "self".into()].map(|id| processor_s(&id));
+    let before = processors();
     let client = shop.client().unwrap();
     let (over, answers) = (Arc::new(AtomicBool::new(false)), Arc::default());
     let hammers = if hammered { HAMMERS } else { 0 };
@@ -208,6 +212,8 @@ async fn rush(shop: &Served, hammered: bool) -> Rush {
     }
     over.store(true, Ordering::Relaxed);
     rush.hammered = answers.load(Ordering::Relaxed);
+    let after = processors();
+    rush.processor_s = [after[0] - before[0], after[1] - before[1]];
     rush.memory = daemon.memory("VmHWM");
     rush
 }

@@ -20,7 +20,7 @@ use keystall::actions::{
     ChannelSettings, CheckoutRequest, Claim, Founding, Policy, ProductChange, Shop,
 };
 use keystall::domain::{
-    ChannelName, Clock, Contact, Currency, Money, Order, OrderId, Secret, Slug, Tell, Via,
+    ChannelName, Clock, Contact, Currency, Money, Order, OrderId, Secret, Slug, Tell, Verdict, Via,
 };
 use keystall::limits;
 use keystall::store::Options;
@@ -244,7 +244,7 @@ impl Grown {
             disputed: false,
         };
         let settled = self.shop.settle(claim).await.unwrap();
-        assert!(settled.accepted, "{}", settled.why);
+        assert_eq!(settled.verdict, Verdict::Settled, "{}", settled.why);
     }
 
     fn add_product(&self, number: usize) {
@@ -327,12 +327,12 @@ fn slug(number: usize) -> Slug {
     Slug::parse(&format!("card-{number}")).unwrap()
 }
 
-/// Orders are given a day: the clock is turned while they are under way.
+/// Orders are given a year: the clock is turned by months while they are under way.
 fn policy() -> Policy {
     Policy {
         currency: Currency::CNY,
-        order_ttl_ms: 24 * 3_600_000,
-        scarce_order_ttl_ms: 24 * 3_600_000,
+        order_ttl_ms: 365 * 24 * 3_600_000,
+        scarce_order_ttl_ms: 365 * 24 * 3_600_000,
         late_delivery_ms: 24 * 3_600_000,
         open_orders_per_address: 0,
         open_orders_per_contact: 0,

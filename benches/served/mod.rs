@@ -48,7 +48,7 @@ impl Served {
             .arg(self.dir.join("."))
             .env("KEYSTALL_LISTEN__HTTPS", self.address.to_string())
             .env("KEYSTALL_TLS__MODE", "self-signed")
-            .env("KEYSTALL_LOG__LEVEL", "warn");
+            .env("KEYSTALL_LOG__LEVEL", "error");
         for (name, value) in &self.settings {
             command.env(format!("KEYSTALL_{name}"), value);
         }
@@ -58,8 +58,9 @@ impl Served {
     /// Runs a command to its end, which must be a good one.
     pub fn run(&self, arguments: &[&str]) {
         let mut command = self.keystall();
-        let command = command.args(arguments).stdout(Stdio::null());
-        assert!(command.status().unwrap().success(), "{arguments:?}");
+        let output = command.args(arguments).output().unwrap();
+        // What `init` says is not for everybody's eyes.
+        assert!(output.status.success(), "{arguments:?}");
     }
 
     /// Starts to serve.
@@ -133,6 +134,20 @@ impl Drop for Daemon {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Seconds of processor time that a process had so far (`/proc/PID/stat`); `self` is this one.
+pub fn processor_s(process: &str) -> f64 {
+    /// Clock ticks a second, on every Linux.
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name before it may hold spaces, and ends with the last bracket. User and system time are the 14th and 15th field.
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+    let ticks = fields
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<f64>().unwrap());
+    ticks.sum::<f64>() / TICKS
 }
 
 /// A figure of a process's `/proc/PID/status` in bytes; `self` is this one.
