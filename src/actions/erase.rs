@@ -5,6 +5,7 @@
 //! wrapped, so within a day the month's key is replaced (`month_keys`). The order's number is listed beside the backups, and a
 //! restored copy is erased again.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -92,11 +93,7 @@ impl Shop {
     /// [`EraseError`].
     pub fn replay_erasures(&self, list: &str) -> Result<usize, EraseError> {
         let (mut erased, mut failed) = (0, None);
-        for line in list.lines() {
-            let number = line.split(' ').next().unwrap_or_default();
-            let Ok(id) = OrderId::parse(number) else {
-                continue;
-            };
+        for id in list.lines().filter_map(listed_order) {
             match self.erase(id, true) {
                 Ok(done) => erased += usize::from(!done.already),
                 Err(EraseError::Unknown(_)) => {}
@@ -119,7 +116,10 @@ impl Shop {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(EraseError::List { path, source }),
         };
-        let erased = self.replay_erasures(&list)?;
+        // A line that a crash cut short names no order.
+        let listed: HashSet<OrderId> = list.lines().filter_map(listed_order).collect();
+        let waiting = self.not_erased(&listed)?;
+        let erased = self.replay_erasures(&waiting)?;
         let mut after = None;
         loop {
             let snapshot = self.store.read().map_err(stored)?;
@@ -129,9 +129,25 @@ impl Shop {
             };
             after = Some(*last);
             for (id, at_ms) in page {
-                self.list_erased(id, at_ms)?;
+                // Adding reads the whole list: not for each that is on it.
+                if !listed.contains(&id) {
+                    self.list_erased(id, at_ms)?;
+                }
             }
         }
+    }
+
+    /// Those that somebody wanted erased and that are not, one in each line: mostly none, however long the list has become.
+    fn not_erased(&self, listed: &HashSet<OrderId>) -> Result<String, EraseError> {
+        let snapshot = self.store.read().map_err(stored)?;
+        let mut waiting = String::new();
+        for id in listed {
+            let row = snapshot.erased(*id).map_err(stored)?;
+            if !matches!(row, Some((_, true))) {
+                waiting += &format!("{id}\n");
+            }
+        }
+        Ok(waiting)
     }
 
     fn erase(&self, id: OrderId, again: bool) -> Result<Erased, EraseError> {
@@ -340,6 +356,11 @@ impl Eraser {
         append_admin(tx, &self.vault, &self.chain, What::Settings, &text)?;
         Ok(None)
     }
+}
+
+/// The order that a line of the list names.
+fn listed_order(line: &str) -> Option<OrderId> {
+    OrderId::parse(line.split(' ').next()?).ok()
 }
 
 /// Adds `NUMBER UNIX_MS` to the list, once.

@@ -82,7 +82,8 @@ fn scanned(
     let mut orders = Vec::new();
     let mut before = None;
     loop {
-        let page = snapshot.orders_before(before, PAGE)?;
+        // Most lists are short, and most filters let the newest through.
+        let page = snapshot.orders_before(before, max.clamp(1, PAGE))?;
         let Some(last) = page.last() else {
             return Ok(orders);
         };

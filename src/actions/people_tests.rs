@@ -268,6 +268,32 @@ async fn a_hundred_unread_orders_are_told_fifty_at_a_time_and_listed_ones_hold_u
 }
 
 #[tokio::test]
+async fn an_order_that_is_delivered_after_the_clock_went_back_is_told_again_although_older_ones_are_listed()
+ {
+    let shop = mailing();
+    let listed = delivered(&shop, shop.request("steam", 1, 1)).await;
+    shop.clock.advance_ms(61 * MINUTE_MS);
+    for told in [1, 1, 0, 0] {
+        assert_eq!(shop.shop.remind_unread().await.unwrap(), told);
+    }
+    // Its row comes before that of the order that is listed.
+    shop.clock.jump_ms(-2 * DAY_MS);
+    let order = delivered(&shop, shop.request("steam", 1, 2)).await;
+    assert!(order.id < listed.id);
+    first_mails(&shop).await;
+    shop.clock.advance_ms(6 * MINUTE_MS);
+    assert_eq!(shop.shop.remind_unread().await.unwrap(), 1);
+    shop.clock.advance_ms(DAY_MS);
+    assert_eq!(shop.shop.remind_unread().await.unwrap(), 1);
+    shop.clock.advance_ms(2 * DAY_MS);
+    assert_eq!(shop.shop.unread_count().unwrap(), 2);
+    let newest_first = shop.shop.unread_orders(10).unwrap();
+    let ids: Vec<OrderId> = newest_first.iter().map(|one| one.order.id).collect();
+    assert_eq!(ids, [listed.id, order.id]);
+    assert_eq!(shop.shop.unread_orders(1).unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_buyer_without_a_mail_address_gets_no_second_mail_and_the_merchant_is_told() {
     let shop = mailing();
     let request = CheckoutRequest {

@@ -1,7 +1,7 @@
 //! Delivered orders whose page was not opened since: the buyer may not know yet. Told once more after five minutes, then a
 //! person's turn.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -33,9 +33,25 @@ pub struct UnreadOrder {
     pub contact: String,
 }
 
-/// Orders whose page was opened and whose mark is not written yet. A crash loses them, at the cost of one more mail.
+/// What is known of unread orders besides their rows.
 #[derive(Default)]
-pub(super) struct Opened(Mutex<HashSet<(i64, OrderId)>>);
+pub(super) struct Opened {
+    /// Orders whose page was opened and whose mark is not written yet. A crash loses them, at the cost of one more mail.
+    rows: Mutex<HashSet<(i64, OrderId)>>,
+    /// How far all are on the merchant's list.
+    listed: Mutex<Listed>,
+}
+
+/// Rows of orders that stay on the merchant's list are not looked at in each round: there may be years of them.
+#[derive(Clone, Copy, Default)]
+struct Listed {
+    /// Up to here, in the order of the rows, there is nothing to do.
+    until: Option<(i64, OrderId)>,
+    /// When that was seen, Unix milliseconds. After a clock that went back new rows come below it, so it holds no more.
+    seen_at_ms: i64,
+    /// Rounds that went by it. Now and then all rows are looked at, whatever the clock did meanwhile.
+    rounds: u32,
+}
 
 /// The buyer is told again after this long (product.md, E4).
 const REMIND_AFTER_MS: i64 = 5 * 60_000;
@@ -47,6 +63,10 @@ const AT_A_TIME: usize = 50;
 const OPENED_MAX: usize = 10_000;
 /// Rows read in one step.
 const PAGE: usize = 500;
+/// Newest rows among which the merchant's list is counted.
+const COUNTED_MAX: usize = 10_000;
+/// Rounds of half a minute between two looks at all rows: a day.
+const ROUNDS: u32 = 2_880;
 
 type Row = ((i64, OrderId), u8);
 
@@ -151,17 +171,14 @@ impl Shop {
     /// # Errors
     /// [`Fault`].
     pub fn unread_orders(&self, max: usize) -> Result<Vec<UnreadOrder>, Fault> {
-        let mut newest = VecDeque::new();
-        self.each_unread(i64::MAX, |((_, id), stage)| {
-            if stage == Stage::Listed as u8 {
-                newest.push_front(id);
-                newest.truncate(max);
-            }
-            true
+        let mut newest = Vec::new();
+        self.each_listed(|id| {
+            newest.push(id);
+            newest.len() < max
         })?;
         let snapshot = self.store.read()?;
         let mut listed = Vec::with_capacity(newest.len());
-        for id in newest {
+        for id in newest.into_iter().take(max) {
             let Some(order) = snapshot.order(id)?.filter(|order| !order.is_erased()) else {
                 continue;
             };
@@ -175,15 +192,15 @@ impl Shop {
         Ok(listed)
     }
 
-    /// How many there are.
+    /// How many there are, counted up to ten thousand: it is asked for often, and the list may have years.
     ///
     /// # Errors
     /// [`Fault`].
     pub fn unread_count(&self) -> Result<usize, Fault> {
         let mut count = 0;
-        self.each_unread(i64::MAX, |(_, stage)| {
-            count += usize::from(stage == Stage::Listed as u8);
-            true
+        self.each_listed(|_| {
+            count += 1;
+            count < COUNTED_MAX
         })?;
         Ok(count)
     }
@@ -200,26 +217,38 @@ impl Shop {
     /// Orders whose next stage is due, the longest delivered first, as many as one round takes.
     fn unread_due(&self) -> Result<Vec<Row>, Fault> {
         let now_ms = self.clock.now_ms();
-        let mut due = Vec::new();
-        self.each_unread(now_ms - REMIND_AFTER_MS, |row| {
-            let ((at_ms, _), stage) = row;
+        let from = self.opened.listed_until(now_ms);
+        let (mut due, mut until, mut all_listed) = (Vec::new(), from, true);
+        self.each_unread(from, now_ms - REMIND_AFTER_MS, |row| {
+            let ((at_ms, id), stage) = row;
             let after_ms = match stage {
                 stage if stage == Stage::Told as u8 => REMIND_AFTER_MS,
                 stage if stage == Stage::Reminded as u8 => LIST_AFTER_MS,
-                _ => return true,
+                _ => {
+                    if all_listed {
+                        until = Some((at_ms, id));
+                    }
+                    return true;
+                }
             };
+            all_listed = false;
             if at_ms + after_ms <= now_ms {
                 due.push(row);
             }
             due.len() < AT_A_TIME
         })?;
+        self.opened.keep_listed(until, now_ms);
         Ok(due)
     }
 
-    /// Looks at the rows of orders delivered until `until_ms`, until `look` says that it has enough. A row is 17 bytes of an index:
-    /// a hundred thousand take milliseconds.
-    fn each_unread(&self, until_ms: i64, mut look: impl FnMut(Row) -> bool) -> Result<(), Fault> {
-        let mut after = None;
+    /// Looks at the rows of orders delivered after `from` and until `until_ms`, until `look` says that it has enough.
+    fn each_unread(
+        &self,
+        from: Option<(i64, OrderId)>,
+        until_ms: i64,
+        mut look: impl FnMut(Row) -> bool,
+    ) -> Result<(), Fault> {
+        let mut after = from;
         loop {
             // A snapshot for each step: none is held for long.
             let rows = self.store.read()?.unread_orders(after, until_ms, PAGE)?;
@@ -232,6 +261,26 @@ impl Shop {
             }
         }
     }
+
+    /// Looks at the orders on the merchant's list, newest first, until `look` says that it has enough. Those that are too young for
+    /// the list are passed over, and of the others no more than ten thousand are looked at.
+    fn each_listed(&self, mut look: impl FnMut(OrderId) -> bool) -> Result<(), Fault> {
+        let mut before = (self.clock.now_ms() - LIST_AFTER_MS + 1, OrderId(0));
+        for _ in 0..COUNTED_MAX / PAGE {
+            let rows = self.store.read()?.unread_before(before, PAGE)?;
+            let Some((last, _)) = rows.last() else {
+                return Ok(());
+            };
+            before = *last;
+            let mut listed = rows
+                .into_iter()
+                .filter(|(_, stage)| *stage == Stage::Listed as u8);
+            if !listed.all(|((_, id), _)| look(id)) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Opened {
@@ -243,9 +292,25 @@ impl Opened {
 
     fn rows(&self) -> MutexGuard<'_, HashSet<(i64, OrderId)>> {
         // Nothing panics while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After which row a round begins.
+    fn listed_until(&self, now_ms: i64) -> Option<(i64, OrderId)> {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        if now_ms < listed.seen_at_ms || listed.rounds >= ROUNDS {
+            *listed = Listed::default();
+        }
+        listed.rounds += 1;
+        listed.until
+    }
+
+    fn keep_listed(&self, until: Option<(i64, OrderId)>, now_ms: i64) {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        (listed.until, listed.seen_at_ms) = (until, now_ms);
     }
 }
+
 /// Whether the first mail to the buyer has not gone out for long enough: then there is nothing to remind of. After an hour the
 /// merchant's list does not wait for it either.
 fn waits_for_first_mail(tx: &Tx<'_>, vault: &Vault, order: &Order) -> Result<bool, Fault> {

@@ -151,6 +151,8 @@ pub trait Rows {
         until_ms: i64,
         max: usize,
     ) -> Result<Vec<UnreadRow>, Fault>;
+    /// The same, delivered before `before`, newest first.
+    fn unread_before(&self, before: (i64, OrderId), max: usize) -> Result<Vec<UnreadRow>, Fault>;
     /// Stage of an order delivered at that time whose page was not opened since.
     fn unread(&self, delivered_at_ms: i64, order: OrderId) -> Result<Option<u8>, Fault>;
     /// What the people of an order were told, oldest first.
@@ -589,6 +591,25 @@ macro_rules! rows {
                 let from = after.map_or(Unbounded, |(at_ms, id)| Excluded((at_ms, id.0)));
                 let range = table.range::<(i64, u64)>((from, Included((until_ms, u64::MAX))))?;
                 range
+                    .take(max)
+                    .map(|row| {
+                        row.map(|(key, stage)| {
+                            ((key.value().0, OrderId(key.value().1)), stage.value())
+                        })
+                        .map_err(Fault::from)
+                    })
+                    .collect()
+            }
+
+            fn unread_before(
+                &self,
+                (before_ms, before): (i64, OrderId),
+                max: usize,
+            ) -> Result<Vec<UnreadRow>, Fault> {
+                let table = $table!(self, unread, UNREAD);
+                let range = table.range(..(before_ms, before.0))?;
+                range
+                    .rev()
                     .take(max)
                     .map(|row| {
                         row.map(|(key, stage)| {

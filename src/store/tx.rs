@@ -268,7 +268,7 @@ impl<'t> Tx<'t> {
         Ok(())
     }
 
-    /// Stores a key with its fingerprint and the tree nodes that end at it.
+    /// Stores a key and the tree nodes that end at it. By its text it is found once its fingerprint is there too.
     pub fn put_slot(
         &mut self,
         slot: SlotRef,
@@ -285,10 +285,17 @@ impl<'t> Tx<'t> {
             .nodes
             .write()?
             .insert(place, nodes.as_flattened())?;
+        Ok(())
+    }
+
+    /// Lets a stored key be found by its fingerprint.
+    pub fn put_fingerprint(&mut self, fingerprint: &[u8; 16], slot: SlotRef) -> Result<(), Fault> {
+        self.wrote = true;
+        let place = (slot.batch, slot.index);
         self.tables
             .fingerprints
             .write()?
-            .insert(&row.fingerprint, place)?;
+            .insert(fingerprint, place)?;
         Ok(())
     }
 

@@ -49,7 +49,14 @@ class Parallel(Story):
 
     def test_sixteen_buyers_at_the_last_ten_keys_get_each_key_once(self):
         """S06, S09: orders hold their keys, so some buyers are refused and nobody is sold air"""
-        shop, gateway = self.open_shop(keys=10)
+        self.rush(buyers=16, keys=10)
+
+    def test_two_hundred_buyers_at_fifty_keys_get_fifty_and_each_other_is_told_so(self):
+        """The flash sale in small"""
+        self.rush(buyers=200, keys=50)
+
+    def rush(self, buyers, keys):
+        shop, gateway = self.open_shop(keys=keys)
         got, refused = [], []
 
         def buy(i):
@@ -62,8 +69,8 @@ class Parallel(Story):
             gateway.pay(buyer.checkout(order[order.index("/o/"):], gateway))
             got.extend(self.assert_delivered(buyer.state(order[order.index("/o/"):]), 1, shop.keys))
 
-        at_once(buy, 16)
-        self.assertEqual((len(got), len(set(got)), len(refused)), (10, 10, 6))
+        at_once(buy, buyers)
+        self.assertEqual((len(got), len(set(got)), len(refused)), (keys, keys, buyers - keys))
 
     def test_hundreds_of_sales_are_each_right_and_no_change_of_their_ledger_goes_unseen(self):
         """P2's correctness: 0 wrong; then R22 in small, on the shipped verifier"""

@@ -1,11 +1,13 @@
 //! Keys come in: read, checked, sealed, committed to. An import is one batch, all or nothing; nothing is stock before its end.
 //!
-//! Keys are stored in bounded writes under a batch number that is not stock yet, so sales between them do not wait; the last
-//! write makes them stock, with the ledger's `stock` entry. What an import that did not end left behind is cleared.
+//! Keys are stored in bounded writes under a batch number that is not stock yet, so sales between them do not wait, and the next
+//! keys are sealed while one write is under way. Fingerprints come after the last key, in their order: each lies anywhere in its
+//! table, and one by one each would cost a page. The last write makes the keys stock, with the ledger's `stock` entry. What an
+//! import that did not end left behind is cleared.
 
 pub mod decode;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::Read;
 use std::sync::PoisonError;
@@ -21,7 +23,7 @@ use crate::ledger::commitment;
 use crate::ledger::entry::Body;
 use crate::ledger::tree::Frontier;
 use crate::limits;
-use crate::store::{Batch, Fault, Rows, SlotRow, Staging, WriteError};
+use crate::store::{Batch, Fault, Rows, SlotRow, Staging, Tx, Waiting, WriteError};
 use crate::vault::PoolKey;
 
 /// What to import, and how.
@@ -97,7 +99,9 @@ pub enum ImportError {
 }
 
 /// Keys stored in one write: some milliseconds of the writer's time.
-const CHUNK: usize = 1_000;
+const CHUNK: usize = 2_000;
+/// Keys that are looked up in one state of the store.
+const LOOKED_UP: usize = 500;
 const PREVIEW: usize = 5;
 const BAD_LINES_NAMED: usize = 100;
 /// Bytes of a pattern's compiled form.
@@ -137,6 +141,8 @@ impl Shop {
         import.report.columns = reader.columns();
         let ended = outcome.and_then(|()| import.end());
         if ended.is_err() {
+            // What is still on its way to the disk is to be cleared too.
+            let _ = import.stored();
             self.clear_staging()
                 .map_err(|fault| ImportError::Store(fault.to_string()))?;
         }
@@ -174,9 +180,14 @@ struct Import<'a> {
     pattern: Option<Regex>,
     pool_key: PoolKey,
     batch: u32,
-    seen: HashSet<[u8; 16]>,
+    /// Fingerprints of the file's keys, with the place of each that is imported.
+    seen: HashMap<[u8; 16], Option<u32>>,
+    /// Keys that are not looked up yet, with their fingerprints.
+    read: Vec<(Secret, [u8; 16])>,
     tree: Frontier,
     chunk: Vec<(SlotRef, SlotRow, Vec<[u8; 32]>)>,
+    /// The write under way.
+    storing: Option<Waiting<(), Infallible>>,
     report: ImportReport,
 }
 
@@ -199,9 +210,11 @@ impl<'a> Import<'a> {
             pattern,
             pool_key,
             batch,
-            seen: HashSet::new(),
+            seen: HashMap::new(),
+            read: Vec::with_capacity(LOOKED_UP),
             tree: Frontier::new(),
             chunk: Vec::with_capacity(CHUNK),
+            storing: None,
             report: ImportReport::default(),
         })
     }
@@ -213,7 +226,7 @@ impl<'a> Import<'a> {
                 self.bad(line, "does not match --pattern".to_owned());
                 Ok(())
             }
-            Ok(KeyLine { key, .. }) => self.take_key(&key),
+            Ok(KeyLine { key, .. }) => self.take_key(key),
             Err(error) if error.is_final() => Err(error.into()),
             Err(error) => {
                 self.bad(error.line().unwrap_or(0), error.to_string());
@@ -235,27 +248,50 @@ impl<'a> Import<'a> {
         }
     }
 
-    fn take_key(&mut self, key: &Secret) -> Result<(), ImportError> {
+    fn take_key(&mut self, key: Secret) -> Result<(), ImportError> {
         let fingerprint = self.shop.vault.fingerprint("key", key.expose());
-        if !self.seen.insert(fingerprint) {
+        if self.seen.insert(fingerprint, None).is_some() {
             self.report.duplicate_in_file += 1;
             return Ok(());
         }
-        let snapshot = self.shop.store.read().map_err(stored)?;
-        if let Some(known) = snapshot.fingerprint(&fingerprint).map_err(stored)?
-            && known.batch != self.batch
-        {
-            let batch = snapshot.batch(known.batch).map_err(stored)?;
-            let here = batch.is_some_and(|batch| batch.slug == self.request.product.as_str());
-            let count = if here {
-                &mut self.report.duplicate_in_pool
-            } else {
-                &mut self.report.duplicate_elsewhere
-            };
-            *count += 1;
-            return Ok(());
+        self.read.push((key, fingerprint));
+        match self.read.len() {
+            LOOKED_UP => self.look_up(),
+            _ => Ok(()),
         }
-        drop(snapshot);
+    }
+
+    /// Imports the keys that were read, but not those that are known here. Nobody else stores keys meanwhile.
+    fn look_up(&mut self) -> Result<(), ImportError> {
+        let read = std::mem::take(&mut self.read);
+        let known = self.known(&read).map_err(stored)?;
+        for ((key, fingerprint), known) in read.iter().zip(known) {
+            match known {
+                Some(true) => self.report.duplicate_in_pool += 1,
+                Some(false) => self.report.duplicate_elsewhere += 1,
+                None => self.take_new(key, *fingerprint)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Of each key whether the shop holds or held it, and then whether in this product. The state that is read is let go at the end:
+    /// a file may come slowly, and no reader lives long.
+    fn known(&self, keys: &[(Secret, [u8; 16])]) -> Result<Vec<Option<bool>>, Fault> {
+        let snapshot = self.shop.store.read()?;
+        let known = |(_, fingerprint): &(Secret, [u8; 16])| {
+            let Some(slot) = snapshot.fingerprint(fingerprint)? else {
+                return Ok(None);
+            };
+            let batch = snapshot.batch(slot.batch)?;
+            Ok(Some(batch.is_some_and(|batch| {
+                batch.slug == self.request.product.as_str()
+            })))
+        };
+        keys.iter().map(known).collect()
+    }
+
+    fn take_new(&mut self, key: &Secret, fingerprint: [u8; 16]) -> Result<(), ImportError> {
         if self.report.preview.len() < PREVIEW {
             self.report.preview.push(mask(key));
         }
@@ -273,6 +309,7 @@ impl<'a> Import<'a> {
             batch: self.batch,
             index: (self.report.imported - 1) as u32,
         };
+        self.seen.insert(fingerprint, Some(slot.index));
         let salt: [u8; 32] = random(vault.entropy());
         let plain = Zeroizing::new([salt.as_slice(), key.expose()].concat());
         let slug = self.request.product.as_str().as_bytes();
@@ -305,36 +342,77 @@ impl<'a> Import<'a> {
             batch: self.batch,
             count: self.report.imported as u32,
         };
+        self.store(move |tx| {
+            for (slot, row, nodes) in &chunk {
+                tx.put_slot(*slot, row, nodes)?;
+            }
+            tx.put_staging(Some(&staging))
+        })
+    }
+
+    /// Lets the keys be found by their texts. Before this an import that breaks off leaves keys without fingerprints, which are
+    /// cleared all the same.
+    fn store_fingerprints(&mut self) -> Result<(), ImportError> {
+        let seen = std::mem::take(&mut self.seen).into_iter();
+        let mut found: Vec<([u8; 16], u32)> = seen
+            .filter_map(|(fingerprint, index)| Some((fingerprint, index?)))
+            .collect();
+        found.sort_unstable();
+        let batch = self.batch;
+        for found in found.chunks(CHUNK) {
+            let found = found.to_vec();
+            self.store(move |tx| {
+                found.iter().try_for_each(|(fingerprint, index)| {
+                    let slot = SlotRef {
+                        batch,
+                        index: *index,
+                    };
+                    tx.put_fingerprint(fingerprint, slot)
+                })
+            })?;
+        }
+        self.stored()
+    }
+
+    /// Gives a write to the writer, once the one before it is on the disk.
+    fn store(
+        &mut self,
+        mut rows: impl FnMut(&mut Tx<'_>) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<(), ImportError> {
+        self.stored()?;
         let write = self
             .shop
             .store
-            .write(move |tx| -> Result<(), WriteError<Infallible>> {
-                for (slot, row, nodes) in &chunk {
-                    tx.put_slot(*slot, row, nodes)?;
-                }
-                Ok(tx.put_staging(Some(&staging))?)
-            });
-        write.wait().map_err(|error| stored(unwritten(error)))
+            .write(move |tx| -> Result<(), WriteError<Infallible>> { Ok(rows(tx)?) });
+        self.storing = Some(write);
+        Ok(())
     }
 
-    fn end(mut self) -> Result<ImportReport, ImportError> {
-        if self.report.bad > 0 && !self.request.dry_run {
-            return Err(ImportError::BadLines {
-                report: Box::new(self.report),
+    /// Waits for the write under way.
+    fn stored(&mut self) -> Result<(), ImportError> {
+        match self.storing.take() {
+            Some(write) => write.wait().map_err(|error| stored(unwritten(error))),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self) -> Result<ImportReport, ImportError> {
+        self.look_up()?;
+        let (bad, none) = (self.report.bad > 0, self.report.imported == 0);
+        if !self.request.dry_run && (bad || none) {
+            let report = Box::new(std::mem::take(&mut self.report));
+            return Err(match bad {
+                true => ImportError::BadLines { report },
+                false => ImportError::NothingNew { report },
             });
         }
-        if self.request.dry_run {
-            return Ok(self.report);
+        if !self.request.dry_run {
+            self.store_chunk()?;
+            self.store_fingerprints()?;
+            self.make_stock()?;
+            self.report.batch = Some(self.batch);
         }
-        if self.report.imported == 0 {
-            return Err(ImportError::NothingNew {
-                report: Box::new(self.report),
-            });
-        }
-        self.store_chunk()?;
-        self.make_stock()?;
-        self.report.batch = Some(self.batch);
-        Ok(self.report)
+        Ok(std::mem::take(&mut self.report))
     }
 
     /// The last write: the batch exists, its slots can be sold, and the ledger says so.

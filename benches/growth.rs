@@ -1,0 +1,407 @@
+//! P9, P10, P11: what a sale writes and how the file grows by it, searches, and sales beside a long history: in a shop with many
+//! orders that the generator makes through the product's own code.
+//!
+//! `cargo bench --features testing --bench growth -- --orders 1000000`. The shop lies in a temporary folder (`TMPDIR`): 1,000,000
+//! orders take some 5 GB with the bare engine's beside them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs
+)]
+
+mod generator;
+mod report;
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use generator::bare::Bare;
+use generator::{Grown, Opening, argument, contact_of, key_text};
+use keystall::actions::OrderFilter;
+use keystall::domain::{OrderId, OrderState, Secret};
+use keystall::store::Rows;
+use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableHandle};
+use report::{Row, median, quantile, rate, tell};
+use tokio::runtime::Runtime;
+
+/// Orders, unless `--orders` says otherwise.
+const ORDERS: usize = 200_000;
+/// Measurements of each side, in turn, unless `--rounds` says otherwise; the medians are compared.
+const ROUNDS: usize = 3;
+/// The orders lie over half a year.
+const SPAN_MS: i64 = 180 * 24 * 3_600_000;
+/// At work at a time while the shop grows.
+const GROWING: usize = 3_000;
+/// In flight, sales in each measurement.
+const LOADS: [(usize, usize); 3] = [(1, 300), (32, 4_000), (1_000, 8_000)];
+/// Sales of which the bytes are counted, 32 in flight.
+const COUNTED: usize = 8_000;
+/// Sales, and how many of them in a second, of which the latency is measured.
+const PACED: (usize, u32) = (5_000, 500);
+/// Searches of each kind.
+const SEARCHES: usize = 3_000;
+/// Orders that a list shows.
+const LISTED: usize = 10;
+/// Rows that a sale inserts, one into each of these tables.
+const ROWS_OF_A_SALE: [&str; 8] = [
+    "orders",
+    "ledger_entries",
+    "notices",
+    "payments",
+    "contact_orders",
+    "held",
+    "outbox",
+    "outbox_due_by_way",
+];
+/// Of these, the first so many stay: a promise that was kept is gone.
+const ROWS_THAT_STAY: usize = 6;
+
+pub fn main() {
+    let (orders, rounds) = (argument("--orders", ORDERS), argument("--rounds", ROUNDS));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let young = young_shop(&runtime, dir.path(), rounds);
+    let shop = grown_shop(&runtime, dir.path(), orders, young.stays);
+    let of = |what: &str| format!("{what}, {} orders", thousands(orders));
+    let wrote = bytes_of_a_sale(&runtime, &shop);
+    let what = of("written for a sale, 32 in flight");
+    tell(&Row::at_most("P9", what, "B", (wrote, young.inserts), 10.0));
+    searches(&shop, orders);
+    let mut bare = Bare::create(
+        &dir.path().join("bare.redb"),
+        Opening::AS_SERVED.cache_bytes,
+    );
+    bare.fill(orders);
+    let old = shares_of_bare(&runtime, &shop, &mut bare, rounds);
+    for (number, (in_flight, _)) in LOADS.iter().enumerate() {
+        let what = of(&format!("share of the bare engine, {in_flight} in flight"));
+        let shares = (old[number] * 100.0, young.shares[number] * 100.0);
+        tell(&Row::at_least("P11", what, "%", shares, 0.8));
+    }
+    latency(&runtime, &shop, &mut bare, orders);
+}
+
+/// What a shop without history gives to compare with.
+struct Young {
+    /// Shares of the bare engine's sales, one for each of [`LOADS`].
+    shares: Vec<f64>,
+    /// Bytes of keys and values that a sale inserts.
+    inserts: f64,
+    /// Of these, bytes that stay.
+    stays: f64,
+}
+
+fn young_shop(runtime: &Runtime, dir: &Path, rounds: usize) -> Young {
+    let (folder, beside) = (dir.join("young"), dir.join("young.redb"));
+    let shop = Grown::found(&folder, Opening::AS_SERVED);
+    let sales: usize = LOADS.iter().map(|(_, sales)| sales * rounds).sum();
+    shop.stock(sales + COUNTED + 1_000);
+    let shop = Arc::new(shop);
+    let wrote = bytes_of_a_sale(runtime, &shop);
+    let mut bare = Bare::create(&beside, Opening::AS_SERVED.cache_bytes);
+    let shares = shares_of_bare(runtime, &shop, &mut bare, rounds);
+    drop(bare);
+    Arc::into_inner(shop).unwrap().close();
+    let rows = row_bytes(&folder.join("shop.redb"));
+    let (inserts, stays) = (rows.iter().sum(), rows[..ROWS_THAT_STAY].iter().sum());
+    let what = "written for a sale, 32 in flight, new shop";
+    tell(&Row::at_most("P9", what, "B", (wrote, inserts), 10.0));
+    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::remove_file(beside).unwrap();
+    Young {
+        shares,
+        inserts,
+        stays,
+    }
+}
+
+/// A shop with so many orders; tells how its file grew by them.
+fn grown_shop(runtime: &Runtime, dir: &Path, orders: usize, stays: f64) -> Arc<Grown> {
+    let shop = Grown::found(&dir.join("shop"), Opening::BULK);
+    let begun = Instant::now();
+    shop.stock(orders);
+    told("keys imported", orders, begun);
+    let before = shop.file_bytes();
+    let shop = Arc::new(shop);
+    let begun = Instant::now();
+    runtime.block_on(shop.sell(orders, GROWING, SPAN_MS));
+    told("orders made", orders, begun);
+    let shop = Arc::into_inner(shop).unwrap();
+    let (shop, used) = shop.reopened(Opening::AS_SERVED, used_bytes);
+    let grown = shop.file_bytes().saturating_sub(before) as f64 / orders as f64;
+    println!(
+        "     the file has {} MB, {} MB of them pages in use",
+        shop.file_bytes() >> 20,
+        used >> 20
+    );
+    let what = format!(
+        "growth of the file for a sale, {} orders",
+        thousands(orders)
+    );
+    tell(&Row::at_most("P9", what, "B", (grown, stays), 3.0));
+    // For what is measured in it.
+    let sales: usize = LOADS.iter().map(|(_, sales)| sales * 5).sum();
+    shop.stock(sales + COUNTED + 2 * PACED.0 + 2_000);
+    Arc::new(shop)
+}
+
+fn told(what: &str, count: usize, begun: Instant) {
+    let a_second = rate(count, begun.elapsed());
+    println!("     {} {what}, {a_second:.0} a second", thousands(count));
+}
+
+/// Bytes that pass through `write` for a settlement, 32 in flight.
+fn bytes_of_a_sale(runtime: &Runtime, shop: &Arc<Grown>) -> f64 {
+    let before = runtime.block_on(async {
+        let orders = shop.orders(COUNTED).await;
+        let before = shop.written.load(Ordering::Relaxed);
+        settle(shop, orders, 32).await;
+        before
+    });
+    (shop.written.load(Ordering::Relaxed) - before) as f64 / COUNTED as f64
+}
+
+/// Sales a second as a share of the bare engine's, for each of [`LOADS`].
+fn shares_of_bare(
+    runtime: &Runtime,
+    shop: &Arc<Grown>,
+    bare: &mut Bare,
+    rounds: usize,
+) -> Vec<f64> {
+    let share = |(in_flight, sales): &(usize, usize)| {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let took = runtime.block_on(async {
+                let orders = shop.orders(*sales).await;
+                settle(shop, orders, *in_flight).await
+            });
+            ours.push(rate(*sales, took));
+            theirs.push(rate(*sales, bare.sell(*sales, (*in_flight).min(512))));
+        }
+        let (ours, theirs) = (median(ours), median(theirs));
+        println!("     {in_flight} in flight: {ours:.0} sales/s, bare engine {theirs:.0}");
+        ours / theirs
+    };
+    LOADS.iter().map(share).collect()
+}
+
+/// Settles the orders with so many in flight. Gives how long it took.
+async fn settle(
+    shop: &Arc<Grown>,
+    orders: Arc<Vec<keystall::domain::Order>>,
+    in_flight: usize,
+) -> Duration {
+    let begun = Instant::now();
+    let payers = (0..in_flight).map(|lane| {
+        let (shop, orders) = (shop.clone(), orders.clone());
+        tokio::spawn(async move {
+            for order in orders.iter().skip(lane).step_by(in_flight) {
+                shop.pay(order).await;
+            }
+        })
+    });
+    for payer in payers.collect::<Vec<_>>() {
+        payer.await.unwrap();
+    }
+    begun.elapsed()
+}
+
+/// A kind of search: its name, and what is done for the known order of an index.
+type Search<'a> = (&'static str, Box<dyn Fn(OrderId, usize) + 'a>);
+
+/// P10: every search against one point read in the same store.
+fn searches(shop: &Arc<Grown>, orders: usize) {
+    let known = shop.known.lock().unwrap().clone();
+    let (actions, store) = (&shop.shop, shop.shop.store());
+    let point = |id: OrderId, _| drop(black_box(store.read().unwrap().order(id).unwrap().unwrap()));
+    let times = timed(&known, &point);
+    let read = median(times.clone());
+    println!(
+        "     one point read: {read:.1} µs, p99 {:.1} µs",
+        quantile(times, 0.99)
+    );
+    let list = |filter: OrderFilter| {
+        black_box(actions.orders(filter, LISTED).unwrap());
+    };
+    let of_state = |state| OrderFilter {
+        state: Some(state),
+        ..OrderFilter::default()
+    };
+    let all: Vec<Search<'_>> = vec![
+        (
+            "by order number",
+            Box::new(|id, _| drop(black_box(actions.view_order(id).unwrap().unwrap()))),
+        ),
+        (
+            "by contact",
+            Box::new(|_, number| {
+                let contact = contact_of(number);
+                let name = contact.canonical();
+                let fingerprint = actions.vault().fingerprint("contact", name.as_bytes());
+                let secret = actions.vault().inbox_secret(&fingerprint, i64::MAX);
+                assert!(!actions.inbox(&secret, None).unwrap().orders.is_empty());
+            }),
+        ),
+        (
+            "by key",
+            Box::new(|_, number| {
+                let key = Secret::from(key_text(number).as_str());
+                assert!(actions.find_key(&key).unwrap().is_some());
+            }),
+        ),
+        (
+            "receipt by order number",
+            Box::new(|id, _| drop(black_box(actions.receipt(id).unwrap()))),
+        ),
+        ("newest 10", Box::new(|_, _| list(OrderFilter::default()))),
+        (
+            "newest 10 since a time",
+            Box::new(|id, _| {
+                list(OrderFilter {
+                    since_ms: Some(id.made_at_ms()),
+                    ..OrderFilter::default()
+                });
+            }),
+        ),
+        (
+            "delivered",
+            Box::new(|_, _| list(of_state(OrderState::Delivered))),
+        ),
+        (
+            "pending",
+            Box::new(|_, _| list(of_state(OrderState::Pending))),
+        ),
+        ("paid", Box::new(|_, _| list(of_state(OrderState::Paid)))),
+        (
+            "with money owed",
+            Box::new(|_, _| {
+                list(OrderFilter {
+                    owed: true,
+                    ..OrderFilter::default()
+                });
+            }),
+        ),
+        (
+            "unread",
+            Box::new(|_, _| drop(black_box(actions.unread_orders(LISTED).unwrap()))),
+        ),
+    ];
+    for (name, search) in &all {
+        let p99 = quantile(timed(&known, search), 0.99);
+        let what = format!("search {name}, p99, {} orders", thousands(orders));
+        tell(&Row::at_most("P10", what, "µs", (p99, read), 20.0));
+    }
+}
+
+/// Microseconds that each of many searches took, for orders all over the history.
+fn timed(known: &[(OrderId, usize)], search: &dyn Fn(OrderId, usize)) -> Vec<f64> {
+    // Neighbours in time are apart here, and no order comes twice.
+    let step = known.len() * 2 / 3 + 1;
+    let at = |turn: usize| known[(turn * step + turn) % known.len()];
+    let one = |turn| {
+        let (id, number) = at(turn);
+        let begun = Instant::now();
+        search(id, number);
+        begun.elapsed().as_secs_f64() * 1e6
+    };
+    (0..SEARCHES).map(one).collect()
+}
+
+/// Time to an answer where settlements come at a steady pace, whether or not those before were answered, against the bare engine's
+/// commit of one sale.
+fn latency(runtime: &Runtime, shop: &Arc<Grown>, bare: &mut Bare, orders: usize) {
+    let one = |_| bare.sell(1, 1).as_secs_f64() * 1e3;
+    let commit = median((0..500).map(one).collect());
+    let took = runtime.block_on(paced(shop));
+    let what = |which| {
+        format!(
+            "settled at {}/s, {which}, {} orders",
+            PACED.1,
+            thousands(orders)
+        )
+    };
+    let half = median(took.clone());
+    // P3 asks for twice the bare commit, P11 for four fifths of that.
+    tell(&Row::at_most(
+        "P11",
+        what("p50"),
+        "ms",
+        (half, commit),
+        2.0 / 0.8,
+    ));
+    tell(&Row::below(
+        "P11",
+        what("p99"),
+        "ms",
+        quantile(took, 0.99),
+        50.0 / 0.8,
+    ));
+}
+
+async fn paced(shop: &Arc<Grown>) -> Vec<f64> {
+    let orders = shop.orders(PACED.0).await;
+    let begun = tokio::time::Instant::now();
+    let mut settled = Vec::with_capacity(PACED.0);
+    for number in 0..orders.len() {
+        let due = begun + Duration::from_secs(1) / PACED.1 * number as u32;
+        tokio::time::sleep_until(due).await;
+        let (shop, orders) = (shop.clone(), orders.clone());
+        settled.push(tokio::spawn(async move {
+            shop.pay(&orders[number]).await;
+            // From when it was due: a queue before it counts.
+            due.elapsed().as_secs_f64() * 1e3
+        }));
+    }
+    let mut took = Vec::with_capacity(settled.len());
+    for one in settled {
+        took.push(one.await.unwrap());
+    }
+    took
+}
+
+/// Bytes of key and value of one row in each of [`ROWS_OF_A_SALE`], on average.
+fn row_bytes(path: &Path) -> Vec<f64> {
+    let database = Database::open(path).unwrap();
+    let txn = database.begin_read().unwrap();
+    let mut bytes = vec![0.0; ROWS_OF_A_SALE.len()];
+    for handle in txn.list_tables().unwrap() {
+        let Some(at) = ROWS_OF_A_SALE
+            .iter()
+            .position(|name| *name == handle.name())
+        else {
+            continue;
+        };
+        let table = txn.open_untyped_table(handle).unwrap();
+        let rows = table.len().unwrap();
+        if rows > 0 {
+            bytes[at] = table.stats().unwrap().stored_bytes() as f64 / rows as f64;
+        }
+    }
+    bytes
+}
+
+/// Bytes of the pages that are in use.
+fn used_bytes(path: &Path) -> u64 {
+    let database = Database::open(path).unwrap();
+    let txn = database.begin_write().unwrap();
+    let stats = txn.stats().unwrap();
+    let used = stats.allocated_pages() * stats.page_size() as u64;
+    txn.abort().unwrap();
+    used
+}
+
+/// 1000000 as 1,000,000.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups: Vec<_> = groups.map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}

@@ -1,0 +1,123 @@
+//! P6: from the start of the real binary to its first answer that it can sell, after `kill -9` amid orders and after a clean stop, in
+//! turn, in a shop with many sold and many more unsold keys.
+//!
+//! `cargo bench --features testing --bench ready -- --sold 1000000 --unsold 5000000`: that folder has some 5 GB.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs
+)]
+
+mod generator;
+mod report;
+mod served;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use generator::{Grown, Opening, argument};
+use report::{Row, median, tell};
+use served::{Line, Served, free_port};
+
+/// Keys, unless `--sold` and `--unsold` say otherwise.
+const SOLD: usize = 100_000;
+const UNSOLD: usize = 500_000;
+/// Starts of each kind, unless `--rounds` says otherwise.
+const ROUNDS: usize = 5;
+const GROWING: usize = 3_000;
+const SPAN_MS: i64 = 180 * 24 * 3_600_000;
+/// Buyers who order at the moment of the kill.
+const BUYERS: usize = 16;
+/// How long they order before it.
+const ORDERING: Duration = Duration::from_millis(700);
+
+pub fn main() {
+    let (sold, unsold) = (argument("--sold", SOLD), argument("--unsold", UNSOLD));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let shop = Grown::found(&dir.path().join("shop"), Opening::BULK);
+    shop.stock(sold + unsold);
+    let shop = Arc::new(shop);
+    runtime.block_on(shop.sell(sold, GROWING, SPAN_MS));
+    println!("     the file has {} MB", shop.file_bytes() >> 20);
+    let folder = Arc::into_inner(shop).unwrap().close();
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let served = Served::new(
+        &folder,
+        (here, free_port(here)).into(),
+        &[
+            ("LIMITS__OPEN_ORDERS_PER_ADDRESS", "0"),
+            ("LIMITS__OPEN_ORDERS_PER_CONTACT", "0"),
+            ("LIMITS__HELD_SHARE_PERCENT", "0"),
+            ("SHOP__HOST", "127.0.0.1"),
+        ],
+    );
+    // Once to make what the first start makes.
+    runtime.block_on(started(&served)).1.stop();
+    let (mut killed, mut stopped) = (Vec::new(), Vec::new());
+    for round in 0..argument("--rounds", ROUNDS) {
+        let (after_stop, daemon) = runtime.block_on(started(&served));
+        stopped.push(after_stop);
+        let daemon = runtime.block_on(async {
+            let buyers: Vec<_> = (0..BUYERS)
+                .map(|buyer| tokio::spawn(order(served_copy(&served), round * BUYERS + buyer)))
+                .collect();
+            tokio::time::sleep(ORDERING).await;
+            let daemon = tokio::task::spawn_blocking(move || daemon.kill());
+            daemon.await.unwrap();
+            for buyer in buyers {
+                buyer.await.unwrap();
+            }
+            let (after_kill, daemon) = started(&served).await;
+            killed.push(after_kill);
+            daemon
+        });
+        daemon.stop();
+    }
+    let (killed, stopped) = (median(killed), median(stopped));
+    let what = format!("ready after kill -9, {sold} sold, {unsold} unsold");
+    tell(&Row::at_most(
+        "P6",
+        what.clone(),
+        "ms",
+        (killed, stopped),
+        2.0,
+    ));
+    tell(&Row::below("P6", what, "ms", killed, 500.0));
+}
+
+/// Milliseconds until it could sell.
+async fn started(served: &Served) -> (f64, served::Daemon) {
+    let begun = Instant::now();
+    let daemon = served.ready().await;
+    (begun.elapsed().as_secs_f64() * 1e3, daemon)
+}
+
+fn served_copy(served: &Served) -> (std::net::SocketAddr, Arc<rustls::ClientConfig>) {
+    (served.address, served.client().unwrap())
+}
+
+/// Orders again and again, until nobody answers.
+async fn order((address, client): (std::net::SocketAddr, Arc<rustls::ClientConfig>), buyer: usize) {
+    let mut placed = 0;
+    let Ok(mut line) = Line::open(None, address, client).await else {
+        return;
+    };
+    let form = |placed| format!("quantity=1&contact=b{buyer}x{placed}%40example.com&channel=main");
+    while let Ok(answer) = line.post("/p/card-1", form(placed)).await {
+        assert_eq!(
+            answer.status,
+            http::StatusCode::SEE_OTHER,
+            "{}",
+            answer.body
+        );
+        placed += 1;
+    }
+    assert!(placed > 0, "orders were under way");
+}
