@@ -141,14 +141,22 @@ impl Shop {
             transactions: Vec::new(),
             note: None,
         };
-        let draft = Draft {
+        let mut draft = Draft {
             product: request.product,
             quantity: request.quantity,
             channel: request.channel,
             holder,
             private,
             month,
+            ahead: None,
         };
+        // While others commit. A write that finds the number taken seals under another.
+        let id = OrderId::at(
+            self.clock.now_ms(),
+            u32::from_be_bytes(random(self.vault.entropy())),
+        );
+        let sealed = draft.sealed(&self.vault, id);
+        draft.ahead = Some(sealed.map_err(CheckoutError::Fault)?);
         let (vault, policy, tickets) = (
             self.vault.clone(),
             self.policy.clone(),
@@ -211,6 +219,17 @@ struct Draft {
     holder: Holder,
     private: OrderPrivate,
     month: String,
+    /// What was sealed before the write.
+    ahead: Option<Sealed>,
+}
+
+/// What of an order lies under its own key, and that key, wrapped.
+#[derive(Clone)]
+struct Sealed {
+    id: OrderId,
+    month: String,
+    wrapped_key: Vec<u8>,
+    private: Vec<u8>,
 }
 
 type Refusal = WriteError<CheckoutError>;
@@ -248,6 +267,17 @@ impl Draft {
         Ok(Some(order).filter(|_| same_buyer))
     }
 
+    fn sealed(&self, vault: &Vault, id: OrderId) -> Result<Sealed, Fault> {
+        let made = vault.new_order_key(&self.month, &id.0.to_be_bytes());
+        let (month, key, wrapped_key) = made.map_err(|error| Fault::Database(error.to_string()))?;
+        Ok(Sealed {
+            id,
+            month,
+            wrapped_key,
+            private: seal_private(vault, id, &key, &self.private),
+        })
+    }
+
     fn place(
         &self,
         tx: &mut Tx<'_>,
@@ -275,7 +305,11 @@ impl Draft {
             }));
         }
         let total = total(&product, self.quantity)?;
-        let id = new_id(tx, vault)?;
+        let sealed = match &self.ahead {
+            Some(ahead) if tx.order(ahead.id)?.is_none() => ahead.clone(),
+            _ => self.sealed(vault, new_id(tx, vault)?)?,
+        };
+        let id = sealed.id;
         let slots = stock::take(tx, &mut pool, self.quantity, Held::Reserved(id.0))?;
         let scarce = pool.available < SCARCE_BELOW;
         let ttl_ms = if scarce {
@@ -283,8 +317,6 @@ impl Draft {
         } else {
             policy.order_ttl_ms
         };
-        let made = vault.new_order_key(&self.month, &id.0.to_be_bytes());
-        let (month, key, wrapped_key) = made.map_err(|error| Fault::Database(error.to_string()))?;
         let order = Order {
             id,
             product: product.slug,
@@ -303,9 +335,9 @@ impl Draft {
             payments: Vec::new(),
             sale: None,
             after: AfterSale::default(),
-            month,
-            wrapped_key,
-            private: seal_private(vault, id, &key, &self.private),
+            month: sealed.month,
+            wrapped_key: sealed.wrapped_key,
+            private: sealed.private,
             delivery: Vec::new(),
         };
         tx.put_pool(&pool)?;

@@ -72,6 +72,33 @@ async fn the_same_notice_a_hundred_times_sells_one_key() {
 
 /// S13, as far as it concerns epay V1, whose notices carry no time: an old notice is a repetition, whenever it comes.
 #[tokio::test]
+async fn what_was_prepared_for_an_order_that_changed_meanwhile_is_not_used() {
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 3);
+    let order = shop.order("steam").await;
+    // Each is prepared before any of them is written: on this thread they take turns only where they wait for the writer.
+    let claims = ["T1", "T2", "T1", "T3"].map(|id| shop.claim(&order, id));
+    let [first, second, third, fourth] = claims.map(|claim| shop.shop.settle(claim));
+    let settled = tokio::join!(first, second, third, fourth);
+    let verdicts =
+        [settled.0, settled.1, settled.2, settled.3].map(|settled| settled.unwrap().verdict);
+    assert_eq!(
+        verdicts,
+        [
+            Verdict::Settled,
+            Verdict::Surplus,
+            Verdict::Repeat,
+            Verdict::Surplus
+        ]
+    );
+    let stored = shop.shop.order(order.id).unwrap().unwrap();
+    assert_eq!((stored.payments.len(), stored.owed()), (3, 2 * 1_990));
+    let pool = shop.shop.store().read().unwrap().pool(&order.product);
+    assert_eq!(pool.unwrap().unwrap().sold, 1);
+    assert_right(&shop);
+}
+
+#[tokio::test]
 async fn s13_a_notice_of_yesterday_replayed_changes_nothing() {
     let shop = TestShop::new();
     shop.stock("steam", "KEY", 3);
