@@ -305,7 +305,8 @@ impl Draft {
             }));
         }
         let total = total(&product, self.quantity)?;
-        let sealed = match &self.ahead {
+        let is_good = |ahead: &&Sealed| vault.is_newest_month_key(&self.month, &ahead.month);
+        let sealed = match self.ahead.as_ref().filter(is_good) {
             Some(ahead) if tx.order(ahead.id)?.is_none() => ahead.clone(),
             _ => self.sealed(vault, new_id(tx, vault)?)?,
         };
@@ -413,6 +414,77 @@ impl From<Refusal> for CheckoutError {
             WriteError::Busy => Self::Busy,
             WriteError::ReadOnly => Self::ReadOnly,
             WriteError::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::testing::TestShop;
+
+    fn draft(till: &TestShop, id: OrderId) -> Draft {
+        let request = till.request("steam", 1, 1);
+        let mut draft = Draft {
+            product: request.product,
+            quantity: 1,
+            channel: request.channel,
+            holder: Holder {
+                contact: [1; 16],
+                address: AddressPrefix::of(request.address),
+                host: HostPrefix::of(request.address),
+            },
+            private: OrderPrivate {
+                contact: "buyer@example.com".into(),
+                ..OrderPrivate::erased()
+            },
+            month: month_of(till.shop.now_ms()),
+            ahead: None,
+        };
+        draft.ahead = Some(draft.sealed(&till.shop.vault, id).unwrap());
+        draft
+    }
+
+    async fn placed(till: &TestShop, draft: Draft) -> Order {
+        let (vault, policy) = (till.shop.vault.clone(), till.shop.policy.clone());
+        let write = till
+            .shop
+            .store
+            .write(move |tx| draft.place(tx, &vault, &policy));
+        write.answer().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_order_sealed_under_a_month_key_that_was_replaced_before_its_write_is_sealed_anew() {
+        let till = TestShop::new();
+        till.stock("steam", "KEY", 3);
+        let [id, next] = [1, 2].map(|bits| OrderId::at(till.shop.now_ms(), bits));
+        let (early, late) = (draft(&till, id), draft(&till, next));
+        let order = placed(&till, early).await;
+        assert_eq!(order.id, id);
+        let (old, replaced) = (
+            order.month.clone(),
+            till.shop.vault.replace_month_key(&order.month),
+        );
+        let order = placed(&till, late).await;
+        assert_eq!(order.month, replaced.unwrap());
+        till.shop.vault.forget_month_key(&old).unwrap();
+        let (private, _) = open_private(&till.shop.vault, &order).unwrap();
+        assert_eq!(private.contact, "buyer@example.com");
+    }
+
+    #[tokio::test]
+    async fn an_order_whose_number_was_taken_before_its_write_gets_another() {
+        let till = TestShop::new();
+        till.stock("steam", "KEY", 3);
+        let id = OrderId::at(till.shop.now_ms(), 1);
+        let first = placed(&till, draft(&till, id)).await;
+        let second = placed(&till, draft(&till, id)).await;
+        assert_eq!(first.id, id);
+        assert_ne!(second.id, id);
+        for order in [first, second] {
+            assert!(open_private(&till.shop.vault, &order).is_ok());
         }
     }
 }

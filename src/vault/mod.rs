@@ -256,6 +256,12 @@ impl Vault {
         Ok((label, key, wrapped))
     }
 
+    /// Whether new orders of `month` are wrapped by the key of that label. A write that brings an order sealed before it asks this:
+    /// who replaces the key waits for the writes before, and counts on the later ones.
+    pub fn is_newest_month_key(&self, month: &str, label: &str) -> bool {
+        self.months.newest_label(month).as_deref() == Some(label)
+    }
+
     /// Makes the key that follows `label` in its month, durable, and gives its label: new orders are wrapped by it at once.
     ///
     /// # Errors

@@ -107,6 +107,11 @@ impl MonthKeys {
         self.lock().get(month).map(|month| month.key.clone())
     }
 
+    /// The label of the newest key of `month`, where there is one.
+    pub(super) fn newest_label(&self, month: &str) -> Option<String> {
+        newest(&self.lock(), month)
+    }
+
     /// The newest key of `month` with its label, made and durable before it is given out.
     pub(super) fn ensure(
         &self,
