@@ -87,6 +87,8 @@ fn main() {
         tell(&Row::at_least("P11", what, "%", shares, 0.8));
     }
     latency(&runtime, &shop, &mut bare, orders);
+    // Before its folder goes.
+    Arc::into_inner(shop).unwrap().close();
 }
 
 /// What a shop without history gives to compare with.
