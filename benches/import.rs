@@ -29,7 +29,7 @@ const ROUNDS: usize = 3;
 /// Tables into which each key puts a row.
 const TABLES: [&str; 3] = ["slots", "stock_nodes", "fingerprints"];
 
-pub fn main() {
+fn main() {
     let keys = argument("--keys", KEYS);
     if let Some(dir) = std::env::var_os("KEYSTALL_BENCH_IMPORT") {
         return import(Path::new(&dir), keys);

@@ -33,7 +33,7 @@ const BUYERS: usize = 16;
 /// How long they order before it.
 const ORDERING: Duration = Duration::from_millis(700);
 
-pub fn main() {
+fn main() {
     let (sold, unsold) = (argument("--sold", SOLD), argument("--unsold", UNSOLD));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

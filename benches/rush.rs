@@ -45,7 +45,7 @@ const SECRET: &str = "kq3V8sW0zD5hT1yNfR7uB2mX";
 /// Says that this process is in the network of its own.
 const APART: &str = "KEYSTALL_BENCH_APART";
 
-pub fn main() {
+fn main() {
     if std::env::var_os(APART).is_none() {
         return go_apart();
     }
