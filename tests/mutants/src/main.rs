@@ -2,13 +2,15 @@
 //!
 //! `cargo mutants` builds the crate anew for each mutant, which takes hours on two cores. Here the mutants that it lists
 //! are all written into the sources at once, each behind a switch; one build makes one test program, which is then run
-//! once for each mutant with that mutant's number in its environment.
+//! for each mutant with that mutant's number in its environment: those of its tests that come to the switch at all, the quick
+//! ones first.
 //!
 //! Called with a folder that holds a copy of the project (changed in place), and with files beside each other: `list.json`
 //! of `cargo mutants --list --json`, and what comes out, `caught.txt`, `missed.txt`, `timeout.txt`, `unviable.txt`.
 //! A mutant that does not compile behind its switch is taken out again and told as unviable.
 
 mod build;
+mod reach;
 mod run;
 mod switch;
 
@@ -77,7 +79,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         mutants.len() - unviable.len(),
         mutants.len()
     );
-    run::all(&program, &project, &mutants, &unviable, &out)
+    let program = run::Program {
+        file: &program,
+        project: &project,
+    };
+    run::all(program, &mutants, &unviable, &out)
 }
 
 /// The files that mutants are in, with their texts.

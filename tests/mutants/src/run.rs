@@ -1,10 +1,11 @@
-//! Runs the test program once for each mutant.
+//! Runs, for each mutant, the tests that come to its place, the quick ones first.
 
 use crate::Mutant;
+use crate::reach::{Reach, Test};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -12,8 +13,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The built tests, and the folder that they run in.
 #[derive(Clone, Copy)]
-enum Outcome {
+pub struct Program<'a> {
+    pub file: &'a Path,
+    pub project: &'a Path,
+}
+
+/// How one run of tests ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
     Caught,
     Missed,
     Timeout,
@@ -21,8 +30,7 @@ enum Outcome {
 
 /// Runs all, two at a time, and writes the lists.
 pub fn all(
-    program: &Path,
-    project: &Path,
+    program: Program<'_>,
     mutants: &[Mutant],
     unviable: &BTreeSet<usize>,
     out: &Path,
@@ -37,38 +45,51 @@ pub fn all(
     for number in unviable {
         writeln!(left_out, "{}", mutants[*number].name)?;
     }
-    let usual = Instant::now();
-    if !matches!(outcome(program, project, None, LONGEST)?, Outcome::Missed) {
-        return Err("the tests fail without any mutant".into());
-    }
-    let limit = usual.elapsed() * 4 + Duration::from_secs(10);
-    println!("the tests take {:?} without a mutant", usual.elapsed());
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let work = || -> std::io::Result<()> {
+    let reach = Reach::of(program, &out.join("reached"))?;
+    println!(
+        "{} tests, {:?} in all, come to {} places",
+        reach.tests.len(),
+        reach.took(),
+        reach.places()
+    );
+    let done = AtomicUsize::new(0);
+    two_at_a_time(mutants.len(), |number| {
+        if unviable.contains(&number) {
+            return Ok(());
+        }
+        let list = match outcome(program, number, reach.tests_of(number))? {
+            Outcome::Caught => 0,
+            Outcome::Missed => 1,
+            Outcome::Timeout => 2,
+        };
+        if let Ok(mut list) = lists[list].lock() {
+            writeln!(list, "{}", mutants[number].name)?;
+        }
+        let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if count.is_multiple_of(100) {
+            println!("{count} of {} run", mutants.len() - unviable.len());
+        }
+        Ok(())
+    })
+}
+
+/// Does the work of each number, on two threads.
+pub fn two_at_a_time(
+    count: usize,
+    work: impl Fn(usize) -> io::Result<()> + Sync,
+) -> Result<(), Box<dyn Error>> {
+    let next = AtomicUsize::new(0);
+    let each = || -> io::Result<()> {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(mutant) = mutants.get(number) else {
+            if number >= count {
                 return Ok(());
-            };
-            if unviable.contains(&number) {
-                continue;
             }
-            let list = match outcome(program, project, Some(number), limit)? {
-                Outcome::Caught => 0,
-                Outcome::Missed => 1,
-                Outcome::Timeout => 2,
-            };
-            if let Ok(mut list) = lists[list].lock() {
-                writeln!(list, "{}", mutant.name)?;
-            }
-            let count = done.fetch_add(1, Ordering::Relaxed) + 1;
-            if count % 100 == 0 {
-                println!("{count} run");
-            }
+            work(number)?;
         }
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..2).map(|_| scope.spawn(each)).collect();
         for thread in threads {
             thread.join().map_err(|_| "a thread panicked")??;
         }
@@ -76,35 +97,38 @@ pub fn all(
     })
 }
 
-/// The quick tests first: most mutants do not get beyond them.
-fn outcome(
-    program: &Path,
-    project: &Path,
-    number: Option<usize>,
-    limit: Duration,
-) -> std::io::Result<Outcome> {
-    for tests in STAGES {
-        match tested(program, project, tests, number, limit)? {
-            Outcome::Missed => {}
-            found => return Ok(found),
+/// Tests that take longer than this are run one by one, the quickest first.
+const QUICK: Duration = Duration::from_millis(200);
+
+fn outcome(program: Program<'_>, number: usize, tests: Vec<&Test>) -> io::Result<Outcome> {
+    let (quick, slow): (Vec<_>, Vec<_>) = tests.into_iter().partition(|test| test.took < QUICK);
+    let runs = [quick]
+        .into_iter()
+        .chain(slow.into_iter().map(|test| vec![test]));
+    for tests in runs.filter(|tests| !tests.is_empty()) {
+        let took: Duration = tests.iter().map(|test| test.took).sum();
+        let names: Vec<&str> = tests.iter().map(|test| test.name.as_str()).collect();
+        let mutant = [("KEYSTALL_MUTANT", number.to_string())];
+        let found = run(program, &names, &mutant, took * 4 + Duration::from_secs(20))?;
+        if found != Outcome::Missed {
+            return Ok(found);
         }
     }
     Ok(Outcome::Missed)
 }
 
-fn tested(
-    program: &Path,
-    project: &Path,
-    tests: &[&str],
-    number: Option<usize>,
+/// Runs the tests of these names in one process.
+pub fn run(
+    program: Program<'_>,
+    names: &[&str],
+    environment: &[(&str, String)],
     limit: Duration,
-) -> std::io::Result<Outcome> {
-    let number = number.map_or(String::new(), |number| number.to_string());
-    let mut child = Command::new(program)
-        .current_dir(project)
-        .env("KEYSTALL_MUTANT", number)
-        .args(["-q", "--test-threads=1"])
-        .args(tests)
+) -> io::Result<Outcome> {
+    let mut child = Command::new(program.file)
+        .current_dir(program.project)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .args(["-q", "--test-threads=1", "--exact"])
+        .args(names)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
@@ -121,7 +145,7 @@ fn tested(
             child.wait()?;
             return Ok(Outcome::Timeout);
         }
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -134,23 +158,5 @@ fn memory_kib(child: &Child) -> u64 {
         .unwrap_or(0)
 }
 
-/// Filters of the test program. What takes longest, changing every byte of whole exports, is left to people who look at survivors.
-const STAGES: [&[&str]; 2] = [
-    &[
-        "ledger_vectors",
-        "ledger::verify",
-        "ledger::note",
-        "ledger::receipt",
-    ],
-    &[
-        "--skip",
-        "ledger_vectors",
-        "--skip",
-        "ledger_tamper",
-        "--skip",
-        "ledger_archive",
-    ],
-];
-const LONGEST: Duration = Duration::from_secs(600);
 /// A loop without end that also collects would take the machine.
 const MEMORY_KIB_MAX: u64 = 4 << 20;
