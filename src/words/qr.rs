@@ -8,10 +8,19 @@ use fast_qr::{ECL, QRBuilder};
 /// the text is too long for one (2,953 bytes).
 pub fn svg(text: &str) -> Option<String> {
     if let Some(lines) = quick::lines(text) {
-        return Some(drawn(lines.len(), |x, y| lines[y] >> x & 1 == 1));
+        let width = |dark: bool, x: usize, y: usize| {
+            let rest = lines[y] >> x;
+            let other = if dark { !rest } else { rest };
+            other.trailing_zeros() as usize
+        };
+        return Some(drawn(lines.len(), width));
     }
     let code = QRBuilder::new(text).build().ok()?;
-    Some(drawn(code.size, |x, y| code[y][x].value()))
+    let width = |dark: bool, x: usize, y: usize| {
+        let rest = code[y][x..].iter();
+        rest.take_while(|module| module.value() == dark).count()
+    };
+    Some(drawn(code.size, width))
 }
 
 /// A QR code of `text` for a terminal that shows 256 colours, a line of it for two rows: dark on light whatever the terminal's own
@@ -45,8 +54,9 @@ pub fn blocks(text: &str) -> Option<Vec<String>> {
 /// Light modules around a code.
 const MARGIN: usize = 4;
 
-/// One path, in which dark modules side by side are one rectangle.
-fn drawn(size: usize, is_dark: impl Fn(usize, usize) -> bool) -> String {
+/// One path, in which dark modules side by side are one rectangle. `width` says how many modules from column `x` of line `y` on are
+/// dark, or light; what it says beyond the last column does not matter.
+fn drawn(size: usize, width: impl Fn(bool, usize, usize) -> usize) -> String {
     let side = size + 2 * MARGIN;
     // A line of the smaller codes has some ten rectangles, and each takes some 16 bytes.
     let mut svg = String::with_capacity(256 + 192 * size);
@@ -60,19 +70,19 @@ fn drawn(size: usize, is_dark: impl Fn(usize, usize) -> bool) -> String {
     push(&mut svg, side);
     svg.push_str(r##"px" fill="#ffffff"/><path d=""##);
     for y in 0..size {
-        let mut x = 0;
+        let mut x = width(false, 0, y);
         while x < size {
-            let width = (x..size).take_while(|x| is_dark(*x, y)).count();
-            if width > 0 {
-                for (step, number) in [("M", x + MARGIN), (",", y + MARGIN), ("h", width)] {
-                    svg.push_str(step);
-                    push(&mut svg, number);
-                }
-                svg.push_str("v1h-");
-                push(&mut svg, width);
+            let dark = width(true, x, y);
+            for (step, number) in [("M", x + MARGIN), (",", y + MARGIN), ("h", dark)] {
+                svg.push_str(step);
+                push(&mut svg, number);
             }
-            // What ends a rectangle is light.
-            x += width + 1;
+            svg.push_str("v1h-");
+            push(&mut svg, dark);
+            x += dark;
+            if x < size {
+                x += width(false, x, y);
+            }
         }
     }
     svg.push_str(r##"" fill="#000000"/></svg>"##);
@@ -81,12 +91,15 @@ fn drawn(size: usize, is_dark: impl Fn(usize, usize) -> bool) -> String {
 
 /// A number below a thousand in decimal: no code has a side of more than 177 modules.
 fn push(text: &mut String, number: usize) {
-    for power in [100, 10, 1] {
-        if number >= power || power == 1 {
-            // A digit.
-            text.push(char::from(b'0' + (number / power % 10) as u8));
-        }
+    // Each is a digit.
+    let digit = |power| char::from(b'0' + (number / power % 10) as u8);
+    if number >= 100 {
+        text.push(digit(100));
     }
+    if number >= 10 {
+        text.push(digit(10));
+    }
+    text.push(digit(1));
 }
 
 #[cfg(test)]
