@@ -22,7 +22,8 @@ pub struct DeliveryTime {
 #[derive(Default)]
 pub struct DeliveryTimes(Mutex<Measured>);
 
-type Times = Arc<HashMap<Slug, DeliveryTime>>;
+/// By product, as they were measured last; clones share them.
+pub type Times = Arc<HashMap<Slug, DeliveryTime>>;
 
 #[derive(Default)]
 struct Measured {

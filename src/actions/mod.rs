@@ -101,7 +101,7 @@ pub use channels::{ChannelError, ChannelSettings};
 pub use check_books::{Books, Money as MoneyOfChannel};
 pub use checkout::{CheckoutError, CheckoutRequest};
 pub use decide_by_hand::HandError;
-pub use delivery_times::{DeliveryTime, DeliveryTimes};
+pub use delivery_times::{DeliveryTime, DeliveryTimes, Times};
 pub use erase::{EraseError, Erased};
 pub use export_ledger::{ExportError, ExportRequest, ExportSpan, ExportTarget, Exported};
 pub use find_order::FindError;

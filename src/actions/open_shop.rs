@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{Semaphore, broadcast, watch};
 
@@ -14,6 +14,7 @@ use super::clock_watch::LastLook;
 use super::highwater::{Highwater, HighwaterError};
 use super::inbox::InboxAsked;
 use super::notices::RefusedNotices;
+use super::receipt_check::Verified;
 use super::rotate_keys::Rotation;
 use super::tickets::Tickets;
 use super::unread::Opened;
@@ -130,6 +131,9 @@ pub struct Shop {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) policy: Policy,
     pub(super) changes: broadcast::Sender<OrderId>,
+    /// Raised after each commit, before anybody is answered.
+    commits: Arc<AtomicU64>,
+    pub(super) verified: Verified,
     pub(super) refused: RefusedNotices,
     /// Whether new orders are refused, for the machine's sake.
     pub(super) orders_held: AtomicBool,
@@ -301,10 +305,13 @@ impl Shop {
         let clock = opened.clock.clone();
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let chain = Arc::new(Chain::closed());
+        let commits = Arc::new(AtomicU64::new(0));
         let highwater = Highwater::new(dir);
         let hook = {
             let (chain, changes, poke) = (chain.clone(), changes.clone(), highwater.poke());
+            let commits = commits.clone();
             Box::new(move |committed: crate::store::Committed<'_>| {
+                commits.fetch_add(1, Ordering::Release);
                 if chain.sign(committed.head) {
                     poke.write(chain.latest().note);
                 }
@@ -366,6 +373,8 @@ impl Shop {
             clock,
             policy,
             changes,
+            commits,
+            verified: Verified::default(),
             refused: RefusedNotices::default(),
             orders_held: AtomicBool::new(false),
             hashing: Arc::new(Semaphore::new(HASHES_AT_A_TIME)),
@@ -453,6 +462,12 @@ impl Shop {
     /// Orders as they change, each id after its commit.
     pub fn changes(&self) -> broadcast::Receiver<OrderId> {
         self.changes.subscribe()
+    }
+
+    /// How many commits there were since the shop was opened. What was read after this number was read is good as long as it is the
+    /// same: nobody was answered a write since that it does not show.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
     }
 
     /// Notices that were refused lately.

@@ -7,7 +7,7 @@ use crate::ledger::entry::hash_line;
 use crate::store::{
     DeliveryContent, Fault, OrderPrivate, Rows, Snapshot, Told, WaitKind, decode_sealed,
 };
-use crate::vault::Vault;
+use crate::vault::{DataKey, Vault};
 
 /// An order, opened for its buyer.
 pub struct OrderView {
@@ -52,9 +52,12 @@ impl Shop {
         let Some(order) = snapshot.order(id)? else {
             return Ok(None);
         };
-        let private = match order.is_erased() {
-            true => OrderPrivate::erased(),
-            false => open_private(&self.vault, &order)?.0,
+        let (private, key) = match order.is_erased() {
+            true => (OrderPrivate::erased(), None),
+            false => {
+                let (private, key) = open_private(&self.vault, &order)?;
+                (private, Some(key))
+            }
         };
         let replacements = &order.after.replacements;
         let replaced = replacements.last().map(|last| {
@@ -63,7 +66,11 @@ impl Shop {
         });
         let keys_until_ms = self.keys_until_ms(&order);
         let over = keys_until_ms.is_some_and(|until_ms| self.clock.now_ms() > until_ms);
-        let keys = match self.open_delivery(&order)? {
+        let delivery = match &key {
+            Some(key) => open_delivery_with(&self.vault, key, &order)?,
+            None => self.open_delivery(&order)?,
+        };
+        let keys = match delivery {
             Some(content) if !over => content
                 .keys
                 .into_iter()
@@ -132,6 +139,19 @@ pub(super) fn open_delivery(
     let key = vault
         .order_key(&order.month, &id, &order.wrapped_key)
         .map_err(|_| Fault::Invariant("an order's key opens"))?;
+    open_delivery_with(vault, &key, order)
+}
+
+/// The same, with the order's key.
+pub(super) fn open_delivery_with(
+    vault: &Vault,
+    key: &DataKey,
+    order: &Order,
+) -> Result<Option<DeliveryContent>, Fault> {
+    if order.delivery.is_empty() {
+        return Ok(None);
+    }
+    let id = order.id.0.to_be_bytes();
     let opened = key.open(&vault.aad("orders", &id, b"delivery"), &order.delivery);
     let opened = opened.map_err(|_| Fault::Invariant("a delivery opens"))?;
     decode_sealed(opened.expose())

@@ -197,8 +197,14 @@ impl TlsServer {
             certified: RwLock::new(Arc::new(read(&source)?)),
             is_installed: AtomicBool::new(false),
         });
+        let mut config = config(certificate.clone(), &[b"h2", b"http/1.1"])?;
+        // A browser that comes again needs no signature of ours. The tickets hold all that is needed, under keys that live in memory
+        // and are replaced every few hours, so that no number of visitors pushes another out.
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
+        // A browser opens one connection, and gets the next ticket on the next.
+        config.send_tls13_tickets = 1;
         Ok(Self {
-            config: Arc::new(config(certificate.clone(), &[b"h2", b"http/1.1"])?),
+            config: Arc::new(config),
             certificate,
             source: Arc::new(source),
             board: None,

@@ -175,3 +175,39 @@ async fn an_installed_certificate_is_served_at_once_and_stays_when_files_are_rea
     server.reload().unwrap();
     assert_ne!(server.certificate.current().cert, own);
 }
+
+#[tokio::test]
+async fn a_browser_that_comes_again_is_known_however_many_came_meanwhile() {
+    use rustls::HandshakeKind::{Full, Resumed};
+    use tokio::io::AsyncReadExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let server = TlsServer::self_signed(dir.path(), "shop.example").unwrap();
+    let browser = || {
+        let config = rustls::ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Sees::default()))
+            .with_no_client_auth();
+        tokio_rustls::TlsConnector::from(Arc::new(config))
+    };
+    let visit = async |browser: &tokio_rustls::TlsConnector| {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let client = browser.connect(ServerName::try_from("shop.example").unwrap(), near);
+        let (client, server) = tokio::join!(client, server.accept(far));
+        let (mut client, mut server) = (client.unwrap(), server.unwrap().unwrap());
+        // With the first bytes comes the ticket.
+        server.write_all(b"page").await.unwrap();
+        client.read_exact(&mut [0; 4]).await.unwrap();
+        server.get_ref().1.handshake_kind().unwrap()
+    };
+    let first = browser();
+    assert_eq!(visit(&first).await, Full);
+    for _ in 0..300 {
+        assert_eq!(visit(&browser()).await, Full);
+    }
+    for _ in 0..2 {
+        assert_eq!(visit(&first).await, Resumed);
+    }
+}

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use super::{
     state::Shared,
     view::{ErrorPage, Language, Problem, RenderError},
-    visit::Visit,
+    visit::{KnownTags, Visit},
 };
 
 /// What a handler gives.
@@ -23,6 +23,8 @@ pub(super) const NO_STORE: &str = "no-store";
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
+/// Fields of a page, with those that `headers` sets.
+const HEADERS: usize = 16;
 const JSON: &str = "application/json";
 /// Seconds after which a client that was turned away may come again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
@@ -33,10 +35,19 @@ pub(super) fn page(
     cache: &'static str,
     html: Result<String, RenderError>,
 ) -> Answer {
-    let html = html.map_err(|error| {
+    Ok(self::html(status, cache, rendered(html)?))
+}
+
+/// The text of a page; what cannot be rendered is logged here.
+pub(super) fn rendered(html: Result<String, RenderError>) -> Result<String, Problem> {
+    html.map_err(|error| {
         tracing::error!(%error, "a page cannot be rendered");
         Problem::Internal
-    })?;
+    })
+}
+
+/// A page that is there already.
+pub(super) fn html(status: StatusCode, cache: &'static str, html: impl Into<Bytes>) -> Response {
     let mut response = whole(status, HTML, html);
     set(
         &mut response,
@@ -48,7 +59,25 @@ pub(super) fn page(
         header::VARY,
         HeaderValue::from_static("Accept-Language, Cookie"),
     );
-    Ok(response)
+    response
+}
+
+/// The same under its entity tag: a browser that has it is only told so.
+pub(super) fn tagged_html(
+    known: &KnownTags,
+    tag: &HeaderValue,
+    cache: &'static str,
+    html: impl Into<Bytes>,
+) -> Response {
+    let mut response = if known.names(tag) {
+        let mut response = self::html(StatusCode::NOT_MODIFIED, cache, Bytes::new());
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        response
+    } else {
+        self::html(StatusCode::OK, cache, html)
+    };
+    set(&mut response, header::ETAG, tag.clone());
+    response
 }
 
 /// A text for people and scripts.
@@ -162,6 +191,8 @@ fn problem_json(problem: Problem, language: Language) -> String {
 
 fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Body::from(body.into()));
+    // Room for what every answer carries.
+    response.headers_mut().reserve(HEADERS);
     *response.status_mut() = status;
     set(
         &mut response,

@@ -4,7 +4,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,12 +16,12 @@ use super::{
     brand::{self, Brand, BrandFiles},
     desk::PaymentDesk,
     limiter::{Lookups, Paces, Places},
-    shop::events::Events,
+    shop::{events::Events, product::Facts, sheets::Sheets},
     view::{Frame, Language, Mode, Problem, Texts},
 };
 use crate::{
-    actions::{DeliveryTimes, Shop},
-    domain::{AddressPrefix, address::Cidr, renewal},
+    actions::{DeliveryTimes, Shop, Times},
+    domain::{AddressPrefix, address::Cidr, renewal, seams::random},
     net::acme::Board,
     store::Fault,
 };
@@ -93,16 +93,40 @@ pub struct Shared {
     pub(super) links_of_contact_daily: Paces<[u8; 16]>,
     pub(super) wishes_of_line: Paces<AddressPrefix>,
     pub(super) wishes_of_contact: Paces<[u8; 16]>,
+    pub(super) numbers: Numbers,
     pub(super) texts: Texts,
+    pub(super) product_sheets: Sheets<Facts>,
+    /// Windows show the delivery times that were measured.
+    pub(super) window_sheets: Sheets<Times>,
     pub(super) delivery_times: DeliveryTimes,
     pub(super) brand: BrandFiles,
     host: String,
+}
+
+/// Numbers that nobody foresees and that do not repeat, without asking the system for each.
+pub(super) struct Numbers {
+    key: [u8; 32],
+    drawn: AtomicU64,
 }
 
 /// Requests worked on at a time; more are told to come again. Many times what two cores can use, so only a flood meets it.
 const REQUESTS_MAX: usize = 2_048;
 /// Notices worked on at a time, in places of their own: buyers who flood the shop keep no payment out.
 const NOTICES_MAX: usize = 512;
+
+impl Numbers {
+    fn new(key: [u8; 32]) -> Self {
+        let drawn = AtomicU64::new(0);
+        Self { key, drawn }
+    }
+
+    /// So many bytes, at most 32.
+    pub(super) fn next<const N: usize>(&self) -> [u8; N] {
+        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let hash = blake3::keyed_hash(&self.key, &drawn.to_le_bytes());
+        std::array::from_fn(|at| hash.as_bytes()[at])
+    }
+}
 
 impl Hsts {
     /// In seconds.
@@ -151,7 +175,10 @@ impl WebState {
             links_of_contact_daily: Paces::default(),
             wishes_of_line: Paces::default(),
             wishes_of_contact: Paces::default(),
+            numbers: Numbers::new(random(shop.vault().entropy())),
             texts: Texts::default(),
+            product_sheets: Sheets::default(),
+            window_sheets: Sheets::default(),
             delivery_times: DeliveryTimes::default(),
             brand: BrandFiles::of(&settings.brand),
             host,

@@ -1,16 +1,18 @@
 //! Who asks: what the middleware found out about a request, for every handler.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use axum::extract::{FromRequestParts, Path};
-use http::{HeaderMap, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Uri, header, request::Parts};
 
 use super::{
     state::{Shared, WebState},
     view::{Language, Problem},
 };
 use crate::{
-    domain::seams::random,
     net::{Peer, client_address},
     words::language,
 };
@@ -37,6 +39,20 @@ pub(super) struct Visit {
 /// The one parameter of a route's path, decoded. What is not UTF-8 is not found.
 pub(super) struct Segment(pub String);
 
+/// The entity tags of what the browser has already (RFC 9110, section 13.1.2).
+pub(super) struct KnownTags(Vec<HeaderValue>);
+
+impl KnownTags {
+    /// Whether `tag` is among them, by the weak comparison that the field asks for. A `*` names none: a page is always there.
+    pub(super) fn names(&self, tag: &HeaderValue) -> bool {
+        let fields = self.0.iter().filter_map(|field| field.to_str().ok());
+        fields.flat_map(|field| field.split(',')).any(|known| {
+            let known = known.trim();
+            known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag.as_bytes()
+        })
+    }
+}
+
 impl Visit {
     /// Reads the circumstances of a request.
     pub(super) fn of(web: &Shared, parts: &http::Request<axum::body::Body>) -> Self {
@@ -55,7 +71,7 @@ impl Visit {
                 .and_then(|value: &http::HeaderValue| value.to_str().ok())
         };
         Self {
-            request: hex::encode(random::<8>(web.shop.vault().entropy())),
+            request: hex::encode(web.numbers.next::<8>()),
             address: near.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |near| {
                 client_address(near, trusted, headers)
             }),
@@ -83,6 +99,15 @@ impl FromRequestParts<WebState> for Visit {
             .get::<Self>()
             .cloned()
             .ok_or(Problem::Internal)
+    }
+}
+
+impl FromRequestParts<WebState> for KnownTags {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Infallible> {
+        let fields = parts.headers.get_all(header::IF_NONE_MATCH).iter();
+        Ok(Self(fields.cloned().collect()))
     }
 }
 

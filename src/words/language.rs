@@ -3,7 +3,7 @@
 //! Each folder `assets/locales/TAG/` is one language; its message `language-name` names it in the
 //! switch. A text that a language lacks is taken from English.
 
-use std::{borrow::Cow, fmt, sync::LazyLock};
+use std::{borrow::Cow, collections::HashMap, fmt, sync::LazyLock};
 
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
 use unic_langid::LanguageIdentifier;
@@ -63,7 +63,10 @@ impl Language {
 
     /// A text without arguments.
     pub fn text(&self, id: &str) -> String {
-        self.format(id, None).into_owned()
+        match self.0.fixed.get(id) {
+            Some(text) => text.clone(),
+            None => self.format(id, None).into_owned(),
+        }
     }
 
     /// A text with arguments, to be given with [`Message::str`] and [`Message::num`].
@@ -144,9 +147,26 @@ impl fmt::Debug for Language {
 struct Locale {
     tag: String,
     bundle: FluentBundle<FluentResource>,
+    /// Texts that need no argument, as they are formatted: pages are made of them.
+    fixed: HashMap<String, String>,
 }
 
 impl Locale {
+    /// Formats the messages of these ids once, as far as they need no argument.
+    fn fix(&mut self, ids: Vec<String>) {
+        for id in ids {
+            let Some(pattern) = self.bundle.get_message(&id).and_then(|it| it.value()) else {
+                continue;
+            };
+            let mut faults = Vec::new();
+            let text = self.bundle.format_pattern(pattern, None, &mut faults);
+            if faults.is_empty() {
+                let text = text.into_owned();
+                self.fixed.insert(id, text);
+            }
+        }
+    }
+
     fn format(&self, id: &str, arguments: Option<&FluentArgs<'_>>) -> Option<Cow<'static, str>> {
         let pattern = self.bundle.get_message(id)?.value()?;
         let mut faults = Vec::new();
@@ -168,6 +188,7 @@ static LOCALES: LazyLock<Vec<Locale>> = LazyLock::new(|| {
     let mut files: Vec<String> = Files::iter().map(Cow::into_owned).collect();
     files.sort();
     let mut locales = vec![];
+    let mut ids: HashMap<usize, Vec<String>> = HashMap::new();
     for file in &files {
         let Some((tag, name)) = file.split_once('/') else {
             continue;
@@ -183,9 +204,14 @@ static LOCALES: LazyLock<Vec<Locale>> = LazyLock::new(|| {
         let at = locale_at(&mut locales, tag);
         // A file with a fault keeps its good messages; a test refuses the fault.
         let resource = FluentResource::try_new(text).unwrap_or_else(|(kept, _)| kept);
+        ids.entry(at).or_default().extend(message_ids(&resource));
         locales[at].bundle.add_resource_overriding(resource);
     }
     locale_at(&mut locales, ENGLISH);
+    // Once all files are there: a text may be made of another file's.
+    for (at, locale) in locales.iter_mut().enumerate() {
+        locale.fix(ids.remove(&at).unwrap_or_default());
+    }
     locales
 });
 
@@ -211,8 +237,16 @@ fn locale_at(locales: &mut Vec<Locale>, tag: &str) -> usize {
     locales.push(Locale {
         tag: tag.to_owned(),
         bundle,
+        fixed: HashMap::new(),
     });
     locales.len() - 1
+}
+
+/// What stands at the start of a line before a `=`: every message, and perhaps a line of a text, which names none.
+fn message_ids(resource: &FluentResource) -> impl Iterator<Item = String> + '_ {
+    let is_named = |line: &&str| line.starts_with(|c: char| c.is_ascii_alphabetic());
+    let lines = resource.source().lines().filter(is_named);
+    lines.filter_map(|line| Some(line.split_once('=')?.0.trim().to_owned()))
 }
 
 fn primary(tag: &str) -> &str {
@@ -307,6 +341,19 @@ mod tests {
             english.with("stock-last").num("count", 3).to_string(),
             "Last 3"
         );
+    }
+
+    #[test]
+    fn texts_that_were_formatted_once_are_those_that_fluent_formats() {
+        for language in Language::all() {
+            let fixed = &language.0.fixed;
+            assert!(fixed.len() > 100, "{language:?}: {}", fixed.len());
+            for (id, text) in fixed {
+                assert_eq!(*text, language.format(id, None), "{id}");
+                assert!(!text.contains("{$"), "{id} takes an argument");
+            }
+            assert!(!fixed.contains_key("stock-last") && fixed.contains_key("nav-find"));
+        }
     }
 
     #[test]

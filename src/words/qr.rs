@@ -1,15 +1,26 @@
 //! QR codes, as SVG and for terminals.
 
-use fast_qr::{
-    ECL, QRBuilder,
-    convert::{Builder, svg::SvgBuilder},
-};
+mod quick;
+
+use fast_qr::{ECL, QRBuilder};
 
 /// A QR code of `text` as an `svg` element without script, style or outer reference; `None` where
 /// the text is too long for one (2,953 bytes).
 pub fn svg(text: &str) -> Option<String> {
+    if let Some(lines) = quick::lines(text) {
+        let width = |dark: bool, x: usize, y: usize| {
+            let rest = lines[y] >> x;
+            let other = if dark { !rest } else { rest };
+            other.trailing_zeros() as usize
+        };
+        return Some(drawn(lines.len(), width));
+    }
     let code = QRBuilder::new(text).build().ok()?;
-    Some(SvgBuilder::default().margin(4).to_str(&code))
+    let width = |dark: bool, x: usize, y: usize| {
+        let rest = code[y][x..].iter();
+        rest.take_while(|module| module.value() == dark).count()
+    };
+    Some(drawn(code.size, width))
 }
 
 /// A QR code of `text` for a terminal that shows 256 colours, a line of it for two rows: dark on light whatever the terminal's own
@@ -43,6 +54,54 @@ pub fn blocks(text: &str) -> Option<Vec<String>> {
 /// Light modules around a code.
 const MARGIN: usize = 4;
 
+/// One path, in which dark modules side by side are one rectangle. `width` says how many modules from column `x` of line `y` on are
+/// dark, or light; what it says beyond the last column does not matter.
+fn drawn(size: usize, width: impl Fn(bool, usize, usize) -> usize) -> String {
+    let side = size + 2 * MARGIN;
+    // A line of the smaller codes has some ten rectangles, and each takes some 16 bytes.
+    let mut svg = String::with_capacity(256 + 192 * size);
+    svg.push_str(r#"<svg viewBox="0 0 "#);
+    push(&mut svg, side);
+    svg.push(' ');
+    push(&mut svg, side);
+    svg.push_str(r#"" xmlns="http://www.w3.org/2000/svg"><rect width=""#);
+    push(&mut svg, side);
+    svg.push_str(r#"px" height=""#);
+    push(&mut svg, side);
+    svg.push_str(r##"px" fill="#ffffff"/><path d=""##);
+    for y in 0..size {
+        let mut x = width(false, 0, y);
+        while x < size {
+            let dark = width(true, x, y);
+            for (step, number) in [("M", x + MARGIN), (",", y + MARGIN), ("h", dark)] {
+                svg.push_str(step);
+                push(&mut svg, number);
+            }
+            svg.push_str("v1h-");
+            push(&mut svg, dark);
+            x += dark;
+            if x < size {
+                x += width(false, x, y);
+            }
+        }
+    }
+    svg.push_str(r##"" fill="#000000"/></svg>"##);
+    svg
+}
+
+/// A number below a thousand in decimal: no code has a side of more than 177 modules.
+fn push(text: &mut String, number: usize) {
+    // Each is a digit.
+    let digit = |power| char::from(b'0' + (number / power % 10) as u8);
+    if number >= 100 {
+        text.push(digit(100));
+    }
+    if number >= 10 {
+        text.push(digit(10));
+    }
+    text.push(digit(1));
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -74,6 +133,37 @@ mod tests {
         assert!(drawn.starts_with("<svg ") && drawn.ends_with("</svg>"));
         for forbidden in ["style", "script", "href", "abcdef"] {
             assert!(!drawn.contains(forbidden), "{forbidden}");
+        }
+    }
+
+    #[test]
+    fn a_drawing_has_the_modules_of_the_code_and_no_others() {
+        let short = "https://shop.example/o/abcdef";
+        for text in [short, &short.repeat(9), "HTTPS://SHOP.EXAMPLE"] {
+            let code = QRBuilder::new(text).build().unwrap();
+            let drawn = svg(text).unwrap();
+            let side = code.size + 2 * MARGIN;
+            let frame = format!(
+                r##"<svg viewBox="0 0 {side} {side}" xmlns="http://www.w3.org/2000/svg"><rect width="{side}px" height="{side}px" fill="#ffffff"/><path d="M"##
+            );
+            let path = drawn.strip_prefix(&frame).unwrap();
+            let path = path.strip_suffix(r##"" fill="#000000"/></svg>"##).unwrap();
+            let mut dark = std::collections::BTreeSet::new();
+            for rectangle in path.split('M') {
+                let (x, rest) = rectangle.split_once(',').unwrap();
+                let (y, rest) = rest.split_once('h').unwrap();
+                let (width, back) = rest.split_once("v1h-").unwrap();
+                assert_eq!(width, back);
+                let [x, y, width] = [x, y, width].map(|number| number.parse::<usize>().unwrap());
+                for x in x..x + width {
+                    assert!(dark.insert((x - MARGIN, y - MARGIN)), "drawn twice");
+                }
+            }
+            for y in 0..code.size {
+                for x in 0..code.size {
+                    assert_eq!(dark.contains(&(x, y)), code[y][x].value(), "{x} {y}");
+                }
+            }
         }
     }
 

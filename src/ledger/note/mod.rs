@@ -120,6 +120,11 @@ impl Checkpoint {
         verdict(lines.map(|line| line.bytes.as_slice()), vkey, &message)
     }
 
+    /// The verdict over those of the keys that are of the note's log; a forged line is never made good by another key.
+    pub fn signed_by_one_of(&self, vkeys: &[Vkey]) -> SignedBy {
+        super::fork::pinned(self, vkeys)
+    }
+
     /// The three lines that are signed, each with its `\n`: what the log key, witnesses and time stamps cover.
     pub fn body(&self) -> String {
         checkpoint_text(&self.origin, self.size, &self.root)

@@ -3,7 +3,6 @@
 use super::{FieldOpening, KeyOpening, MalformedReceipt, Proof, Receipt};
 use crate::ledger::commitment::{self, Field};
 use crate::ledger::entry::{Body, Entry, Sale, SlotList, hash_line};
-use crate::ledger::fork::pinned;
 use crate::ledger::note::{Checkpoint, SignedBy, Vkey};
 use crate::ledger::{Exit, Hash, tree};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,33 +37,41 @@ impl From<MalformedReceipt> for ReceiptFault {
     }
 }
 
+/// `verdict` says who signed a note; it is asked once for each note that is not the same as another.
 pub(super) fn signed(
     receipt: &Receipt,
     vkeys: &[Vkey],
     known: &[Checkpoint],
+    verdict: impl Fn(&str, &Checkpoint) -> SignedBy,
 ) -> Result<Proven, ReceiptFault> {
     let outcome = unsigned(receipt);
     let notes = checkpoints(receipt)?;
-    let signed = |note: &&Checkpoint| pinned(note, vkeys) == SignedBy::Yes;
-    if let Some(note) = forked(notes.iter().chain(known).filter(signed)) {
+    let verdicts = verdicts(&receipt.proofs, &notes, verdict);
+    let known_signed = |note: &&Checkpoint| note.signed_by_one_of(vkeys) == SignedBy::Yes;
+    let own_signed = notes.iter().zip(&verdicts);
+    let own_signed = own_signed.filter(|(_, verdict)| **verdict == SignedBy::Yes);
+    let all_signed = own_signed
+        .map(|(note, _)| note)
+        .chain(known.iter().filter(known_signed));
+    if let Some(note) = forked(all_signed) {
         let what = format!("two signed checkpoints of size {} differ", note.size);
         return Err(fault(Exit::Fork, what));
     }
     let proven = outcome?;
-    for (number, note) in notes.iter().enumerate() {
-        if pinned(note, vkeys) == SignedBy::Forged {
+    for (number, verdict) in verdicts.iter().enumerate() {
+        if *verdict == SignedBy::Forged {
             let what = format!("proof block {}: a wrong signature of the key", number + 1);
             return Err(fault(Exit::Tampered, what));
         }
     }
-    for (number, note) in notes.iter().enumerate() {
-        if !signed(&note) {
+    for (number, (note, verdict)) in notes.iter().zip(&verdicts).enumerate() {
+        if *verdict != SignedBy::Yes {
             let what = format!("proof block {}: {}", number + 1, stranger(note, vkeys));
             return Err(fault(Exit::Incomplete, what));
         }
     }
     for note in known {
-        if !signed(&note) {
+        if !known_signed(&note) {
             let what = "a known note is not signed by the pinned key";
             return Err(fault(Exit::Incomplete, what));
         }
@@ -78,6 +85,22 @@ pub(super) fn signed(
         }
     }
     Ok(proven)
+}
+
+/// One for each note. The proofs of a receipt mostly carry the same note, and a signature is what costs.
+fn verdicts(
+    proofs: &[Proof],
+    notes: &[Checkpoint],
+    verdict: impl Fn(&str, &Checkpoint) -> SignedBy,
+) -> Vec<SignedBy> {
+    let mut verdicts: Vec<SignedBy> = Vec::with_capacity(notes.len());
+    for (at, (proof, note)) in proofs.iter().zip(notes).enumerate() {
+        let same = proofs[..at]
+            .iter()
+            .position(|other| other.note == proof.note);
+        verdicts.push(same.map_or_else(|| verdict(&proof.note, note), |same| verdicts[same]));
+    }
+    verdicts
 }
 
 pub(super) fn unsigned(receipt: &Receipt) -> Result<Proven, ReceiptFault> {

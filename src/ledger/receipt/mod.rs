@@ -10,7 +10,7 @@ pub(in crate::ledger) use read::Lines;
 
 use super::commitment::Field;
 use super::entry::hash_line;
-use super::note::Checkpoint;
+use super::note::{Checkpoint, SignedBy};
 use super::{Hash, Vkey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -82,7 +82,20 @@ impl Receipt {
     /// Makes every check of section 7 against the pinned keys, and holds the receipt's checkpoints against those that
     /// somebody else kept. A known one of another size cannot be compared without the ledger: incomplete.
     pub fn verify(&self, vkeys: &[Vkey], known: &[Checkpoint]) -> Result<Proven, ReceiptFault> {
-        check::signed(self, vkeys, known)
+        check::signed(self, vkeys, known, |_, note| note.signed_by_one_of(vkeys))
+    }
+
+    /// The same without known checkpoints, for whoever verifies many receipts: `verdict` is given each note and its text, and says
+    /// what [`Checkpoint::signed_by_one_of`] says of it, perhaps from memory.
+    ///
+    /// # Errors
+    /// [`ReceiptFault`].
+    pub fn verify_by(
+        &self,
+        vkeys: &[Vkey],
+        verdict: impl Fn(&str, &Checkpoint) -> SignedBy,
+    ) -> Result<Proven, ReceiptFault> {
+        check::signed(self, vkeys, &[], verdict)
     }
 
     /// The chain hash of each line with its proof, in the order of the proofs.

@@ -9,15 +9,16 @@ use crate::{
         answer::Answer,
         state::WebState,
         view::Problem,
-        visit::{Segment, Visit},
+        visit::{KnownTags, Segment, Visit},
     },
 };
 
 pub(in crate::web) async fn show(
     State(web): State<WebState>,
     visit: Visit,
+    known: KnownTags,
     Segment(slug): Segment,
 ) -> Answer {
     let slug = Slug::parse(&slug).map_err(|_| Problem::NotFound)?;
-    window::answer(&web, visit.language, Wanted::Category(slug))
+    window::answer(&web, visit.language, &known, Wanted::Category(slug))
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::{ORDER_COOKIE, product};
 use crate::{
     actions::{CheckoutError, CheckoutRequest, Ticket},
-    domain::{ChannelName, Contact, Product, Secret, seams::random},
+    domain::{ChannelName, Contact, Product, Secret},
     limits,
     web::{
         answer::{Answer, NO_STORE, come_again, page, see_other, set_cookie},
@@ -62,7 +62,7 @@ pub(in crate::web) async fn order(
 
 /// A new form's own number: sent twice, the form makes one order.
 pub(super) fn ticket(web: &Shared) -> String {
-    Ticket(random(web.shop.vault().entropy())).text()
+    Ticket(web.numbers.next()).text()
 }
 
 /// The form as domain values, or all that is wrong with it at once.

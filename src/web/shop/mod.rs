@@ -10,6 +10,7 @@ pub(super) mod pay;
 pub(super) mod picture;
 pub(super) mod product;
 mod search;
+pub(super) mod sheets;
 pub(super) mod slip;
 pub(super) mod terms;
 pub(super) mod window;

@@ -5,18 +5,18 @@ use std::collections::HashSet;
 use axum::extract::State;
 use http::{StatusCode, Uri};
 
-use super::search::Search;
+use super::{search::Search, sheets::Sheet};
 use crate::{
-    actions::{DeliveryTime, ordered_categories},
+    actions::{DeliveryTime, Times, ordered_categories},
     domain::{Category, Picture, Product, ProductKind, Slug},
     store::{Fault, Rows},
     web::{
-        answer::{Answer, FRESH, page},
+        answer::{self, Answer, FRESH, page, rendered, tagged_html},
         state::{Shared, WebState},
         view::{
             CategoryLink, Delivery, Language, Problem, ProductLine, Stock, WindowPage, picture,
         },
-        visit::{Visit, query},
+        visit::{KnownTags, Visit, query},
     },
 };
 
@@ -33,25 +33,70 @@ pub(super) enum Wanted {
     Found(Search),
 }
 
-pub(in crate::web) async fn show(State(web): State<WebState>, visit: Visit, uri: Uri) -> Answer {
+pub(in crate::web) async fn show(
+    State(web): State<WebState>,
+    visit: Visit,
+    known: KnownTags,
+    uri: Uri,
+) -> Answer {
     let search = query(&uri, "q").and_then(|typed| Search::parse(&typed));
     let wanted = search.map_or(Wanted::Everything, Wanted::Found);
-    answer(&web, visit.language, wanted)
+    answer(&web, visit.language, &known, wanted)
 }
 
 /// The window with the products that are wanted, from one snapshot.
-pub(super) fn answer(web: &Shared, language: Language, wanted: Wanted) -> Answer {
-    let window = window(web, language, wanted).map_err(|fault| web.fault(fault))?;
-    page(
-        StatusCode::OK,
-        FRESH,
-        window.ok_or(Problem::NotFound)?.render(),
-    )
+pub(super) fn answer(
+    web: &Shared,
+    language: Language,
+    known: &KnownTags,
+    wanted: Wanted,
+) -> Answer {
+    let sheet = match &wanted {
+        Wanted::Everything => kept(web, language, "/", wanted)?,
+        Wanted::Category(slug) => kept(web, language, &format!("/c/{slug}"), wanted)?,
+        // Whatever people look for is not kept.
+        Wanted::Found(_) => {
+            let times = web.delivery_times.of(&web.shop);
+            let found = times.and_then(|times| window(web, language, &times, wanted));
+            let found = found.map_err(|fault| web.fault(fault))?;
+            return page(
+                StatusCode::OK,
+                FRESH,
+                found.ok_or(Problem::NotFound)?.render(),
+            );
+        }
+    };
+    let html = sheet.html(String::new);
+    Ok(match sheet.tag() {
+        Some(tag) => tagged_html(known, tag, FRESH, html),
+        None => answer::html(StatusCode::OK, FRESH, html),
+    })
+}
+
+fn kept(web: &Shared, language: Language, name: &str, wanted: Wanted) -> Result<Sheet, Problem> {
+    // Before the look into the store: what is written meanwhile is looked at the next time.
+    let commits = web.shop.commits();
+    let times = web.delivery_times.of(&web.shop);
+    let times = times.map_err(|fault| web.fault(fault))?;
+    let sheets = &web.window_sheets;
+    // A window says of reserved goods that they are, not until when: nothing else on it changes without a commit.
+    if let Some(sheet) = sheets.unchanged(name, language, commits, |shown| *shown == times) {
+        return Ok(sheet);
+    }
+    let window = window(web, language, &times, wanted).map_err(|fault| web.fault(fault))?;
+    let html = rendered(window.ok_or(Problem::NotFound)?.render())?;
+    let sheet = Sheet::whole(html);
+    sheets.keep(name, language, commits, times, &sheet);
+    Ok(sheet)
 }
 
 /// Nothing for a category in which buyers see no product.
-fn window(web: &Shared, language: Language, wanted: Wanted) -> Result<Option<WindowPage>, Fault> {
-    let times = web.delivery_times.of(&web.shop)?;
+fn window(
+    web: &Shared,
+    language: Language,
+    times: &Times,
+    wanted: Wanted,
+) -> Result<Option<WindowPage>, Fault> {
     let snapshot = web.shop.store().read()?;
     let (products, categories) = visible(&snapshot)?;
     let shown_category = match &wanted {

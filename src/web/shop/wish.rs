@@ -8,7 +8,7 @@ use super::{
     product,
 };
 use crate::{
-    actions::{StockView, WishError},
+    actions::WishError,
     domain::{AddressPrefix, Product},
     limits,
     web::{
@@ -16,7 +16,7 @@ use crate::{
         form::Form,
         limiter::{Pace, WISHES_OF_CONTACT, contact_name},
         state::{Shared, WebState},
-        view::{FieldError, Problem, Typed, Wish},
+        view::{FieldError, Problem, Stock, Typed, Wish},
         visit::{Segment, Visit},
     },
 };
@@ -71,8 +71,9 @@ pub(in crate::web) async fn wish(
 }
 
 /// The form of a wish, where the product cannot be bought and the shop can tell of its return.
-pub(super) fn offered(web: &Shared, stock: &StockView) -> Wish {
-    if stock.available > 0 || !web.shop.policy().tell.buyer_mail {
+pub(super) fn offered(web: &Shared, stock: Stock) -> Wish {
+    let is_open = matches!(stock, Stock::Plenty | Stock::Last(_));
+    if is_open || !web.shop.policy().tell.buyer_mail {
         return Wish::Unavailable;
     }
     Wish::Offered {

@@ -4,6 +4,7 @@
 mod cache;
 mod challenge;
 mod goods;
+mod kept;
 mod orders;
 mod pages;
 mod pay_code;
@@ -41,6 +42,7 @@ use crate::{
 #[derive(Default)]
 struct FakeDesk {
     down: AtomicBool,
+    closed: AtomicBool,
     notice_bytes: AtomicUsize,
     clients: Mutex<Vec<IpAddr>>,
     code: Mutex<Option<PayCode>>,
@@ -103,7 +105,9 @@ impl PaymentDesk for FakeDesk {
     }
 
     fn open_channels(&self) -> Vec<ChannelName> {
-        vec![ChannelName::parse("main").unwrap()]
+        let closed = self.closed.load(Ordering::SeqCst);
+        let main = (!closed).then(|| ChannelName::parse("main").unwrap());
+        main.into_iter().collect()
     }
 
     fn channel_title(&self, _: &ChannelName, language_tag: &str) -> String {

@@ -83,6 +83,7 @@ impl Question {
 }
 
 /// A channel to choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelOption {
     /// The value sent.
     pub name: ChannelName,
