@@ -1,26 +1,18 @@
 //! QR codes, as SVG and for terminals.
 
-mod quick;
-
-use fast_qr::{ECL, QRBuilder};
+use fast_qr::{ECL, Mask, QRBuilder, QRCode};
 
 /// A QR code of `text` as an `svg` element without script, style or outer reference; `None` where
 /// the text is too long for one (2,953 bytes).
 pub fn svg(text: &str) -> Option<String> {
-    if let Some(lines) = quick::lines(text) {
-        let width = |dark: bool, x: usize, y: usize| {
-            let rest = lines[y] >> x;
-            let other = if dark { !rest } else { rest };
-            other.trailing_zeros() as usize
-        };
-        return Some(drawn(lines.len(), width));
-    }
-    let code = QRBuilder::new(text).build().ok()?;
-    let width = |dark: bool, x: usize, y: usize| {
-        let rest = code[y][x..].iter();
-        rest.take_while(|module| module.value() == dark).count()
-    };
-    Some(drawn(code.size, width))
+    Some(drawn(&QRBuilder::new(text).build().ok()?))
+}
+
+/// The same of a link that stands on many pages beside its text. Its mask is not the best of eight for every text, which takes eight
+/// times as long to find; readers take any (ISO/IEC 18004, section 7.8).
+pub fn link_svg(text: &str) -> Option<String> {
+    let code = QRBuilder::new(text).mask(Mask::Checkerboard).build();
+    Some(drawn(&code.ok()?))
 }
 
 /// A QR code of `text` for a terminal that shows 256 colours, a line of it for two rows: dark on light whatever the terminal's own
@@ -54,12 +46,11 @@ pub fn blocks(text: &str) -> Option<Vec<String>> {
 /// Light modules around a code.
 const MARGIN: usize = 4;
 
-/// One path, in which dark modules side by side are one rectangle. `width` says how many modules from column `x` of line `y` on are
-/// dark, or light; what it says beyond the last column does not matter.
-fn drawn(size: usize, width: impl Fn(bool, usize, usize) -> usize) -> String {
-    let side = size + 2 * MARGIN;
+/// One path, in which dark modules side by side are one rectangle.
+fn drawn(code: &QRCode) -> String {
+    let side = code.size + 2 * MARGIN;
     // A line of the smaller codes has some ten rectangles, and each takes some 16 bytes.
-    let mut svg = String::with_capacity(256 + 192 * size);
+    let mut svg = String::with_capacity(256 + 192 * code.size);
     svg.push_str(r#"<svg viewBox="0 0 "#);
     push(&mut svg, side);
     svg.push(' ');
@@ -69,20 +60,21 @@ fn drawn(size: usize, width: impl Fn(bool, usize, usize) -> usize) -> String {
     svg.push_str(r#"px" height=""#);
     push(&mut svg, side);
     svg.push_str(r##"px" fill="#ffffff"/><path d=""##);
-    for y in 0..size {
-        let mut x = width(false, 0, y);
-        while x < size {
-            let dark = width(true, x, y);
-            for (step, number) in [("M", x + MARGIN), (",", y + MARGIN), ("h", dark)] {
-                svg.push_str(step);
-                push(&mut svg, number);
+    for y in 0..code.size {
+        let mut x = 0;
+        while x < code.size {
+            let dark = code[y][x..].iter().take_while(|module| module.value());
+            let width = dark.count();
+            if width > 0 {
+                for (step, number) in [("M", x + MARGIN), (",", y + MARGIN), ("h", width)] {
+                    svg.push_str(step);
+                    push(&mut svg, number);
+                }
+                svg.push_str("v1h-");
+                push(&mut svg, width);
             }
-            svg.push_str("v1h-");
-            push(&mut svg, dark);
-            x += dark;
-            if x < size {
-                x += width(false, x, y);
-            }
+            // What ends a rectangle is light.
+            x += width + 1;
         }
     }
     svg.push_str(r##"" fill="#000000"/></svg>"##);
@@ -140,8 +132,11 @@ mod tests {
     fn a_drawing_has_the_modules_of_the_code_and_no_others() {
         let short = "https://shop.example/o/abcdef";
         for text in [short, &short.repeat(9), "HTTPS://SHOP.EXAMPLE"] {
-            let code = QRBuilder::new(text).build().unwrap();
-            let drawn = svg(text).unwrap();
+            let code = QRBuilder::new(text)
+                .mask(Mask::Checkerboard)
+                .build()
+                .unwrap();
+            let drawn = link_svg(text).unwrap();
             let side = code.size + 2 * MARGIN;
             let frame = format!(
                 r##"<svg viewBox="0 0 {side} {side}" xmlns="http://www.w3.org/2000/svg"><rect width="{side}px" height="{side}px" fill="#ffffff"/><path d="M"##
