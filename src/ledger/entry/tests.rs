@@ -271,7 +271,10 @@ fn a_sale_of_few_ranges_is_never_divided_and_fits_whatever_it_names() {
         amt: (1 << 53) - 1,
         ..sale()
     };
-    assert_eq!(split_slots(&sale, slots.clone()), [slots.clone()]);
+    assert_eq!(
+        split_slots(&sale, slots.clone()),
+        std::slice::from_ref(&slots)
+    );
     let body = Body::Sale(Sale {
         slots: Some(slots),
         ..sale
