@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use md5::{Digest, Md5};
-use report::{Row, quantile, tell};
+use report::{Row, leave_out, quantile, tell};
 use rustls::ClientConfig;
 use served::{Line, Served, processor_s};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -95,29 +95,21 @@ fn main() {
 
 /// Runs this program again in a network of its own, whose addresses are all this machine's.
 fn go_apart() {
-    let network = "ip link set lo up && ip route add local 198.18.0.0/15 dev lo && exec \"$@\"";
-    let status = Command::new("unshare")
-        .args([
-            "--user",
-            "--map-root-user",
-            "--net",
-            "sh",
-            "-c",
-            network,
-            "sh",
-        ])
-        .arg(std::env::current_exe().unwrap())
-        .env(APART, "1")
-        .status();
-    match status {
-        Ok(status) if status.success() => {}
-        told => {
-            eprintln!(
-                "rush: left out or failed ({told:?}); it needs unshare (util-linux), ip (iproute2) and user namespaces"
-            );
-            std::process::exit(1);
-        }
+    let apart = |then: &str| {
+        let network = "ip link set lo up && ip route add local 198.18.0.0/15 dev lo";
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--net", "sh", "-c"]);
+        command.arg(format!("{network} && {then}")).arg("sh");
+        command
+    };
+    if !apart("true").status().is_ok_and(|status| status.success()) {
+        let why = "it needs unshare (util-linux), ip (iproute2) and user namespaces";
+        leave_out("rush", "a flash sale in a network of its own", why);
+        return;
     }
+    let mut again = apart("exec \"$@\"");
+    again.arg(std::env::current_exe().unwrap()).env(APART, "1");
+    assert!(again.status().unwrap().success(), "the sale did not end");
 }
 
 fn shop_in(dir: &std::path::Path) -> Served {
