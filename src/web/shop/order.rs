@@ -1,5 +1,7 @@
 //! `GET /o/SECRET`, `/o/SECRET.json` and the downloads: an order, for whoever holds its link.
 
+use std::time::Duration;
+
 use axum::{
     extract::{FromRequestParts, State},
     response::Response,
@@ -28,10 +30,24 @@ pub(in crate::web) async fn show(
     reader: Reader,
     Segment(tail): Segment,
 ) -> Answer {
-    match tail.strip_suffix(".json") {
+    steadily(|| match tail.strip_suffix(".json") {
         Some(secret) => show_json(&web, &reader, secret),
         None => show_page(&web, &visit, &reader, &tail),
+    })
+    .await
+}
+
+/// Looks again where the store changed hands under a look: what is read aside after a disk error ends when the database is open
+/// again, and on a full disk it fails and opens many times a second. Who paid sees the keys all the same.
+async fn steadily(look: impl Fn() -> Answer) -> Answer {
+    const LOOKS: usize = 4;
+    for _ in 1..LOOKS {
+        match look() {
+            Err(Problem::ReadOnly) => tokio::time::sleep(Duration::from_millis(5)).await,
+            answer => return answer,
+        }
     }
+    look()
 }
 
 pub(in crate::web) async fn receipt(
@@ -39,12 +55,15 @@ pub(in crate::web) async fn receipt(
     Segment(secret): Segment,
 ) -> Answer {
     let id = order_of(&web, &secret)?;
-    let receipt = web.shop.receipt(id).map_err(|error| match error {
-        ReceiptError::Unknown | ReceiptError::NotDelivered => Problem::NotFound,
-        ReceiptError::Erased => Problem::Erased,
-        ReceiptError::Fault(fault) => web.fault(fault),
-    })?;
-    download(&format!("keystall-receipt-{id}.txt"), receipt)
+    steadily(|| {
+        let receipt = web.shop.receipt(id).map_err(|error| match error {
+            ReceiptError::Unknown | ReceiptError::NotDelivered => Problem::NotFound,
+            ReceiptError::Erased => Problem::Erased,
+            ReceiptError::Fault(fault) => web.fault(fault),
+        })?;
+        download(&format!("keystall-receipt-{id}.txt"), receipt)
+    })
+    .await
 }
 
 /// One key on each line. Not found before the delivery, and once the keys cannot be read any more.
@@ -53,17 +72,20 @@ pub(in crate::web) async fn keys(
     reader: Reader,
     Segment(secret): Segment,
 ) -> Answer {
-    let view = view(&web, &secret)?;
-    if view.keys.is_empty() {
-        return Err(Problem::NotFound);
-    }
-    reader.opened(&web, &view.order);
-    let mut text = Vec::new();
-    for key in &view.keys {
-        text.extend_from_slice(key.expose());
-        text.push(b'\n');
-    }
-    download(&format!("keystall-{}.txt", view.order.id), text)
+    steadily(|| {
+        let view = view(&web, &secret)?;
+        if view.keys.is_empty() {
+            return Err(Problem::NotFound);
+        }
+        reader.opened(&web, &view.order);
+        let mut text = Vec::new();
+        for key in &view.keys {
+            text.extend_from_slice(key.expose());
+            text.push(b'\n');
+        }
+        download(&format!("keystall-{}.txt", view.order.id), text)
+    })
+    .await
 }
 
 /// Whether somebody looks: not a machine that asks for the head alone, nor a browser that only guesses the next click.
