@@ -1,18 +1,11 @@
 //! QR codes, as SVG and for terminals.
 
-use fast_qr::{ECL, Mask, QRBuilder, QRCode};
+use fast_qr::{ECL, QRBuilder, QRCode};
 
 /// A QR code of `text` as an `svg` element without script, style or outer reference; `None` where
 /// the text is too long for one (2,953 bytes).
 pub fn svg(text: &str) -> Option<String> {
     Some(drawn(&QRBuilder::new(text).build().ok()?))
-}
-
-/// The same of a link that stands on many pages beside its text. Its mask is not the best of eight for every text, which takes eight
-/// times as long to find; readers take any (ISO/IEC 18004, section 7.8).
-pub fn link_svg(text: &str) -> Option<String> {
-    let code = QRBuilder::new(text).mask(Mask::Checkerboard).build();
-    Some(drawn(&code.ok()?))
 }
 
 /// A QR code of `text` for a terminal that shows 256 colours, a line of it for two rows: dark on light whatever the terminal's own
@@ -132,11 +125,8 @@ mod tests {
     fn a_drawing_has_the_modules_of_the_code_and_no_others() {
         let short = "https://shop.example/o/abcdef";
         for text in [short, &short.repeat(9), "HTTPS://SHOP.EXAMPLE"] {
-            let code = QRBuilder::new(text)
-                .mask(Mask::Checkerboard)
-                .build()
-                .unwrap();
-            let drawn = link_svg(text).unwrap();
+            let code = QRBuilder::new(text).build().unwrap();
+            let drawn = svg(text).unwrap();
             let side = code.size + 2 * MARGIN;
             let frame = format!(
                 r##"<svg viewBox="0 0 {side} {side}" xmlns="http://www.w3.org/2000/svg"><rect width="{side}px" height="{side}px" fill="#ffffff"/><path d="M"##

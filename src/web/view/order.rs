@@ -203,7 +203,7 @@ impl OrderPage {
                 .receipt
                 .as_ref()
                 .filter(|_| self.erased_at_ms.is_none())
-                .and_then(|_| qr::link_svg(&format!("{link}/receipt"))),
+                .and_then(|_| qr::svg(&format!("{link}/receipt"))),
             pay_qr: waits && self.can_pay && self.pay_qr,
             scope: self.scope.as_deref().map(plain),
             help: self.help(),
@@ -212,7 +212,7 @@ impl OrderPage {
             mailed_to: self.mailed_to.as_deref().map(plain),
             // An order that is over is no more carried to another device.
             qr: (!ended && !self.is_lapsed())
-                .then(|| qr::link_svg(&link))
+                .then(|| qr::svg(&link))
                 .flatten(),
             path,
             link,

@@ -59,7 +59,7 @@ impl SlipPage {
             receipt: &self.receipt,
             keys: self.keys.plain(),
             verify: self.frame.link("/verify"),
-            qr: qr::link_svg(&link),
+            qr: qr::svg(&link),
             path,
             link,
         };
