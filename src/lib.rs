@@ -32,7 +32,8 @@
 //! 2. `web::shop::checkout` parses the form into domain types, acts, renders: always in this order.
 //! 3. `actions::Shop::checkout` reserves slots and puts the order, in one closure given to `store::Store::write`.
 //! 4. The buyer pays. `web::callback` hands the raw bytes to `pay::desk`, which verifies first and parses second.
-//! 5. `actions::Shop::settle` decides with `domain::settlement` and does, in one transaction, all that follows: takes the keys,
+//! 5. `actions::Shop::settle` opens and seals beside the writer what a payment of the price needs, which counts only while the order
+//!    is unchanged; it decides with `domain::settlement` and does, in one transaction, all that follows: takes the keys,
 //!    appends the `sale` to the ledger, keeps the notice, promises what the merchant is told.
 //! 6. The writer commits that together with whatever else waited, then signs the checkpoint, and only then the provider gets its
 //!    `success`.
