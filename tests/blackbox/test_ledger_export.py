@@ -56,10 +56,11 @@ class Exports(Story):
         shop, gateway = self.open_shop(keys=20)
         for _ in range(6):
             Buyer(shop).buy(gateway)
-        day = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
-        hour_ago = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8)))  # The shop's day begins at 16:00 UTC.
+        tomorrow = (now + datetime.timedelta(days=1)).strftime("%Y-%m-%d")
+        hour_ago = (now - datetime.timedelta(hours=1)).isoformat(timespec="seconds")
         forms = {"whole": [], "by number": ["--from", "3", "--to", "5"], "from the first": ["--to", "2"], "by time": ["--since", hour_ago],
-                 "of a day": ["--since", "2020-01-01", "--until", day], "of a generation": ["--generation", "0"], "hashes": ["--skeleton"]}
+                 "by day": ["--since", "2020-01-01", "--until", tomorrow], "of a generation": ["--generation", "0"], "hashes": ["--skeleton"]}
         vkey, note = shop.vkey(), shop.checkpoint()
         whole, _ = self.export(shop)
         for running in (True, False):
