@@ -9,6 +9,7 @@ use std::process::Command;
 
 pub enum Built {
     Program(PathBuf),
+    /// One at least.
     Errors(Vec<Located>),
 }
 
@@ -20,16 +21,29 @@ pub struct Located {
     pub places: Vec<(String, usize)>,
 }
 
-pub fn build(project: &Path) -> Result<Built, Box<dyn Error>> {
+/// The library's tests as a program.
+pub fn tests(project: &Path) -> Result<Built, Box<dyn Error>> {
+    build(project, &["test", "--no-run", "--lib"])
+}
+
+/// The auditor's tool, which some of the tests start.
+pub fn tool(project: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    match build(
+        project,
+        &["build", "--profile=test", "--bin=keystall-verify"],
+    )? {
+        Built::Program(program) => Ok(program),
+        Built::Errors(errors) => {
+            Err(format!("the tests compile, the tool does not: {errors:#?}").into())
+        }
+    }
+}
+
+fn build(project: &Path, what: &[&str]) -> Result<Built, Box<dyn Error>> {
     let out = Command::new("cargo")
         .current_dir(project)
-        .args([
-            "test",
-            "--no-run",
-            "--no-default-features",
-            "--lib",
-            "--message-format=json",
-        ])
+        .args(what)
+        .args(["--no-default-features", "--message-format=json"])
         .output()?;
     let (mut program, mut errors) = (None, Vec::new());
     for line in String::from_utf8_lossy(&out.stdout).lines() {

@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             unviable.extend(&switched.left_out);
             written.push((file.clone(), switched));
         }
-        match build::build(&project)? {
+        match build::tests(&project)? {
             build::Built::Program(program) => break program,
             build::Built::Errors(errors) => {
                 let guilty = build::guilty(&errors, &written);
@@ -81,6 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let program = run::Program {
         file: &program,
+        tool: &build::tool(&project)?,
         project: &project,
     };
     run::all(program, &mutants, &unviable, &out)

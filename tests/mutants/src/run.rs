@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -13,10 +14,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The built tests, and the folder that they run in.
+/// The built tests, the auditor's tool that they start, and the folder that they run in.
 #[derive(Clone, Copy)]
 pub struct Program<'a> {
     pub file: &'a Path,
+    pub tool: &'a Path,
     pub project: &'a Path,
 }
 
@@ -127,6 +129,8 @@ pub fn run(
     let mut child = Command::new(program.file)
         .current_dir(program.project)
         .envs(environment.iter().map(|(name, value)| (name, value)))
+        .env("KEYSTALL_VERIFY", program.tool)
+        .process_group(0)
         .args(["-q", "--test-threads=1", "--exact"])
         .args(names)
         .stdout(Stdio::null())
@@ -141,7 +145,10 @@ pub fn run(
             });
         }
         if started.elapsed() > limit || memory_kib(&child) > MEMORY_KIB_MAX {
-            child.kill()?;
+            // With what it started.
+            Command::new("kill")
+                .args(["-9", "--", &format!("-{}", child.id())])
+                .status()?;
             child.wait()?;
             return Ok(Outcome::Timeout);
         }
