@@ -432,4 +432,37 @@ mod tests {
         // Too long for a hex text, and no words.
         assert!(RecoverySecret::parse(&format!("{}00", *qr)).is_err());
     }
+
+    #[test]
+    fn eight_words_of_eight_letters_are_no_digits() {
+        let list = bip39::Language::English.word_list();
+        let long = list.iter().find(|word| word.len() == 8).unwrap();
+        let begin = format!("{long} ").repeat(23);
+        let whole = |last: &&&str| RecoverySecret::parse(&format!("{begin}{last}")).is_ok();
+        // The last word holds eight bits of the checksum and three of the secret: eight of the list fit.
+        assert_eq!(list.iter().filter(whole).count(), 8);
+    }
+
+    #[test]
+    fn too_few_words_may_become_a_secret_and_others_may_not() {
+        for (error, unfinished) in [
+            (SecretError::Count { found: 23 }, true),
+            (SecretError::Count { found: 24 }, false),
+            (SecretError::Count { found: 25 }, false),
+            (SecretError::Missing { position: 3 }, true),
+            (SecretError::Checksum, false),
+            (SecretError::Form, false),
+        ] {
+            assert_eq!(error.is_unfinished(), unfinished, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_to_a_secret_opens_with_every_later_release() {
+        let seed = |hex: &str| hex::encode(*RecoverySecret::parse(hex).unwrap().backup_seed());
+        assert_eq!(
+            seed(&"5a".repeat(32)),
+            "44b3fced2d580f2bbbc325083df3b3fad12974aa8f046a9e86c6ac10cf42bc86"
+        );
+    }
 }

@@ -84,9 +84,11 @@ fn at_the_edge_of_a_range() -> Vec<ExportCase> {
     let sold_first = |shop: &mut Shop| shop.sell("A00001", "game-key", 1, "0:0", &[]);
     let (why, r) = (Why::Bad, R);
     let of_two_skus = {
-        let mut shop = shop_of_24();
+        let mut shop = Shop::opened();
+        shop.import("game-key", 8);
         shop.import("gift-card", 1);
-        shop.sell("C00001", "game-key", 2, "3:0", &["4:0"]);
+        shop.sell("C00001", "game-key", 2, "0:0", &["1:0"]);
+        shop.sign();
         case("slots of another sku after a sale", 1, shop.files(0))
     };
     let mut carried = shop_of_24().range(1, 24);

@@ -90,7 +90,7 @@ fn push_escaped(line: &mut String, text: &str) {
             '\t' => line.push_str("\\t"),
             '\u{8}' => line.push_str("\\b"),
             '\u{c}' => line.push_str("\\f"),
-            ' '..='\u{7f}' => line.push(c),
+            ' '..='~' => line.push(c),
             _ => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     let _ = write!(line, "\\u{unit:04x}");

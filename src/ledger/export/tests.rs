@@ -125,7 +125,7 @@ fn whole() -> TestWriter {
 fn a_mark_is_spelled_as_python_spells_it() {
     assert_eq!(
         mark_line("a\n\u{2014} \"\\\u{1f511}\u{1}\u{7f}", 3),
-        "{\"note\":\"a\\n\\u2014 \\\"\\\\\\ud83d\\udd11\\u0001\u{7f}\",\"size\":3}\n"
+        "{\"note\":\"a\\n\\u2014 \\\"\\\\\\ud83d\\udd11\\u0001\\u007f\",\"size\":3}\n"
     );
 }
 
@@ -481,4 +481,11 @@ fn the_readme_says_what_is_inside_and_what_it_proves() {
     for text in [whole, range, skeleton] {
         assert!(text.lines().all(|line| line.len() <= 118), "{text}");
     }
+}
+
+#[test]
+fn texts_are_escaped_as_the_other_verifiers_write_them() {
+    let mut line = String::new();
+    push_escaped(&mut line, "a\"\\\n\r\t\u{8}\u{c}\u{1}~\u{7f}钥\u{1f511}");
+    assert_eq!(line, r#"a\"\\\n\r\t\b\f\u0001~\u007f\u94a5\ud83d\udd11"#);
 }

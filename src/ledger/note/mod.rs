@@ -301,4 +301,28 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn keys_of_one_name_are_told_apart_by_their_number() {
+        let note = sign_checkpoint(&key(), ORIGIN, 24, &Hash([3; 32]));
+        let line = |id: u8, byte: u8| line_of("witness.example", [id; 4], &[byte; 72]);
+        let both = with_lines(&note, &(line(1, 7) + &line(2, 7))).unwrap();
+        assert_eq!(both, format!("{note}{}{}", line(1, 7), line(2, 7)));
+        let newer = with_lines(&both, &line(1, 8)).unwrap();
+        assert_eq!(newer, format!("{note}{}{}", line(2, 7), line(1, 8)));
+    }
+
+    #[test]
+    fn a_note_has_64_kib_at_most() {
+        let note = sign_checkpoint(&key(), ORIGIN, 24, &Hash([3; 32]));
+        let signature = 3 * 16_000;
+        let filled = |name: usize| {
+            let line = line_of(&"w".repeat(name), [1; 4], &vec![7; signature]);
+            format!("{note}{line}")
+        };
+        let name = NOTE_BYTES_MAX - filled(1).len() + 1;
+        assert_eq!(filled(name).len(), NOTE_BYTES_MAX);
+        assert!(Checkpoint::parse(&filled(name)).is_ok());
+        assert!(Checkpoint::parse(&filled(name + 1)).is_err());
+    }
 }

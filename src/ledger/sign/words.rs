@@ -257,6 +257,13 @@ mod tests {
             parse(second_is_gone).unwrap_err(),
             SecretError::Missing { position: 2 }
         );
+        for (text, error) in [
+            ("hamster", SecretError::Form),
+            ("hamster private", SecretError::Count { found: 2 }),
+            ("1 hamster 3 private", SecretError::Missing { position: 2 }),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), error, "{text}");
+        }
         for text in [
             "",
             "5a5a",

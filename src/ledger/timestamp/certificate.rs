@@ -278,3 +278,56 @@ fn reason(error: &Error) -> String {
 pub const AUTHORITIES_MAX: usize = 1_000;
 const EXPIRED: &str = "a certificate of its chain had expired at the stated time";
 const NOT_YET: &str = "a certificate of its chain was not valid yet at the stated time";
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn certificate(name: &str) -> CertificateDer<'static> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/timestamps/");
+        let pem = std::fs::read(format!("{folder}{name}")).unwrap();
+        CertificateDer::from_pem_slice(&pem).unwrap()
+    }
+
+    #[test]
+    fn a_certificate_is_valid_from_its_first_second_to_the_end_of_its_last() {
+        for name in ["p256.pem", "expired.pem", "ca-ec.pem"] {
+            let der = certificate(name);
+            let certificate = Certificate::parse(&der).unwrap();
+            let (from_ms, until_ms) = certificate.validity().unwrap();
+            let at = |time_ms| (certificate.check_time(time_ms), valid_at(&der, time_ms));
+            assert_eq!(at(from_ms - 1), (Err(NOT_YET.to_owned()), false));
+            assert_eq!(at(from_ms), (Ok(()), true));
+            assert_eq!(at(until_ms + 999), (Ok(()), true));
+            assert_eq!(at(until_ms + 1_000), (Err(EXPIRED.to_owned()), false));
+        }
+    }
+
+    #[test]
+    fn years_of_two_digits_are_of_1950_to_2049() {
+        let at = |tag, text: &str| {
+            let content = text.as_bytes();
+            let raw = content;
+            moment(&Value { tag, content, raw })
+        };
+        let year = |text: &str| at(Tag::GeneralizedTime, text);
+        assert_eq!(at(Tag::UtcTime, "491231235959Z"), year("20491231235959Z"));
+        assert_eq!(at(Tag::UtcTime, "500101000000Z"), year("19500101000000Z"));
+        assert_eq!(at(Tag::UtcTime, "991231235959Z"), year("19991231235959Z"));
+        assert!(year("19500101000000Z").is_some());
+        assert_eq!(at(Tag::UtcTime, ""), None);
+        assert_eq!(at(Tag::UtcTime, "x91231235959Z"), None);
+        assert_eq!(at(Tag::Utf8String, "491231235959Z"), None);
+    }
+
+    #[test]
+    fn a_list_of_authorities_has_an_end() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/timestamps/");
+        let pem = std::fs::read(format!("{folder}ca-ec.pem")).unwrap();
+        let mut authorities = Authorities::nobody();
+        assert_eq!(authorities.add_pem(&pem.repeat(AUTHORITIES_MAX)), Ok(()));
+        let one_more = authorities.add_pem(&pem);
+        assert_eq!(one_more, Err(AuthoritiesError::TooMany));
+    }
+}

@@ -168,3 +168,20 @@ pub(super) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     out.extend_from_slice(content);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_not_negative_and_as_short_as_it_can_be() {
+        assert_eq!(unsigned_content(&[]), None);
+        assert_eq!(unsigned_content(&[0]), Some(&[][..]));
+        assert_eq!(unsigned_content(&[0, 0x7f]), None);
+        assert_eq!(unsigned_content(&[0, 0x7f, 1]), None);
+        assert_eq!(unsigned_content(&[0, 0x80]), Some(&[0x80][..]));
+        assert_eq!(unsigned_content(&[0x7f]), Some(&[0x7f][..]));
+        assert_eq!(unsigned_content(&[0x80]), None);
+        assert_eq!(unsigned_content(&[0x80, 1]), None);
+    }
+}

@@ -130,3 +130,6 @@ const BITS_MIN: usize = 2048;
 const BITS_MAX: usize = 8192;
 /// 65537 has three; larger ones only cost time.
 const EXPONENT_BYTES_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests;

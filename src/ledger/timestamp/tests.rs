@@ -108,6 +108,22 @@ fn no_flipped_byte_changes_what_a_stamp_states() {
 }
 
 #[test]
+fn a_changed_signature_of_every_algorithm_is_forged() {
+    let cases: Vec<Value> = serde_json::from_slice(&vector("cases.json")).unwrap();
+    let sound = cases.iter().filter(|case| case["verdict"] == "given");
+    let mut tried = 0;
+    for case in sound {
+        let mut token = vector(case["file"].as_str().unwrap());
+        // The signature is the token's last value.
+        *token.last_mut().unwrap() ^= 1;
+        let outcome = judged(&token, case["trust"].as_str());
+        assert_eq!(word(&outcome), "forged", "{case}");
+        tried += 1;
+    }
+    assert!(tried >= 9, "RSA, PSS, both curves, each digest: {tried}");
+}
+
+#[test]
 fn a_cut_token_is_malformed_at_every_length() {
     let token = vector("rsa3072-sha512-chain.tsr");
     for length in 0..token.len() {

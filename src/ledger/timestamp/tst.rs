@@ -160,3 +160,60 @@ fn words(text: &Value<'_>) -> String {
 
 /// `PKIStatus` 0 is granted, 1 granted with modifications; the rest are refusals.
 const GRANTED_WITH_MODS: u8 = 1;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::der::{self, TRUE};
+    use super::*;
+
+    #[test]
+    fn a_time_is_of_fourteen_digits_in_utc_with_or_without_a_fraction() {
+        let time = |text: &str| generalized_time(text.as_bytes());
+        let second = 1_767_225_600_000;
+        assert_eq!(time("20260101000000Z"), Some(second));
+        assert_eq!(time("20260101000000.5Z"), Some(second + 500));
+        assert_eq!(time("20260101000000.123456789012Z"), Some(second + 123));
+        for wrong in [
+            "20260101000000",
+            "20260101000000+0000",
+            "202601010000Z",
+            "2026010100000Z",
+            "202601010000000Z",
+            "2026-1-1000000Z",
+            "+2601010100000Z",
+            "2026010100000xZ",
+            "20260101000000.Z",
+            "20260101000000.5xZ",
+            "20260101000000.-5Z",
+            "20260101000000.1234567890123Z",
+            "20261301000000Z",
+            "20260101250000Z",
+        ] {
+            assert_eq!(time(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_critical_extension_of_a_stamp_is_refused() {
+        let oid = der::oid(&oid::KEY_USAGE);
+        let value = der::tlv(0x04, b"x");
+        let refused = |extensions: &[Vec<u8>]| {
+            let content = extensions.concat();
+            let value = Value {
+                tag: context(1),
+                content: &content,
+                raw: &content,
+            };
+            refuse_critical(&value)
+        };
+        let plain = der::sequence(&[oid.clone(), value.clone()]);
+        let critical = der::sequence(&[oid, TRUE.to_vec(), value]);
+        assert_eq!(refused(&[]), Ok(()));
+        assert_eq!(refused(std::slice::from_ref(&plain)), Ok(()));
+        assert!(matches!(
+            refused(&[plain, critical]),
+            Err(StampError::Algorithm(_))
+        ));
+    }
+}

@@ -169,3 +169,41 @@ fn walk(folder: &Path, above: &str, depth: u8, parts: &mut Vec<Part>) -> io::Res
 
 /// Folders of an export lie two deep at most; what is deeper is refused by its folder's name.
 const DEPTH_MAX: u8 = 2;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_whole_up_to_its_limit_and_not_beyond() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("prefix.json"), [b'x'; 10]).unwrap();
+        let source = Source::find(folder.path()).unwrap();
+        let read = |bytes_max| source.read("prefix.json", bytes_max);
+        assert_eq!(read(11).unwrap().len(), 10);
+        assert_eq!(read(10).unwrap().len(), 10);
+        assert_eq!(read(9).unwrap_err().exit, Exit::Malformed);
+        assert_eq!(read(1).unwrap_err().exit, Exit::Malformed);
+    }
+
+    #[test]
+    fn a_link_or_a_device_in_a_folder_is_malformed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("marks.ndjson"), "x").unwrap();
+        let sound = super::folder(folder.path()).unwrap();
+        assert_eq!(sound.len(), 1);
+        std::os::unix::fs::symlink("marks.ndjson", folder.path().join("link")).unwrap();
+        let error = super::folder(folder.path()).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn folders_are_entered_as_deep_as_exports_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("1/2/3/4/5/6");
+        fs::create_dir_all(deep).unwrap();
+        let parts = super::folder(folder.path()).unwrap();
+        assert_eq!(parts.len(), usize::from(DEPTH_MAX) + 1);
+    }
+}

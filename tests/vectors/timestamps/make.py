@@ -2,7 +2,7 @@
 """Makes the time stamps of this folder anew with `openssl` (3.0 or newer): run it here, review what changed.
 
 Each `.tsr` is a DER TimeStampResp over `body.txt`, the body of a checkpoint. `ca-*.pem` are the authorities to trust.
-Keys are thrown away. The names say what is wrong; `cases.json` says what a verifier answers.
+Keys are thrown away, but for those of `rsa-keys.json`, with which tests pad as no signer does. The names say what is wrong; `cases.json` says what a verifier answers.
 """
 import json
 import os
@@ -195,11 +195,23 @@ def main():
     # The certificate of another signer in the place of the signer's: same issuer, same number, another key.
     swap()
     case("another-certificate", "ca-ec.pem", "forged")
-    keep = {c["file"] for c in cases} | {c["trust"] for c in cases if c["trust"]} | {"body.txt", "cases.json"}
+    json.dump([rsa_key(bits) for bits in (2048, 2049, 2050)], open("rsa-keys.json", "w"), indent=1)
+    open("rsa-keys.json", "a").write("\n")
+    keep = {c["file"] for c in cases} | {c["trust"] for c in cases if c["trust"]} | {"body.txt", "cases.json", "rsa-keys.json"}
     json.dump(cases, open("cases.json", "w"), indent=1)
     open("cases.json", "a").write("\n")
     for name in keep:
         os.replace(name, os.path.join(HERE, name))
+
+
+def rsa_key(bits):
+    """A key of exactly so many bits, which `genrsa` rounds; its exponent is 65537. Numbers in hex."""
+    prime = lambda bits: int(run("openssl", "prime", "-generate", "-bits", str(bits)))
+    p, q = prime(bits - bits // 2), prime(bits // 2)
+    if (p * q).bit_length() != bits:
+        return rsa_key(bits)
+    hex_of = lambda number: number.to_bytes((number.bit_length() + 7) // 8, "big").hex()
+    return {"bits": bits, "modulus": hex_of(p * q), "private_exponent": hex_of(pow(65537, -1, (p - 1) * (q - 1)))}
 
 
 def swap():
