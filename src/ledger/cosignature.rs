@@ -276,4 +276,27 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn of_several_lines_of_a_witness_the_latest_counts() {
+        let lines: String = [3, 5, 4]
+            .map(|late_s| cosignature(TIME_S + late_s))
+            .concat();
+        let (_, time_s) = countersigned(&note(), &lines, &witness()).unwrap();
+        assert_eq!(time_s, TIME_S + 5);
+        let all = Checkpoint::parse(&format!("{}{lines}", note())).unwrap();
+        assert_eq!(all.cosigned_by(&witness()), Cosigned::At(TIME_S + 5));
+    }
+
+    #[test]
+    fn a_line_with_another_name_or_number_is_another_keys() {
+        let own = cosignature(TIME_S);
+        let renamed = own.replacen(NAME, "witness.example/w2", 1);
+        let blob = note::signature_lines(&own).unwrap().remove(0).bytes;
+        let renumbered = note::line_of(NAME, [1, 2, 3, 4], &blob);
+        for other in [renamed, renumbered] {
+            let (note, time_s) = countersigned(&note(), &(other + &own), &witness()).unwrap();
+            assert_eq!((note, time_s), (format!("{}{own}", self::note()), TIME_S));
+        }
+    }
 }

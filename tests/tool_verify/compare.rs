@@ -1,7 +1,7 @@
 //! `compare`: two views of one log.
 
 use crate::ledger_shop::{
-    Files, HOUR_MS, ORIGIN, Shop, log_key, receipt_of_three, root_key, shop_of_24, vkey_of,
+    Files, HOUR_MS, ORIGIN, Shop, edges, log_key, receipt_of_three, root_key, shop_of_24, vkey_of,
 };
 use crate::{Desk, went_on};
 use ed25519_dalek::SigningKey;
@@ -394,14 +394,74 @@ fn entries_that_no_signature_covers_are_held_against_nothing() {
     let mut shop = went_on(&shop_of_24(), 2);
     let sale = shop.sell("C00001", "game-key", 1, "2:0", &[]);
     let receipt = desk.put("receipt.txt", shop.receipt(sale, &[], &[]).to_string());
-    let mut files = shop.files(0);
-    files.insert(
-        "gen-0/marks.ndjson".into(),
-        shop_of_24().files(0)["gen-0/marks.ndjson"].clone(),
-    );
-    let export = desk.put_export("export", &files);
-    let said = desk.pinned(&["compare", &receipt, &export]);
-    assert_eq!(said.exit, 4, "{}", said.out);
+    // The sale is entry 26: signed are those before 25, and then those before 26.
+    for (signed, name) in [(1, "export"), (2, "next")] {
+        let mut files = shop.files(0);
+        let marks = went_on(&shop_of_24(), signed).files(0)["gen-0/marks.ndjson"].clone();
+        files.insert("gen-0/marks.ndjson".into(), marks);
+        let export = desk.put_export(name, &files);
+        let said = desk.pinned(&["compare", &receipt, &export]);
+        assert_eq!(said.exit, 4, "{}", said.out);
+    }
+}
+
+#[test]
+fn two_checkpoints_of_one_size_in_one_export_are_a_fork() {
+    let desk = Desk::new();
+    let (honest, liar) = (shop_of_24(), went_on(&liar(), 1));
+    let size = liar.lines.len() as u64;
+    let mut told = went_on(&honest, 1);
+    while (told.lines.len() as u64) < size {
+        told.beat();
+    }
+    let (one, other) = (&told.notes[&size], &liar.notes[&size]);
+    let note = desk.put("kept.note", &honest.notes[&9]);
+    for (number, pair) in [[one, other], [other, one]].into_iter().enumerate() {
+        let mut files = told.files(0);
+        let mut marks = mark_line(&honest.notes[&9], 9);
+        marks.extend(pair.map(|note| mark_line(note, size)));
+        files.insert("gen-0/marks.ndjson".into(), marks.into_bytes());
+        let export = desk.put_export(&format!("export-{number}"), &files);
+        let said = desk.pinned(&["compare", &note, &export]);
+        assert_eq!(said.exit, 5, "{}", said.out);
+    }
+}
+
+#[test]
+fn an_export_of_another_form_is_malformed() {
+    let desk = Desk::new();
+    let shop = shop_of_24();
+    let note = desk.put("kept.note", shop.newest_note());
+    let judged = |name: &str, files: &Files| {
+        let export = desk.put_export(name, files);
+        desk.pinned(&["compare", &note, &export]).exit
+    };
+    let cut = |mut files: Files, name: &str| {
+        files.get_mut(name).unwrap().pop();
+        files
+    };
+    let named = |name: &str| {
+        let mut all = edges::exports().into_iter();
+        all.find(|case| case.name == name).unwrap().files
+    };
+    assert_eq!(judged("longest", &named("a line of 1024 bytes")), 0);
+    assert_eq!(judged("longer", &named("a line of 1025 bytes")), 3);
+    let line = cut(shop.files(0), "gen-0/entries.ndjson");
+    assert_eq!(judged("line", &line), 3);
+    let mark = cut(shop.files(0), "gen-0/marks.ndjson");
+    assert_eq!(judged("mark", &mark), 3);
+    let hash = cut(skeleton(&shop), "gen-0/skeleton.bin");
+    assert_eq!(judged("hash", &hash), 3);
+    // A fork proof has its place alone.
+    let (mut one, mut other) = (liar(), liar());
+    one.beat();
+    other.t_ms += 1;
+    other.beat();
+    let [a, b] = [(&one, "a.note"), (&other, "b.note")]
+        .map(|(shop, name)| desk.put(name, shop.newest_note()));
+    let said = desk.pinned(&["compare", &a, &b, "--out", "fork.txt"]);
+    assert_eq!(said.exit, 5, "{}", said.out);
+    assert_eq!(desk.pinned(&["compare", &note, "fork.txt"]).exit, 2);
 }
 
 #[test]

@@ -73,6 +73,7 @@ pub fn bad_lines() -> Vec<Value> {
     let upper = sale.replacen(&sale[22..40], &sale[22..40].to_uppercase(), 1);
     assert_ne!(&upper, sale);
     let long = shop.lines[6].replacen("drand 4242", &"x".repeat(1024), 1);
+    let free = |text: &str| shop.lines[6].replacen("drand 4242", text, 1);
     let open = shop.lines[0].replacen("\"seq\":0", "\"seq\":5", 1);
     let prior = shop.restored("shop.example/89abcdef", 30).lines[0].clone();
     let partial = prior.replacen(",\"prior_size\":24", "", 1);
@@ -80,6 +81,9 @@ pub fn bad_lines() -> Vec<Value> {
     for (name, line) in [
         ("upper-case hex", upper),
         ("longer than 1024 bytes", long),
+        ("a control character in free text", free("\u{7}")),
+        ("free text that is not ASCII", free("\u{e9}")),
+        ("a backslash in free text", free("\\")),
         ("an open that is not seq 0", open),
         ("an open with a part of prior", partial),
         ("an empty line", String::new()),
