@@ -58,7 +58,7 @@ const KNOWN_BY: &[(&str, &[&str])] = &[
     ("fluent_bundle", &["words"]),
     ("ammonia", &["words"]),
     ("pulldown_cmark", &["words"]),
-    ("fast_qr", &["words"]),
+    ("qrcodegen", &["words"]),
     ("rust_embed", &["web", "words"]),
     ("chacha20poly1305", &["vault"]),
     ("bech32", &["vault"]),

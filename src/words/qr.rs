@@ -1,11 +1,11 @@
 //! QR codes, as SVG and for terminals.
 
-use fast_qr::{ECL, QRBuilder, QRCode};
+use qrcodegen::{Mask, QrCode, QrCodeEcc, QrSegment, Version};
 
 /// A QR code of `text` as an `svg` element without script, style or outer reference; `None` where
 /// the text is too long for one (2,953 bytes).
 pub fn svg(text: &str) -> Option<String> {
-    Some(drawn(&QRBuilder::new(text).build().ok()?))
+    Some(drawn(&code(text, Some(Mask::new(MASK_OF_LINKS)))?))
 }
 
 /// A QR code of `text` for a terminal that shows 256 colours, a line of it for two rows: dark on light whatever the terminal's own
@@ -14,16 +14,11 @@ pub fn svg(text: &str) -> Option<String> {
 pub fn blocks(text: &str) -> Option<Vec<String>> {
     /// Of 256 colours, the black and the white that no theme changes.
     const COLOURS: &str = "\x1b[38;5;16;48;5;231m";
-    let code = QRBuilder::new(text).ecl(ECL::M).build().ok()?;
-    let size = code.size;
-    let side = size + 2 * MARGIN;
-    let is_dark = |row: usize, column: usize| {
-        let inside = MARGIN..size + MARGIN;
-        inside.contains(&row)
-            && inside.contains(&column)
-            && code[row - MARGIN][column - MARGIN].value()
-    };
-    let line = |row: usize| {
+    let code = code(text, None)?;
+    let side = code.size() + 2 * MARGIN;
+    // Outside of the code all is light.
+    let is_dark = |row: i32, column: i32| code.get_module(column - MARGIN, row - MARGIN);
+    let line = |row: i32| {
         let block = |column| match (is_dark(row, column), is_dark(row + 1, column)) {
             (false, false) => ' ',
             (true, false) => '▀',
@@ -36,14 +31,29 @@ pub fn blocks(text: &str) -> Option<Vec<String>> {
     Some((0..side).step_by(2).map(line).collect())
 }
 
+/// As small as it can be with level M, and then with the highest level that is not larger; the longest texts with less.
+fn code(text: &str, mask: Option<Mask>) -> Option<QrCode> {
+    let segments = QrSegment::make_segments(text);
+    let of_level = |level| {
+        let (least, most) = (Version::MIN, Version::MAX);
+        QrCode::encode_segments_advanced(&segments, level, least, most, mask, true).ok()
+    };
+    of_level(QrCodeEcc::Medium).or_else(|| of_level(QrCodeEcc::Low))
+}
+
 /// Light modules around a code.
-const MARGIN: usize = 4;
+const MARGIN: i32 = 4;
+
+/// Of eight masks (ISO/IEC 18004, section 7.8) the one that is best for two links of three. Readers take each of them, and weighing
+/// all for each order cost a quarter of what a purchase took.
+const MASK_OF_LINKS: u8 = 2;
 
 /// One path, in which dark modules side by side are one rectangle.
-fn drawn(code: &QRCode) -> String {
-    let side = code.size + 2 * MARGIN;
+fn drawn(code: &QrCode) -> String {
+    let size = code.size();
+    let side = size + 2 * MARGIN;
     // A line of the smaller codes has some ten rectangles, and each takes some 16 bytes.
-    let mut svg = String::with_capacity(256 + 192 * code.size);
+    let mut svg = String::with_capacity(256 + 192 * size.unsigned_abs() as usize);
     svg.push_str(r#"<svg viewBox="0 0 "#);
     push(&mut svg, side);
     svg.push(' ');
@@ -53,11 +63,13 @@ fn drawn(code: &QRCode) -> String {
     svg.push_str(r#"px" height=""#);
     push(&mut svg, side);
     svg.push_str(r##"px" fill="#ffffff"/><path d=""##);
-    for y in 0..code.size {
+    for y in 0..size {
         let mut x = 0;
-        while x < code.size {
-            let dark = code[y][x..].iter().take_while(|module| module.value());
-            let width = dark.count();
+        while x < size {
+            let mut width = 0;
+            while code.get_module(x + width, y) {
+                width += 1;
+            }
             if width > 0 {
                 for (step, number) in [("M", x + MARGIN), (",", y + MARGIN), ("h", width)] {
                     svg.push_str(step);
@@ -75,7 +87,7 @@ fn drawn(code: &QRCode) -> String {
 }
 
 /// A number below a thousand in decimal: no code has a side of more than 177 modules.
-fn push(text: &mut String, number: usize) {
+fn push(text: &mut String, number: i32) {
     // Each is a digit.
     let digit = |power| char::from(b'0' + (number / power % 10) as u8);
     if number >= 100 {
@@ -125,9 +137,9 @@ mod tests {
     fn a_drawing_has_the_modules_of_the_code_and_no_others() {
         let short = "https://shop.example/o/abcdef";
         for text in [short, &short.repeat(9), "HTTPS://SHOP.EXAMPLE"] {
-            let code = QRBuilder::new(text).build().unwrap();
+            let code = code(text, Some(Mask::new(MASK_OF_LINKS))).unwrap();
             let drawn = svg(text).unwrap();
-            let side = code.size + 2 * MARGIN;
+            let side = code.size() + 2 * MARGIN;
             let frame = format!(
                 r##"<svg viewBox="0 0 {side} {side}" xmlns="http://www.w3.org/2000/svg"><rect width="{side}px" height="{side}px" fill="#ffffff"/><path d="M"##
             );
@@ -139,14 +151,15 @@ mod tests {
                 let (y, rest) = rest.split_once('h').unwrap();
                 let (width, back) = rest.split_once("v1h-").unwrap();
                 assert_eq!(width, back);
-                let [x, y, width] = [x, y, width].map(|number| number.parse::<usize>().unwrap());
+                let [x, y, width] = [x, y, width].map(|number| number.parse::<i32>().unwrap());
                 for x in x..x + width {
                     assert!(dark.insert((x - MARGIN, y - MARGIN)), "drawn twice");
                 }
             }
-            for y in 0..code.size {
-                for x in 0..code.size {
-                    assert_eq!(dark.contains(&(x, y)), code[y][x].value(), "{x} {y}");
+            for y in 0..code.size() {
+                for x in 0..code.size() {
+                    let due = code.get_module(x, y);
+                    assert_eq!(dark.contains(&(x, y)), due, "{x} {y}");
                 }
             }
         }
