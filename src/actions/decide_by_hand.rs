@@ -154,8 +154,7 @@ impl Shop {
     /// # Errors
     /// [`HandError`].
     pub fn cancel_by_hand(&self, id: OrderId, note: &str) -> Result<Order, HandError> {
-        let tell = self.policy.tell;
-        self.decide(id, note, move |tx, order| {
+        self.decide(id, note, |tx, order| {
             match order.state {
                 OrderState::Pending => stock::release(tx, order.id, &order.product, &order.slots)?,
                 OrderState::Paid | OrderState::Expired => {}
@@ -175,9 +174,6 @@ impl Shop {
             };
             if order.state == OrderState::Refunding && order.owed() == 0 {
                 order.state = OrderState::Refunded;
-            }
-            if order.owed() > 0 {
-                outbox::tell_both(tx, tell, EffectKind::RefundDue, order.id)?;
             }
             Ok(())
         })
@@ -203,6 +199,7 @@ impl Shop {
         })
     }
 
+    /// One decision about an order, kept with its note. What it leaves to be returned is told, whatever was decided.
     pub(super) fn decide<F>(&self, id: OrderId, note: &str, decision: F) -> Result<Order, HandError>
     where
         F: Fn(&mut Tx<'_>, &mut Order) -> Result<(), Refusal> + Send + 'static,
@@ -211,7 +208,7 @@ impl Shop {
         if note.is_empty() || note.len() > limits::NOTE_BYTES_MAX {
             return Err(HandError::Note);
         }
-        let vault = self.vault.clone();
+        let (vault, tell) = (self.vault.clone(), self.policy.tell);
         let write = self.store.write(move |tx| {
             let before = tx
                 .order(id)?
@@ -220,6 +217,9 @@ impl Shop {
             decision(tx, &mut order)?;
             notes::keep(&vault, &mut order, &note);
             tx.put_order(&order, Some(&before))?;
+            if order.owed() > before.owed() {
+                outbox::tell_both(tx, tell, EffectKind::RefundDue, order.id)?;
+            }
             Ok(order)
         });
         write.wait().map_err(|error| match error {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{HandError, OrderFilter};
-use crate::domain::{Order, OrderState, Reason, Verdict};
+use crate::domain::{EffectKind, Order, OrderState, Reason, Verdict, Via};
 use crate::store::Rows;
 use crate::testing::TestShop;
 
@@ -264,6 +264,35 @@ async fn a_person_who_accepts_a_short_payment_has_the_sale_say_what_was_paid() {
 }
 
 #[tokio::test]
+async fn what_two_short_payments_are_too_much_for_a_person_who_accepts_them_is_told_to_be_returned()
+{
+    let shop = TestShop::new();
+    shop.stock("steam", "KEY", 1);
+    let order = shop.order("steam").await;
+    for transaction in ["T1", "T2"] {
+        let mut claim = shop.claim(&order, transaction);
+        claim.amount = 1_989;
+        shop.shop.settle(claim).await.unwrap();
+    }
+    let told = || {
+        let effects = shop.shop.effects(100).unwrap();
+        let due = effects.iter().filter(|effect| {
+            (effect.kind, effect.order) == (EffectKind::RefundDue, Some(order.id))
+        });
+        due.map(|effect| effect.via).collect::<Vec<_>>()
+    };
+    assert_eq!(told(), []);
+    let delivered = shop.shop.give_by_hand(order.id, "it is enough").unwrap();
+    assert_eq!((delivered.owed(), delivered.accepted()), (1_988, 1_990));
+    let ways = told();
+    assert!(ways.contains(&Via::Webhook), "{ways:?}");
+    // Once: what waits already is no news when somebody decides again.
+    shop.shop.returned_by_hand(order.id, "sent back").unwrap();
+    assert_eq!(told(), ways);
+    assert_right(&shop);
+}
+
+#[tokio::test]
 async fn a_price_said_to_be_paid_beside_a_short_payment_on_record_is_refused_with_what_to_do() {
     let shop = TestShop::new();
     shop.stock("steam", "KEY", 1);
@@ -422,7 +451,7 @@ async fn a_conflict_that_comes_again_raises_one_alarm() {
     assert_eq!(
         alarms
             .iter()
-            .filter(|effect| effect.kind == crate::domain::EffectKind::PaymentConflict)
+            .filter(|effect| effect.kind == EffectKind::PaymentConflict)
             .count(),
         1
     );
