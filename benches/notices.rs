@@ -48,13 +48,17 @@ fn main() {
         .unwrap();
     ordinary(&runtime);
     for (sync_ms, p99_ms) in [(1, 50.0), (5, 100.0)] {
-        let folder = Folder::new(NOTICES);
-        let shop = Inside::serve(&folder, Duration::from_millis(sync_ms));
-        let (latencies, wrong) = measured(&runtime, shop.address, &folder.tls(), 0);
-        drop(shop);
-        let p99 = quantile(latencies, 0.99) / 1e3;
+        let folder = Folder::new(NOTICES * ROUNDS);
+        let (mut p99s, mut wrong) = (Vec::new(), 0);
+        for round in 0..ROUNDS {
+            let shop = Inside::serve(&folder, Duration::from_millis(sync_ms));
+            let (latencies, bad) = measured(&runtime, shop.address, &folder.tls(), round * NOTICES);
+            drop(shop);
+            wrong += bad;
+            p99s.push(quantile(latencies, 0.99));
+        }
         let what = format!("notice to success, {RATE}/s, syncs {sync_ms} ms longer, p99");
-        tell(&Row::below("P3", what, "ms", p99, p99_ms).wrong(wrong));
+        tell(&Row::below("P3", what, "ms", median(p99s) / 1e3, p99_ms).wrong(wrong));
     }
 }
 
