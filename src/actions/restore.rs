@@ -138,9 +138,22 @@ impl Shop {
         entropy: Arc<dyn Entropy>,
         step: &mut dyn FnMut(String),
     ) -> Result<Restored, RestoreError> {
+        let held = hold(&dir.join(DATABASE))?;
+        Self::restore_held(dir, request, options, entropy, step, held)
+    }
+
+    /// The same where the database that stands there is held already, as [`hold`] gave it: from before the first change to after the
+    /// last nobody opens the shop, neither by the old database nor by the restored one.
+    pub(super) fn restore_held(
+        dir: &Path,
+        request: &RestoreRequest<'_>,
+        options: impl Fn(&Path) -> Options,
+        entropy: Arc<dyn Entropy>,
+        step: &mut dyn FnMut(String),
+        held: Option<File>,
+    ) -> Result<Restored, RestoreError> {
         let recovery = recovery(request.recovery)?;
         let database = dir.join(DATABASE);
-        let _in_use = hold(&database)?;
         let root = RootKey::open(dir).map_err(ShopError::from)?;
         let scratch = dir.join(BEING_RESTORED);
         step(format!("copying {}", request.copy.display()));
@@ -162,6 +175,12 @@ impl Shop {
         };
         let (prior, signed) = (&restored.0.prior, restored.0.prior_signed);
         remember_end(dir, prior, signed)?;
+        // Made there since it was looked for: not ours to set aside.
+        if held.is_none() && database.exists() {
+            return Err(RestoreError::InUse);
+        }
+        // Under its name nobody opens it before the high-water file says where it stands.
+        let _renewed = hold(&scratch)?;
         restored.0.set_aside = put_in_place(dir, &scratch, &database)?;
         step("the restored database is in place".to_owned());
         Highwater::write_first(dir, &restored.1).map_err(ShopError::from)?;

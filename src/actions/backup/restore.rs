@@ -161,8 +161,14 @@ fn restore_in(
         dry_run: true,
     };
     // The same restore first, in a folder that goes away: what refuses it refuses it before anything is changed.
+    let seen = key_of(dir)?;
+    let root = root_of(dir, seen, &data, options)?;
+    // To the end: a daemon that starts in the midst would find one shop's key and another's database.
+    let held = hold(&dir.join(DATABASE)).map_err(Box::new)?;
+    if key_of(dir)? != seen {
+        return Err(Box::new(RestoreError::InUse).into());
+    }
     let mirrored = mirror(dir, &checking)?;
-    let root = root_of(dir, &data, options)?;
     data.root.put(&mirrored)?;
     let keys_from = put_keys(&mirrored, keys.as_ref(), request.keys.is_some())?;
     let silent: &mut dyn FnMut(String) = &mut |_| {};
@@ -195,7 +201,8 @@ fn restore_in(
             dry_run: false,
             ..plain
         };
-        restored = Shop::restore(dir, &plain, options, entropy.clone(), step).map_err(Box::new)?;
+        restored = Shop::restore_held(dir, &plain, options, entropy.clone(), step, held)
+            .map_err(Box::new)?;
         erased = replay_erasures(dir, &request.policy, options, entropy)?;
         if erased > 0 {
             step(format!("{erased} orders were erased again"));
@@ -348,16 +355,25 @@ enum Root {
     Changes,
 }
 
-/// Looks at the root key of `dir`.
+/// What the root key of `dir` is known by, if there is one.
+fn key_of(dir: &Path) -> Result<Option<[u8; 16]>, BackupError> {
+    match RootKey::exists(dir) {
+        true => Ok(Some(RootKey::open(dir)?.check_value())),
+        false => Ok(None),
+    }
+}
+
+/// Looks at the root key of `dir`, which was `seen`. Opens the database for it, so nobody may hold that.
 fn root_of(
     dir: &Path,
+    seen: Option<[u8; 16]>,
     data: &Data,
     options: &dyn Fn(&Path) -> Options,
 ) -> Result<Root, BackupError> {
-    if !RootKey::exists(dir) {
+    let Some(seen) = seen else {
         return Ok(Root::Comes);
-    }
-    if RootKey::open(dir)?.check_value() == data.root.check_value() {
+    };
+    if seen == data.root.check_value() {
         return Ok(Root::Stays);
     }
     let other = || BackupError::OtherShop(dir.to_owned());
