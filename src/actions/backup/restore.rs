@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::folder::{FOLDER, Folder, KEYS_ENDING, make};
+use super::folder::{FOLDER, Folder, KEYS_ENDING, create_private, make};
 use super::key::identity_of_text;
 use super::stream::StreamError;
 use super::unpack::{
@@ -396,12 +396,7 @@ fn put_root_key(dir: &Path, root: Root, data: &Data) -> Result<(), BackupError> 
     }
     if root == Root::Changes {
         let path = dir.join(ROOT_KEY);
-        let aside = |number: u32| dir.join(format!("{ROOT_KEY}.before-restore-{number}"));
-        let mut number = 1;
-        while aside(number).exists() {
-            number += 1;
-        }
-        fs::rename(&path, aside(number)).map_err(BackupError::file(&path))?;
+        fs::rename(&path, aside(dir, ROOT_KEY)).map_err(BackupError::file(&path))?;
     }
     Ok(data.root.put(dir)?)
 }
@@ -434,8 +429,8 @@ fn put_keys(
     let differs =
         |(month, key): (&&str, &&str)| months.get(month).is_some_and(|other| other != key);
     if there.iter().any(differs) {
-        let aside = dir.join(format!("{ERASE_KEYS}.before-restore"));
-        fs::copy(&path, &aside).map_err(BackupError::file(&aside))?;
+        let aside = aside(dir, ERASE_KEYS);
+        keep_copy(&path, &aside).map_err(BackupError::file(&aside))?;
     }
     for (month, key) in &there {
         months.entry(month).or_insert(key);
@@ -446,6 +441,23 @@ fn put_keys(
     }
     replace_file(&path, &text).map_err(BackupError::file(&path))?;
     Ok(from)
+}
+
+/// The first name for `name` set aside that nothing has yet: what an earlier restore set aside stays.
+fn aside(dir: &Path, name: &str) -> PathBuf {
+    let numbered = |number: u32| dir.join(format!("{name}.before-restore-{number}"));
+    let mut number = 1;
+    while fs::symlink_metadata(numbered(number)).is_ok() {
+        number += 1;
+    }
+    numbered(number)
+}
+
+/// A copy under a new name, durable before what it was copied from is replaced.
+fn keep_copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut copy = create_private(to)?;
+    io::copy(&mut File::open(from)?, &mut copy)?;
+    copy.sync_all()
 }
 
 fn months_of(text: &str) -> BTreeMap<&str, &str> {

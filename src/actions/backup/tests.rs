@@ -81,10 +81,20 @@ impl Machine {
     }
 
     fn restore(&self, shop: &TestShop, file: &Path) -> Result<SealedRestored, BackupError> {
+        self.restore_with(shop, file, None, &mut |_| {})
+    }
+
+    fn restore_with(
+        &self,
+        shop: &TestShop,
+        file: &Path,
+        keys: Option<&Path>,
+        step: &mut dyn FnMut(String),
+    ) -> Result<SealedRestored, BackupError> {
         let settings_to = self.shop_dir().join("keystall.toml");
         let request = SealedRequest {
             file,
-            keys: None,
+            keys,
             recovery: &self.recovery,
             known: &[],
             signed_unknown: self.signed_unknown,
@@ -94,13 +104,7 @@ impl Machine {
             policy: Till::default().policy,
         };
         let entropy = Arc::new(SeededEntropy::new(77));
-        restore_sealed(
-            &self.shop_dir(),
-            &request,
-            &options(shop),
-            entropy,
-            &mut |_| {},
-        )
+        restore_sealed(&self.shop_dir(), &request, &options(shop), entropy, step)
     }
 
     fn open(&self, shop: &TestShop) -> Result<Shop, ShopError> {
@@ -863,4 +867,63 @@ async fn a_root_key_that_was_to_follow_is_set_aside_with_its_database() {
     );
     assert!(!next.exists());
     assert_eq!(fs::read(aside).unwrap(), [7; 32]);
+}
+
+#[tokio::test]
+async fn nobody_opens_the_shop_from_the_first_change_of_a_restore_to_its_last() {
+    let (shop, _, (data, _)) = backed_up().await;
+    let machine = Machine::new(&shop);
+    let file = file(&shop, &data);
+    machine.restore(&shop, &file).unwrap();
+    // Its root key is another since: the restore changes that, too.
+    let newer = machine.open(&shop).unwrap();
+    newer.replace_root_key().unwrap();
+    newer.close();
+    let database = machine.shop_dir().join("shop.redb");
+    let mut heard = Vec::new();
+    let done = machine.restore_with(&shop, &file, None, &mut |step| {
+        let is_held = fs::File::open(&database).unwrap().try_lock().is_err();
+        heard.push((is_held, step));
+    });
+    assert!(done.unwrap().root_key);
+    let first = heard.iter().position(|(_, step)| step.contains("root.key"));
+    let changes = &heard[first.unwrap()..];
+    assert!(changes.len() >= 5, "{heard:?}");
+    assert!(changes.iter().all(|(is_held, _)| *is_held), "{heard:?}");
+    // And where somebody has it open, nothing is changed.
+    let opened = machine.open(&shop).unwrap();
+    let before = names(&machine.shop_dir());
+    let refused = machine.restore(&shop, &file).unwrap_err().to_string();
+    assert!(refused.contains("stop the daemon first"), "{refused}");
+    assert_eq!(names(&machine.shop_dir()), before);
+    opened.close();
+}
+
+#[tokio::test]
+async fn what_an_earlier_restore_set_aside_is_never_overwritten() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let machine = Machine::new(&shop);
+    let (data, keys) = (file(&shop, &data), file(&shop, &keys));
+    machine.restore(&shop, &data).unwrap();
+    let path = machine.shop_dir().join("erase.keys");
+    let whole = fs::read_to_string(&path).unwrap();
+    let (head, months) = whole.split_once('\n').unwrap();
+    let (month, _) = months.split_once(' ').unwrap();
+    for round in 1..=2 {
+        let others = format!("{head}\n{month} other-{round}\n");
+        fs::write(&path, &others).unwrap();
+        machine
+            .restore_with(&shop, &data, Some(&keys), &mut |_| {})
+            .unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+    }
+    for round in 1..=2 {
+        let aside = path.with_extension(format!("keys.before-restore-{round}"));
+        let text = fs::read_to_string(&aside).unwrap();
+        assert!(text.ends_with(&format!("other-{round}\n")), "{text}");
+        assert_eq!(
+            fs::metadata(aside).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
 }
