@@ -113,7 +113,7 @@ impl Place for Unreachable {
         Err(self.0.clone())
     }
 
-    fn get_file(&self, _: &str, _: &Path) -> Result<(), PlaceError> {
+    fn get_file(&self, _: &str, _: &Path, _: u64) -> Result<(), PlaceError> {
         Err(self.0.clone())
     }
 
@@ -135,8 +135,8 @@ impl Place for BucketPlace {
         self.wait(self.bucket.put_file(name, path))
     }
 
-    fn get_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
-        self.wait(self.bucket.get_file(name, path))
+    fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
+        self.wait(self.bucket.get_file(name, path, bytes))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError> {

@@ -1,10 +1,10 @@
 //! Places outside the shop's folder where backups are kept too: a mounted disk, an object store.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::folder::Folder;
+use super::folder::{Folder, create_private, forget};
 use super::{BackupError, Index, SealedCopy, hash_file};
 use crate::actions::open_shop::Shop;
 
@@ -17,11 +17,11 @@ pub trait Place: Send + Sync {
     /// # Errors
     /// [`PlaceError`].
     fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError>;
-    /// Gets `name` into a new file at `path`.
+    /// Gets `name`, which has `bytes`, into a new file at `path`. Never writes more than that, whatever the place gives.
     ///
     /// # Errors
-    /// [`PlaceError`].
-    fn get_file(&self, name: &str, path: &Path) -> Result<(), PlaceError>;
+    /// [`PlaceError`], also where it is longer.
+    fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError>;
     /// Names there that begin with `prefix`.
     ///
     /// # Errors
@@ -78,9 +78,10 @@ impl Place for FolderPlace {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let mut to = super::folder::create_private(&early)?;
+            let mut to = create_private(&early)?;
             io::copy(&mut File::open(path)?, &mut to)?;
             to.sync_all()?;
+            forget(&to);
             fs::rename(&early, self.0.join(name))?;
             File::open(&self.0)?.sync_all()
         };
@@ -92,10 +93,15 @@ impl Place for FolderPlace {
         self.failed(outcome)
     }
 
-    fn get_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
+    fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
         let get = || -> io::Result<()> {
-            let mut to = super::folder::create_private(path)?;
-            io::copy(&mut File::open(self.0.join(name))?, &mut to).map(drop)
+            let from = File::open(self.0.join(name))?;
+            if from.metadata()?.len() > bytes {
+                let what = format!("{name} is longer than the {bytes} bytes that were put there");
+                return Err(io::Error::other(what));
+            }
+            let mut to = create_private(path)?;
+            io::copy(&mut from.take(bytes), &mut to).map(drop)
         };
         self.failed(get())
     }
@@ -175,7 +181,9 @@ impl Shop {
         place.put_file(&copy.name, &folder.path.join(&copy.name))?;
         let back = folder.path.join(format!("{}.back.part", copy.name));
         let _ = fs::remove_file(&back);
-        let read = place.get_file(&copy.name, &back).map_err(BackupError::from);
+        folder.has_room_for(copy.bytes)?;
+        let read = place.get_file(&copy.name, &back, copy.bytes);
+        let read = read.map_err(BackupError::from);
         let read = read.and_then(|()| hash_file(&back));
         // A copy of a copy; what cannot be removed now, the next run removes.
         let _ = fs::remove_file(&back);
