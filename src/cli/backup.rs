@@ -580,7 +580,9 @@ impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
         let code = match &error {
             RestoreError::Shop(_) => "shop",
-            RestoreError::Copy { .. } | RestoreError::File { .. } => "file",
+            RestoreError::Copy { .. }
+            | RestoreError::File { .. }
+            | RestoreError::Unreadable { .. } => "file",
             RestoreError::InUse => "in_use",
             RestoreError::Recovery | RestoreError::Stranger => "recovery",
             RestoreError::Known(_) | RestoreError::SignedUnknown => "known",

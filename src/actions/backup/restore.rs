@@ -173,7 +173,7 @@ fn restore_in(
     let keys_from = put_keys(&mirrored, keys.as_ref(), request.keys.is_some())?;
     let silent: &mut dyn FnMut(String) = &mut |_| {};
     let tried = Shop::restore(&mirrored, &plain, options, entropy.clone(), silent);
-    let mut restored = tried.map_err(Box::new)?;
+    let mut restored = tried.map_err(|error| Box::new(error.of(dir)))?;
     if keys_from == KeysFrom::Nowhere && restored.closed > 0 && !request.without_keys {
         return Err(BackupError::NoMonthKeys(restored.closed));
     }
