@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::folder::{Folder, Hashed, KEYS_ENDING};
+use super::folder::{Folder, Hashed, KEYS_ENDING, forget};
 use super::stream::{Half, Manifest, PartWriter};
 use super::unpack::{
     ERASE_KEYS, ERASED, HIGHWATER, ROOT_KEY, SETTINGS, unpack_data, unpack_keys, verify,
@@ -114,13 +114,11 @@ impl Shop {
         // A new index is never put in the place of one that does not read.
         Index::read(&self.folder)?;
         let recipient = self.backup_recipient()?.ok_or(BackupError::NoKey)?;
-        let database = self.folder.join(DATABASE);
-        let store_bytes = fs::metadata(&database)
-            .map_err(BackupError::file(&database))?
-            .len();
         // The sealed file, and the restored store that proves it.
-        folder.has_room_for(store_bytes.saturating_mul(2))?;
+        folder.has_room_for(self.store_bytes()?.saturating_mul(2))?;
         let state = self.state()?;
+        // Of the file that holds the state, which the one before may not have been yet.
+        let store_bytes = self.store_bytes()?;
         let keys = self.create_keys(folder, &state)?;
         let run = BackupIdentity::once(self.vault.entropy());
         let manifest = self.manifest(Half::Data, &state, store_bytes)?;
@@ -171,6 +169,12 @@ impl Shop {
         folder.keep(&keys.name)?;
         folder.keep(&data.name)?;
         Ok((data, keys))
+    }
+
+    fn store_bytes(&self) -> Result<u64, BackupError> {
+        let database = self.folder.join(DATABASE);
+        let about = fs::metadata(&database).map_err(BackupError::file(&database))?;
+        Ok(about.len())
     }
 
     /// Seals the month keys of `state`, and reads them back. They have no name yet.
@@ -332,11 +336,12 @@ fn erased_list(snapshot: &Snapshot) -> Result<String, BackupError> {
     }
 }
 
-/// Has everything lie on the disk; gives length and hash.
+/// Has everything lie on the disk, and nothing of it in memory; gives length and hash.
 fn synced(out: BufWriter<Hashed<File>>) -> io::Result<(u64, String)> {
     let hashed = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     let (bytes, hash, file) = hashed.finish();
     file.sync_all()?;
+    forget(&file);
     Ok((bytes, hash))
 }
 

@@ -384,12 +384,34 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
     options.write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Has the system forget what it holds in memory of a file that was synced: who reads it then reads what the disk gives back. It is
+/// a hint. A disk's own memory may still answer, and so may a file system that takes none (tmpfs): read so, a copy is shown not to be
+/// damaged on its way to the disk and back, and not that it outlasts a power cut, which the sync before is for.
+pub(super) fn forget(file: &File) {
+    // Without it the file is read all the same.
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
+/// Makes a folder that its owner alone enters, and those above it that are missing. Each lies in the one above when it is made: what
+/// is put there later is not lost with it.
 pub(super) fn make(path: &Path) -> Result<(), BackupError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(BackupError::file(path))
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .filter(|one| !one.as_os_str().is_empty())
+        .take_while(|one| !one.is_dir())
+        .collect();
+    for one in missing.into_iter().rev() {
+        match fs::DirBuilder::new().mode(0o700).create(one) {
+            // Another run made it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && one.is_dir() => {}
+            made => made.map_err(BackupError::file(one))?,
+        }
+        let above = one.parent().filter(|above| !above.as_os_str().is_empty());
+        let above = above.unwrap_or(Path::new("."));
+        let synced = File::open(above).and_then(|above| above.sync_all());
+        synced.map_err(BackupError::file(above))?;
+    }
+    Ok(())
 }
 
 /// Hashes what passes through.
