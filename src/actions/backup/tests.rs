@@ -350,6 +350,23 @@ async fn what_a_stranger_sealed_to_the_shops_public_key_does_no_harm() {
         assert!(error.contains(expected), "{expected}: {error}");
         assert!(!machine.shop_dir().exists(), "{expected}");
     }
+    // Rows without an end, that compress to nothing: there is to be room for as many as the manifest says.
+    let small = Manifest {
+        store_bytes: 1 << 20,
+        ..good.clone()
+    };
+    let mut rows = [begin(&small), frame(b't', b"meta")].concat();
+    for number in 0..40 {
+        // As the store writes text and bytes: their length, and what they are.
+        let key = [&[0, 0, 0, 8][..], format!("row-{number:04}").as_bytes()].concat();
+        let value = [&[0, 16, 0, 0][..], &[0; 1 << 20]].concat();
+        let length = (key.len() as u32).to_be_bytes();
+        rows.extend(frame(b'r', &[&length[..], &key, &value].concat()));
+    }
+    let machine = Machine::new(&shop);
+    let error = machine.restore(&shop, forged(&shop, &rows).path());
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("take more than the database"), "{error}");
     // A gigabyte of zeros in a few kilobytes is left where it is: a frame has its limit.
     let bomb = [begin(&good), vec![b'r', 3, 255, 255, 255], vec![0; 1 << 20]].concat();
     let machine = Machine::new(&shop);
@@ -530,8 +547,8 @@ async fn a_place_gets_the_newest_copies_and_what_does_not_read_back_does_not_cou
         fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
             self.0.put_file(name, path)
         }
-        fn get_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
-            self.0.get_file(name, path)?;
+        fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
+            self.0.get_file(name, path, bytes)?;
             fs::write(path, b"not what was put").unwrap();
             Ok(())
         }
@@ -926,4 +943,60 @@ async fn what_an_earlier_restore_set_aside_is_never_overwritten() {
             0o600
         );
     }
+}
+
+#[tokio::test]
+async fn of_a_place_no_more_is_taken_than_was_put_there() {
+    let disk = tempfile::tempdir().unwrap();
+    fs::write(disk.path().join("a"), b"0123456789").unwrap();
+    let place = FolderPlace(disk.path().to_owned());
+    let to = disk.path().join("to");
+    let error = place.get_file("a", &to, 9).unwrap_err().to_string();
+    assert!(
+        error.contains("longer than the 9 bytes") && !to.exists(),
+        "{error}"
+    );
+    place.get_file("a", &to, 10).unwrap();
+    assert_eq!(fs::read(to).unwrap(), b"0123456789");
+}
+
+#[tokio::test]
+async fn a_list_of_ended_ledgers_that_does_not_read_is_not_taken_for_none() {
+    let (shop, _, (data, _)) = backed_up().await;
+    let machine = Machine::new(&shop);
+    let (file, dir) = (file(&shop, &data), machine.shop_dir());
+    machine.restore(&shop, &file).unwrap();
+    let (list, before) = (dir.join("ledger.ended"), names(&dir));
+    let refused = || {
+        let error = machine.restore(&shop, &file).unwrap_err().to_string();
+        assert!(
+            error.contains(&list.display().to_string()),
+            "it is named: {error}"
+        );
+        let plain = crate::actions::RestoreRequest {
+            copy: &dir.join("shop.redb.copy"),
+            recovery: &shop.recovery,
+            known: &[],
+            signed_unknown: true,
+            dry_run: false,
+        };
+        fs::copy(dir.join("shop.redb"), plain.copy).unwrap();
+        let entropy = Arc::new(SeededEntropy::new(80));
+        let error = Shop::restore(&dir, &plain, options(&shop), entropy, &mut |_| {});
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("move it away") && error.contains(&list.display().to_string()),
+            "{error}"
+        );
+        fs::remove_file(plain.copy).unwrap();
+        assert_eq!(names(&dir), before);
+    };
+    fs::write(&list, "some.test/01234567\n").unwrap();
+    refused();
+    // As a disk's error: there, and not to be read.
+    fs::remove_file(&list).unwrap();
+    fs::create_dir(&list).unwrap();
+    refused();
+    fs::remove_dir(&list).unwrap();
+    machine.restore(&shop, &file).unwrap();
 }
