@@ -228,9 +228,23 @@ fn list(session: &Session) -> Result<Done, Failure> {
     if value["recipient"].is_null() {
         text += &format!("{}\n", BackupError::NoKey);
     }
-    if let Some(why) = value["failed"]["why"].as_str() {
-        let since = print::text(&value["failed"], "since");
-        text += &format!("failing since {since}: {}\n", print::safe(why));
+    let failing = value["failing"].as_array().into_iter().flatten();
+    for failed in std::iter::once(&value["failed"]).chain(failing) {
+        if let Some(why) = failed["why"].as_str() {
+            let since = print::text(failed, "since");
+            text += &format!("failing since {since}: {}\n", print::safe(why));
+        }
+    }
+    for strange in value["strange"].as_array().into_iter().flatten() {
+        let place = print::safe(&print::text(strange, "place")).to_string();
+        text += &match strange["why"].as_str() {
+            Some(why) => format!("{place} gives no list: {}\n", print::safe(why)),
+            None => format!(
+                "in {place} lie {} more files that this shop did not make, or not here, and that nobody removes: {} …\n",
+                strange["files"],
+                print::safe(&print::text(strange, "first")),
+            ),
+        };
     }
     Ok(Done::new(value, text))
 }
@@ -242,7 +256,7 @@ fn verify_by_hash(dir: &Path, file: &Path) -> Result<Done, Failure> {
         .map(|name| name.to_string_lossy().into_owned());
     let index = BackupIndex::read(dir)?;
     let mut copies = index.data.iter().chain(&index.keys);
-    let known = copies.find(|copy| name.as_ref() == Some(&copy.name));
+    let known = copies.find(|copy| copy.found_ms.is_none() && name.as_ref() == Some(&copy.name));
     let Some(known) = known else {
         let message = format!(
             "{} is not in the index of {}: with --recovery it is opened and proven",

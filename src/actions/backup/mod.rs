@@ -10,7 +10,9 @@
 
 mod aftermath;
 mod create;
+mod failures;
 mod folder;
+mod found;
 mod keep;
 mod key;
 mod place;
@@ -28,13 +30,13 @@ use std::path::{Path, PathBuf};
 pub(super) use aftermath::RESTORED_ROW;
 pub use aftermath::{Aftermath, AftermathOrder, Restoration};
 pub use create::BackupWish;
-pub use folder::{
-    BackupAlarm, DATA_ENDING, FOLDER, Failed, Index, KEYS_ENDING, SealedCopy, hash_file,
-};
-pub use keep::Retention;
+pub use failures::{BackupAlarm, Failed};
+pub use folder::{DATA_ENDING, FOLDER, Index, KEYS_ENDING, SealedCopy, hash_file};
+pub use found::Strange;
+pub use keep::{Pruned, Retention};
 pub use key::{BackupKeyError, backup_identity};
 pub(super) use key::{RECIPIENT_ROW, identity_of};
-pub use place::{FolderPlace, Place, PlaceError, Placed};
+pub use place::{Brought, FolderPlace, Place, PlaceError, Placed};
 pub use restore::{KeysFrom, SealedRequest, SealedRestored, is_sealed, restore_sealed};
 pub use stream::{Half, Manifest, StreamError};
 pub use verify::{Verified, verify_sealed};
@@ -76,9 +78,14 @@ pub enum BackupError {
     },
     /// The index.
     #[error(
-        "{0} is not an index of backups that this version reads: move it away, and make a new backup"
+        "{path} does not read ({why}), so nobody knows how old the newest backup is: move it away, and `keystall backup create`"
     )]
-    Index(PathBuf),
+    Index {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// What was sealed.
     #[error(transparent)]
     Stream(#[from] StreamError),

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::folder::{Folder, create_private, forget};
-use super::{BackupError, Index, SealedCopy, hash_file};
+use super::folder::{Folder, NAME_BEGIN, create_private, forget};
+use super::{BackupError, Index, SealedCopy, Strange, hash_file};
 use crate::actions::open_shop::Shop;
 
 /// Where files of a backup are put, and read back from.
@@ -51,6 +51,15 @@ pub struct PlaceError {
     pub place: String,
     /// What it said.
     pub why: String,
+}
+
+/// What became of the places in one round; one that was not asked for anything is in neither.
+#[derive(Debug, Default)]
+pub struct Brought {
+    /// Their names: they took what there was to bring, or had it and gave their list.
+    pub worked: Vec<String>,
+    /// What the others said.
+    pub failed: Vec<PlaceError>,
 }
 
 /// A folder, as of a mounted disk. It must be there: one that is not mounted is no place.
@@ -112,8 +121,12 @@ impl Place for FolderPlace {
             for entry in fs::read_dir(&self.0)? {
                 let entry = entry?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if name.starts_with(prefix) {
-                    let bytes = entry.metadata()?.len();
+                if !name.starts_with(prefix) {
+                    continue;
+                }
+                let about = entry.metadata()?;
+                if about.is_file() {
+                    let bytes = about.len();
                     placed.push(Placed { name, bytes });
                 }
             }
@@ -132,44 +145,63 @@ impl Place for FolderPlace {
 }
 
 impl Shop {
-    /// Brings the newest copies of data and of month keys to each place that has not got them, and reads them back from there.
-    /// One place that fails keeps none of the others from getting theirs; the first error is given. Blocks.
+    /// Brings the newest copies of data and of month keys to each place that has not got them, and reads them back from there; and
+    /// takes over what lies there of this shop's and is not in the index. One place that fails keeps none of the others from getting
+    /// theirs. Blocks.
     ///
     /// # Errors
-    /// [`BackupError`].
-    pub fn bring_backups(&self, places: &[&dyn Place]) -> Result<(), BackupError> {
+    /// [`BackupError`], of what concerns all places.
+    pub fn bring_backups(&self, places: &[&dyn Place]) -> Result<Brought, BackupError> {
         let folder = Folder::hold(&self.folder)?;
         let mut index = Index::read(&self.folder)?;
-        let mut failed = None;
-        for place in places {
-            let brought = self.bring_to(&folder, &mut index, *place);
-            failed = failed.or(brought.err());
+        let mut brought = Brought::default();
+        let names: Vec<String> = places.iter().map(|place| place.name()).collect();
+        index.strange.retain(|name, _| names.contains(name));
+        for (place, name) in places.iter().zip(names) {
+            let listed = place.list(NAME_BEGIN);
+            let is_reached = listed.is_ok();
+            let strange = self.take_over(&mut index, &name, listed)?;
+            match strange == Strange::default() {
+                true => drop(index.strange.remove(&name)),
+                false => drop(index.strange.insert(name.clone(), strange)),
+            }
+            match self.bring_to(&folder, &mut index, *place) {
+                Ok(has_brought) if has_brought || is_reached => brought.worked.push(name),
+                Ok(_) => {}
+                Err(BackupError::Place(error)) => brought.failed.push(error),
+                Err(error) => brought.failed.push(PlaceError {
+                    place: name,
+                    why: error.to_string(),
+                }),
+            }
             folder.write_index(&index)?;
         }
-        failed.map_or(Ok(()), Err)
+        Ok(brought)
     }
 
+    /// Gives whether there was anything to bring.
     fn bring_to(
         &self,
         folder: &Folder,
         index: &mut Index,
         place: &dyn Place,
-    ) -> Result<(), BackupError> {
+    ) -> Result<bool, BackupError> {
         let name = place.name();
         let newest = |copies: &mut Vec<SealedCopy>| {
             copies
                 .iter()
-                .rposition(|copy| !copy.dropped)
+                .rposition(SealedCopy::is_own)
                 .filter(|at| !copies[*at].places.contains_key(&name))
         };
         // Keys first: data of which the orders never open is worth less than keys without data.
-        if let Some(at) = newest(&mut index.keys) {
+        let (keys, data) = (newest(&mut index.keys), newest(&mut index.data));
+        if let Some(at) = keys {
             self.bring(folder, &mut index.keys[at], place)?;
         }
-        if let Some(at) = newest(&mut index.data) {
+        if let Some(at) = data {
             self.bring(folder, &mut index.data[at], place)?;
         }
-        Ok(())
+        Ok(keys.is_some() || data.is_some())
     }
 
     fn bring(

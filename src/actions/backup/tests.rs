@@ -419,7 +419,7 @@ async fn copies_of_month_keys_follow_a_replaced_key_and_the_old_ones_go() {
         daily: 0,
         weekly: 0,
     };
-    assert_eq!(shop.shop.prune_backups(none, &[]).unwrap(), 1);
+    assert_eq!(shop.shop.prune_backups(none, &[]).unwrap().left, 1);
     let index = shop.shop.backups().unwrap();
     let left: Vec<&String> = index.keys.iter().map(|copy| &copy.name).collect();
     assert_eq!(left, [&made.name]);
@@ -564,13 +564,13 @@ async fn a_place_gets_the_newest_copies_and_what_does_not_read_back_does_not_cou
     let place = FolderPlace(disk.path().to_owned());
     let gone = FolderPlace(disk.path().join("not-mounted"));
     let liar = Liar(FolderPlace(tempfile::tempdir().unwrap().keep()));
-    let error = shop
-        .shop
-        .bring_backups(&[&gone, &liar, &place])
-        .unwrap_err();
-    assert!(error.to_string().contains("not-mounted"), "{error}");
-    let error = shop.shop.bring_backups(&[&liar]).unwrap_err();
-    assert!(error.to_string().contains("does not read back"), "{error}");
+    let brought = shop.shop.bring_backups(&[&gone, &liar, &place]).unwrap();
+    assert_eq!(brought.worked, [place.name()]);
+    let [gone_said, liar_said] = brought.failed.as_slice() else {
+        panic!("{brought:?}");
+    };
+    assert!(gone_said.place.contains("not-mounted"), "{gone_said}");
+    assert!(liar_said.why.contains("does not read back"), "{liar_said}");
     let index = shop.shop.backups().unwrap();
     assert_eq!(index.newest_at(&place.name()).unwrap().name, data.name);
     assert!(index.newest_at("liar").is_none() && index.newest_at(&gone.name()).is_none());
@@ -592,7 +592,7 @@ async fn a_place_gets_the_newest_copies_and_what_does_not_read_back_does_not_cou
         shop.clock.advance_ms(24 * HOUR_MS);
         back_up(&shop).unwrap();
         shop.shop.bring_backups(&[&place]).unwrap();
-        left += shop.shop.prune_backups(one, &[&place]).unwrap();
+        left += shop.shop.prune_backups(one, &[&place]).unwrap().left;
     }
     assert!(left >= 1);
     let there: Vec<String> = names(disk.path());
@@ -810,7 +810,8 @@ async fn a_place_that_takes_nothing_new_keeps_what_it_has_and_the_merchant_hears
     for _ in 0..5 {
         shop.clock.advance_ms(24 * HOUR_MS);
         back_up(&shop).unwrap();
-        if let Err(error) = shop.shop.prune_backups(KEEP_ONE, &[&place]) {
+        let pruned = shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
+        for error in pruned.failed {
             told = error.to_string();
         }
     }
@@ -839,11 +840,11 @@ async fn an_index_names_no_files_but_backups() {
     ] {
         fs::write(&path, text.replace(&data.name, name)).unwrap();
         assert!(
-            matches!(shop.shop.backups(), Err(BackupError::Index(_))),
+            matches!(shop.shop.backups(), Err(BackupError::Index { .. })),
             "{name}"
         );
         let pruned = shop.shop.prune_backups(KEEP_ONE, &[]);
-        assert!(matches!(pruned, Err(BackupError::Index(_))), "{name}");
+        assert!(matches!(pruned, Err(BackupError::Index { .. })), "{name}");
     }
 }
 
@@ -909,10 +910,14 @@ async fn nobody_opens_the_shop_from_the_first_change_of_a_restore_to_its_last() 
     assert!(changes.iter().all(|(is_held, _)| *is_held), "{heard:?}");
     // And where somebody has it open, nothing is changed.
     let opened = machine.open(&shop).unwrap();
-    let before = names(&machine.shop_dir());
+    let set_aside = || {
+        let names = names(&machine.shop_dir()).into_iter();
+        names.filter(|name| name.contains("before-restore")).count()
+    };
+    let before = set_aside();
     let refused = machine.restore(&shop, &file).unwrap_err().to_string();
     assert!(refused.contains("stop the daemon first"), "{refused}");
-    assert_eq!(names(&machine.shop_dir()), before);
+    assert_eq!(set_aside(), before);
     opened.close();
 }
 
@@ -999,4 +1004,115 @@ async fn a_list_of_ended_ledgers_that_does_not_read_is_not_taken_for_none() {
     refused();
     fs::remove_dir(&list).unwrap();
     machine.restore(&shop, &file).unwrap();
+}
+
+#[tokio::test]
+async fn what_works_at_one_place_takes_nothing_back_of_what_failed_at_another() {
+    let (shop, ..) = backed_up().await;
+    let names = ["folder a".to_owned(), "folder b".to_owned()];
+    let [a, b] = &names;
+    let fails = |place: &str| PlaceError {
+        place: place.to_owned(),
+        why: "no route".to_owned(),
+    };
+    let note = |worked: &[String], failed: &[PlaceError]| {
+        shop.shop.note_places(&names, worked, failed).unwrap();
+        let index = shop.shop.backups().unwrap();
+        index.failing.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(note(&[], &[fails(a), fails(b)]), [a.clone(), b.clone()]);
+    assert_eq!(note(std::slice::from_ref(a), &[fails(b)]), [b.clone()]);
+    let alarms = || {
+        let effects = shop.shop.effects(100).unwrap();
+        let ours = |one: &&Effect| one.kind == EffectKind::BackupFailed;
+        effects.iter().filter(ours).count()
+    };
+    assert_eq!(alarms(), 1, "it failed twice");
+    // Neither is another backup a success there, nor that it was not asked.
+    back_up(&shop).unwrap();
+    assert_eq!(note(std::slice::from_ref(a), &[]), [b.clone()]);
+    let alarm = shop.shop.backup_alarm().unwrap().unwrap();
+    assert_eq!(alarm.reason, "folder b: no route");
+    shop.shop.note_backup(Some("no room")).unwrap();
+    let alarm = shop.shop.backup_alarm().unwrap().unwrap();
+    assert_eq!(alarm.reason, "no room; folder b: no route");
+    shop.shop.note_backup(None).unwrap();
+    assert_eq!(note(std::slice::from_ref(b), &[]), [""; 0]);
+    assert_eq!(shop.shop.backup_alarm().unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_index_that_does_not_read_is_an_alarm_that_names_it() {
+    let (shop, ..) = backed_up().await;
+    let path = shop.dir.path().join("shop/backups/index.json");
+    fs::write(&path, "{").unwrap();
+    let alarm = shop.shop.backup_alarm().unwrap().unwrap();
+    let named = alarm.reason.contains(&path.display().to_string());
+    assert!(named && alarm.reason.contains("move it away"), "{alarm:?}");
+    // As a disk's error: there, and not to be read.
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let alarm = shop.shop.backup_alarm().unwrap().unwrap();
+    assert!(alarm.reason.contains("index.json"), "{alarm:?}");
+    assert!(shop.shop.note_backup(Some("any")).is_err());
+}
+
+#[tokio::test]
+async fn copies_of_a_lost_index_are_taken_over_at_their_place_and_go_in_their_time() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let disk = tempfile::tempdir().unwrap();
+    let place = FolderPlace(disk.path().to_owned());
+    shop.shop.bring_backups(&[&place]).unwrap();
+    // Another shop's, one of an older version, and what is no backup.
+    let other = "keystall-20200101T000000Z-00000000-11111111.data.zst.age";
+    let older = "keystall-20200101T000000Z-11111111.data.zst.age";
+    for name in [other, older, "keystall-notes.txt"] {
+        fs::write(disk.path().join(name), b"x").unwrap();
+    }
+    fs::remove_file(shop.dir.path().join("shop/backups/index.json")).unwrap();
+    shop.clock.advance_ms(24 * HOUR_MS);
+    let (newer, _) = back_up(&shop).unwrap();
+    shop.shop.bring_backups(&[&place]).unwrap();
+    let index = shop.shop.backups().unwrap();
+    let of = |copies: &[SealedCopy]| {
+        let found = copies.iter().filter(|copy| copy.found_ms.is_some());
+        found.map(|copy| copy.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&index.data), [data.name.clone()]);
+    assert_eq!(of(&index.keys), [keys.name.clone()]);
+    let strange = &index.strange[&place.name()];
+    assert_eq!((strange.files, strange.first.as_str()), (1, older));
+    // Nobody verified them: they are no backup.
+    assert_eq!(index.newest_at(&place.name()).unwrap().name, newer.name);
+    let there = |name: &str| disk.path().join(name).exists();
+    let pruned = |days: i64| {
+        for _ in 0..days {
+            shop.clock.advance_ms(24 * HOUR_MS);
+            back_up(&shop).unwrap();
+            shop.shop.bring_backups(&[&place]).unwrap();
+            shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
+        }
+        (there(&keys.name), there(&data.name))
+    };
+    assert_eq!(pruned(1), (false, true), "month keys go with the next ones");
+    assert_eq!(pruned(12), (false, true));
+    assert_eq!(pruned(2), (false, false), "and data after two weeks");
+    assert!(there(other) && there(older) && there("keystall-notes.txt"));
+}
+
+#[tokio::test]
+async fn a_copy_that_another_machine_of_this_shop_makes_now_is_left_alone() {
+    let (shop, _, (data, _)) = backed_up().await;
+    let disk = tempfile::tempdir().unwrap();
+    let place = FolderPlace(disk.path().to_owned());
+    shop.shop.bring_backups(&[&place]).unwrap();
+    let later = data.name.replace("keystall-2", "keystall-3");
+    fs::write(disk.path().join(&later), b"x").unwrap();
+    shop.shop.bring_backups(&[&place]).unwrap();
+    let index = shop.shop.backups().unwrap();
+    assert_eq!(index.data.len(), 1);
+    assert_eq!(index.strange[&place.name()].first, later);
+    fs::remove_file(disk.path().join(&later)).unwrap();
+    shop.shop.bring_backups(&[&place]).unwrap();
+    assert!(shop.shop.backups().unwrap().strange.is_empty());
 }
