@@ -225,6 +225,14 @@ pub(super) async fn keep(shop: Arc<Shop>, dir: PathBuf, settings: Arc<Settings>,
         ending: ending.clone(),
         runtime: Handle::current(),
     };
+    let shop = keeper.shop.clone();
+    let cleaned = spawn_blocking(move || shop.clean_backups());
+    match cleaned.await {
+        // Who is at work there cleaned it.
+        Ok(Ok(()) | Err(BackupError::Busy)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "backups/ was not tidied"),
+        Err(error) => tracing::error!(%error, "backups/ was not tidied"),
+    }
     let mut tick = interval(LOOK_EVERY);
     // After a pause of the machine one look is enough.
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -192,6 +192,18 @@ impl Shop {
     pub fn backups(&self) -> Result<Index, BackupError> {
         Index::read(&self.folder)
     }
+
+    /// Removes what a run that was killed left in `backups/`: half a copy, or a shop that was unpacked for its proof. Nothing where
+    /// there is no such folder.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn clean_backups(&self) -> Result<(), BackupError> {
+        match self.folder.join(FOLDER).is_dir() {
+            true => Folder::hold(&self.folder).map(drop),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Folder {
