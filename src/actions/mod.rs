@@ -91,7 +91,7 @@ pub use backup::{
     FolderPlace, Half, Index as BackupIndex, KEYS_ENDING, KeysFrom, Manifest, Place, PlaceError,
     Placed, Pruned as PrunedBackups, Restoration, Retention, SealedCopy, SealedRequest,
     SealedRestored, Strange as StrangeBackups, StreamError, Tell as TellProgress, Verified,
-    backup_identity, hash_file, is_sealed, restore_sealed, verify_sealed,
+    Vouched, backup_identity, hash_file, is_sealed, restore_sealed, verify_sealed,
 };
 pub use categories::{CategoryChange, CategoryError, ordered_categories};
 pub use certificates::{

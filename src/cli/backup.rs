@@ -17,8 +17,8 @@ use super::{
 };
 use crate::actions::{
     BackupError, BackupIndex, BackupKeyError, KeysFrom, RestoreError, RestoreRequest, Restored,
-    SealedRequest, SealedRestored, Shop, backup_identity, hash_file, is_sealed, restore_sealed,
-    verify_sealed,
+    SealedRequest, SealedRestored, Shop, Vouched, backup_identity, hash_file, is_sealed,
+    restore_sealed, verify_sealed,
 };
 use crate::config;
 use crate::daemon::{self, admin::Command, admin::Frame, admin::Gone, admin::Progress};
@@ -42,7 +42,7 @@ pub(super) enum Backup {
     List,
     /// Look whether a backup is good
     #[command(
-        after_help = "With the recovery secret it is opened, restored into a folder that is removed again, and every entry, order and key is checked. Without it only its hash is compared with the index.\n\nExamples:\n  keystall backup verify backups/keystall-20261122T093000Z-1a2b3c4d.data.zst.age\n  keystall backup verify FILE --recovery sheet.txt"
+        after_help = "With the recovery secret it is opened, restored into a folder that is removed again, and every entry, order and key is checked. Without it only its hash is compared with the index.\n\nExamples:\n  keystall backup verify backups/keystall-20261122T093000Z-1a2b3c4d-5e6f7081.data.zst.age\n  keystall backup verify FILE --recovery sheet.txt"
     )]
     Verify {
         /// The sealed data
@@ -56,7 +56,7 @@ pub(super) enum Backup {
     },
     /// Go back to a backup, with the daemon stopped: the ledger goes on in a new generation that says so
     #[command(
-        after_help = "FILE is a sealed backup (….data.zst.age), for which the folder may be empty, or a copy of shop.redb, for which root.key and erase.keys are in the folder.\n\nExamples:\n  keystall backup restore /mnt/usb/keystall-20261122T093000Z-1a2b3c4d.data.zst.age --dry-run --recovery sheet.txt\n  keystall --dir /srv/shop backup restore FILE --recovery sheet.txt --signed-unknown\n  keystall backup restore /mnt/copy/shop.redb --known checkpoint-of-last-week.txt"
+        after_help = "FILE is a sealed backup (….data.zst.age), for which the folder may be empty, or a copy of shop.redb, for which root.key and erase.keys are in the folder. A seal names nobody: read what the report says of what vouches for the copy.\n\nExamples:\n  keystall backup restore /mnt/usb/keystall-20261122T093000Z-1a2b3c4d-5e6f7081.data.zst.age --dry-run --recovery sheet.txt\n  keystall --dir /srv/shop backup restore FILE --recovery sheet.txt --signed-unknown\n  keystall backup restore /mnt/copy/shop.redb --known checkpoint-of-last-week.txt"
     )]
     Restore(Restore),
     /// Give a shop that has none the public key that its backups are sealed to
@@ -502,11 +502,35 @@ fn sealed_done(done: &SealedRestored, dry_run: bool, dir: &Path) -> Done {
         KeysFrom::Nowhere => Value::Null,
     };
     value["erased"] = done.erased.into();
+    let vouched = &done.vouched;
+    value["vouched"] = json!({
+        "install": vouched.install,
+        "first_vkey": vouched.first_vkey,
+        "vkey": vouched.vkey,
+        "by": vouched.by,
+    });
     let mut text = text(&done.restored, dry_run, dir);
+    text += &vouched_text(vouched);
     if done.keys == KeysFrom::Nowhere {
         text += "month keys  none: contacts and keys of all orders stay closed; restore again with --keys FILE to open them\n";
     }
     Done::new(value, text)
+}
+
+/// A seal names nobody: anyone who knows the public key makes one.
+fn vouched_text(vouched: &Vouched) -> String {
+    let mut text = format!(
+        "from        shop {}, ledger since {}\n",
+        print::safe(&vouched.install),
+        print::safe(&vouched.first_vkey),
+    );
+    for by in &vouched.by {
+        text += &format!("vouched     {by}\n");
+    }
+    if vouched.by.is_empty() {
+        text += "vouched     by nothing outside of the file, and who knows the public key of the backups can make one that opens: compare\n            the key after \"ledger since\" with a receipt's, a witness's or `keystall ledger vkey --all` of before\n";
+    }
+    text
 }
 
 /// The recovery secret, typed; words may go over several lines.

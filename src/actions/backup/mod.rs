@@ -23,6 +23,7 @@ mod stream;
 mod tests;
 mod unpack;
 mod verify;
+mod vouch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub use place::{Brought, FolderPlace, Place, PlaceError, Placed};
 pub use restore::{KeysFrom, SealedRequest, SealedRestored, is_sealed, restore_sealed};
 pub use stream::{Half, Manifest, StreamError};
 pub use verify::{Verified, verify_sealed};
+pub use vouch::Vouched;
 
 use super::restore::RestoreError;
 use crate::store::{Fault, OpenError};
@@ -126,6 +128,16 @@ pub enum BackupError {
         /// Why.
         source: Box<BackupError>,
     },
+    /// Month keys beside the backup that nothing vouches for.
+    #[error(
+        "{0}: no log key that the backup's ledger knows signed the checkpoint in these month keys: a log key came after the backup, or somebody else made this file; if it is yours, name it with --keys, else move it away"
+    )]
+    StrangeKeys(PathBuf),
+    /// A backup whose ledger is not the folder's.
+    #[error(
+        "the database in {0} says that it is this shop, and its ledger begins with another log key than the backup's: somebody who knows the public key of the backups may have made that file; compare it with another copy, or restore it into an empty folder to look at it"
+    )]
+    OtherLedger(PathBuf),
     /// No month keys, and orders that need them.
     #[error(
         "no month keys are here, and {0} orders would stay closed for good: put the newest file that ends in .keys.zst.age beside the backup or name it with --keys, or say --without-keys"

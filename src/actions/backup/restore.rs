@@ -12,13 +12,14 @@ use super::stream::StreamError;
 use super::unpack::{
     Data, ERASE_KEYS, ERASED, Keys, ROOT_KEY, manifest_of, unpack_data, unpack_keys, verify,
 };
+use super::vouch::{Logs, Vouched};
 use super::{BackupError, Manifest, Progress};
 use crate::actions::highwater::signed_by_log;
 use crate::actions::open_shop::{DATABASE, Policy, Shop, ShopError};
 use crate::actions::restore::{RestoreError, RestoreRequest, Restored, hold};
 use crate::domain::{Entropy, Secret};
 use crate::ledger::note::Checkpoint;
-use crate::store::{Generation, Options, Rows, Store};
+use crate::store::{Options, Rows, Store};
 use crate::vault::{
     AGE_MAGIC, AgeError, BackupIdentity, ERASE_KEYS_HEAD, RootKey, replace_bytes, replace_file,
 };
@@ -60,6 +61,8 @@ pub struct SealedRestored {
     pub keys: KeysFrom,
     /// Orders that were erased again.
     pub erased: usize,
+    /// What tells that the backup is this shop's own: its seal does not.
+    pub vouched: Vouched,
 }
 
 /// Where the month keys of a restored shop are from.
@@ -148,11 +151,11 @@ fn restore_in(
     step(format!(
         "the ledger's {entries} entries follow from one another up to their signed checkpoint"
     ));
-    let Found { taken, erased } =
-        find_keys(request.file, request.keys, identity, &data.manifest.install)?;
+    let logs = Logs::of(&copy, options)?;
+    let install = &data.manifest.install;
+    let Found { taken, erased } = find_keys(request.file, request.keys, identity, install, &logs)?;
     let (keys, listed) = (taken, erased);
-    let log = log_of(&copy, options)?;
-    let known = known(request, &data, keys.as_ref(), &log, step);
+    let known = known(request, &data, keys.as_ref(), &logs, step);
     let plain = RestoreRequest {
         copy: &copy,
         recovery: request.recovery,
@@ -162,7 +165,8 @@ fn restore_in(
     };
     // The same restore first, in a folder that goes away: what refuses it refuses it before anything is changed.
     let seen = key_of(dir)?;
-    let root = root_of(dir, seen, &data, options)?;
+    let root = root_of(dir, seen, &data, &logs, options)?;
+    let vouched = Vouched::look(dir, &data.manifest, &logs, root, request.known.len());
     // To the end: a daemon that starts in the midst would find one shop's key and another's database.
     let held = hold(&dir.join(DATABASE)).map_err(Box::new)?;
     if key_of(dir)? != seen {
@@ -215,6 +219,7 @@ fn restore_in(
         settings,
         keys: keys_from,
         erased,
+        vouched,
     })
 }
 
@@ -225,7 +230,7 @@ fn known(
     request: &SealedRequest<'_>,
     data: &Data,
     keys: Option<&(PathBuf, Keys)>,
-    log: &Generation,
+    logs: &Logs,
     step: &mut dyn FnMut(String),
 ) -> Vec<String> {
     let mut known = request.known.to_vec();
@@ -234,23 +239,14 @@ fn known(
         && keys.manifest.origin == data.manifest.origin
     {
         let note = &keys.manifest.note;
-        match Checkpoint::parse(note).is_ok_and(|note| signed_by_log(&note, log)) {
+        let checkpoint = Checkpoint::parse(note).ok();
+        let fits = checkpoint.zip(logs.last());
+        match fits.is_some_and(|(note, log)| signed_by_log(&note, log)) {
             true => known.push(note.clone()),
             false => step("the month keys' own checkpoint is left out: a log key signed it that came after the backup".to_owned()),
         }
     }
     known
-}
-
-/// The log that the copy writes.
-fn log_of(copy: &Path, options: &dyn Fn(&Path) -> Options) -> Result<Generation, BackupError> {
-    let store = Store::open(options(copy), Box::new(|_| {}))?;
-    let log = store.read().and_then(|rows| {
-        let head = rows.head()?;
-        rows.generation(head.generation)
-    });
-    store.close();
-    log?.ok_or(BackupError::Chain("a generation of the ledger is missing"))
 }
 
 /// Month keys that were found.
@@ -261,15 +257,23 @@ pub(super) struct Found {
     erased: String,
 }
 
-/// The month keys at `given`, else the newest of those that lie beside `file` and are of the same shop. What any of them tells of
-/// erased orders counts: an order that was erased stays so, whichever keys are given.
+/// The month keys at `given`, else the newest of those that lie beside `file` and are of the same shop; one that no key of `logs`
+/// vouches for is taken by its name alone. What any of them tells of erased orders counts: an order that was erased stays so,
+/// whichever keys are given.
 pub(super) fn find_keys(
     file: &Path,
     given: Option<&Path>,
     identity: &BackupIdentity,
     install: &str,
+    logs: &Logs,
 ) -> Result<Found, BackupError> {
     let mut all = keys_beside(file, identity, install)?;
+    let strange = all
+        .iter()
+        .find(|(_, keys)| !logs.signed(&keys.manifest.note));
+    if let (Some((path, _)), None) = (strange, given) {
+        return Err(BackupError::StrangeKeys(path.clone()));
+    }
     let mut erased: String = all.iter().map(|(_, keys)| keys.erased.as_str()).collect();
     let taken = match given {
         Some(path) => {
@@ -346,7 +350,7 @@ fn mirror(dir: &Path, checking: &Path) -> Result<PathBuf, BackupError> {
 
 /// What becomes of the folder's root key.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Root {
+pub(super) enum Root {
     /// It is the backup's.
     Stays,
     /// There is none.
@@ -368,6 +372,7 @@ fn root_of(
     dir: &Path,
     seen: Option<[u8; 16]>,
     data: &Data,
+    logs: &Logs,
     options: &dyn Fn(&Path) -> Options,
 ) -> Result<Root, BackupError> {
     let Some(seen) = seen else {
@@ -382,10 +387,21 @@ fn root_of(
         return Err(other());
     }
     let store = Store::open(options(&database), Box::new(|_| {})).map_err(|_| other())?;
-    let install = store.read().and_then(|rows| rows.meta("install"));
+    let looked = store.read().and_then(|rows| {
+        let first = rows
+            .generation(0)?
+            .and_then(|log| log.keys.into_iter().next());
+        Ok((rows.meta("install")?, first))
+    });
     store.close();
-    match install {
-        Ok(Some(install)) if hex::encode(&install) == data.manifest.install => Ok(Root::Changes),
+    match looked {
+        Ok((Some(install), first)) if hex::encode(&install) == data.manifest.install => {
+            let first = first.as_ref().map(|(_, vkey)| vkey.as_str());
+            match first.is_none() || first == logs.first_vkey() {
+                true => Ok(Root::Changes),
+                false => Err(BackupError::OtherLedger(dir.to_owned())),
+            }
+        }
         _ => Err(other()),
     }
 }
