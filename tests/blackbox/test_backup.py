@@ -41,9 +41,9 @@ class Backups(Story):
         newest = lambda part: part[-1] if isinstance(part, list) else part
         return tuple(os.path.join(shop.dir, "backups", newest(value[half])["name"]) for half in ("data", "keys"))
 
-    def another_machine(self, shop, gateway):
+    def another_machine(self, shop, gateway, **settings):
         """An empty folder that a shop with the same address is restored into."""
-        other = Shop([gateway], init=False, LISTEN__HTTPS=shop.env["KEYSTALL_LISTEN__HTTPS"])
+        other = Shop([gateway], init=False, LISTEN__HTTPS=shop.env["KEYSTALL_LISTEN__HTTPS"], **settings)
         self.addCleanup(other.close)
         other.port, other.sheet, other.keys = shop.port, shop.sheet, shop.keys
         gateway.connect_to = ("127.0.0.1", shop.port)
@@ -271,10 +271,33 @@ class Backups(Story):
         self.assertEqual(made["data"]["places"], [f"s3 {server.bucket}/keystall/"], made)
         names = {os.path.basename(path) for path in server.files()}
         self.assertLessEqual({made["data"]["name"], made["keys"]["name"]}, names)
+        shop.stop()
+        shutil.rmtree(shop.dir)
+        # On another machine, with the provider's own tool.
+        got = os.path.join(shop.home, "got")
+        env = {**os.environ, "HOME": shop.home, "RCLONE_S3_PROVIDER": "Other", "RCLONE_S3_ENDPOINT": server.endpoint,
+               "RCLONE_S3_ACCESS_KEY_ID": ACCESS_KEY, "RCLONE_S3_SECRET_ACCESS_KEY": SECRET_KEY}
+        subprocess.run([s3_program(), "copy", f":s3:{server.bucket}/keystall", got, "--config", os.path.join(shop.home, "none")], env=env, check=True, capture_output=True, timeout=60)
+        data = os.path.join(got, made["data"]["name"])
+        other = self.another_machine(shop, gateway, **{name.removeprefix("KEYSTALL_"): value for name, value in shop.env.items() if name.startswith(("KEYSTALL_BACKUP__", "KEYSTALL_NET__"))})
+        done = other.must("backup", "restore", data, "--recovery", shop.sheet, "--signed-unknown", "--json", timeout=120).json
+        self.assertEqual((done["closed"], done["root_key"], done["vouched"]["by"]), (0, True, []))
+        said = other.must("backup", "restore", data, "--recovery", shop.sheet, "--signed-unknown", "--dry-run").out
+        self.assertIn("its root key is the one of this folder", said)
+        other.start()
+        self.assertEqual(Browser(other).get(order + ".json").json["keys"], state["keys"], "old links still open")
+        # What the machine before left there is known again, and what is made now lies beside it.
+        again = other.must("backup", "create", "--json").json
+        self.assertEqual(again["data"]["places"], made["data"]["places"])
+        listed = other.must("backup", "list", "--json").json
+        found = [copy["name"] for copy in listed["data"] if copy["found_at"]]
+        self.assertEqual((found, listed["strange"]), ([made["data"]["name"]], []))
         server.stop()
-        said = shop.cli("backup", "create")
+        said = other.cli("backup", "create")
         self.assertEqual(said.code, 1, said.said)
         self.assertIn("not brought everywhere", said.out)
+        failing = other.must("backup", "list", "--json").json["failing"]
+        self.assertEqual([failed["place"] for failed in failing], made["data"]["places"])
 
     def test_an_erased_order_is_not_brought_back_by_an_older_backup(self):
         shop, gateway = self.open_shop_with_sheet()
