@@ -448,7 +448,7 @@ fn settings_file(path: &Path) -> Result<Option<Vec<u8>>, BackupError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::actions::FailedBackup;
+    use crate::{actions::FailedBackup, domain::EffectKind, testing::TestShop};
 
     #[test]
     fn a_backup_is_due_after_its_time_and_a_failed_one_after_an_hour() {
@@ -489,5 +489,64 @@ mod tests {
             told: false,
         });
         assert_eq!(due_at_ms(&index, DAY_MS, 5, DAY_MS, false), Some(DAY_MS));
+    }
+
+    #[tokio::test]
+    async fn an_index_that_does_not_read_is_told_once_and_tried_every_hour() {
+        let till = TestShop::new();
+        let dir = till.dir.path().join("shop");
+        let index = dir.join("backups/index.json");
+        std::fs::create_dir(dir.join("backups")).unwrap();
+        std::fs::write(&index, "{").unwrap();
+        let (_end, ending) = Ending::new();
+        let mut keeper = Keeper {
+            begun_at_ms: till.shop.now_ms(),
+            tidied_at_ms: i64::MIN,
+            is_told: false,
+            shop: till.shop.clone(),
+            dir,
+            settings: Arc::default(),
+            ending,
+            runtime: Handle::current(),
+        };
+        let shop = till.shop.clone();
+        let alarms = || {
+            let effects = shop.effects(100).unwrap().into_iter();
+            let ours = effects.filter(|one| one.kind == EffectKind::BackupFailed);
+            ours.count()
+        };
+        let metrics = Metrics::default();
+        // When it tried last, after looks at these minutes from now.
+        let mut tried = Vec::new();
+        for (minutes, told) in [(0, 1), (1, 1), (60, 1), (30, 1)] {
+            till.clock.advance_ms(minutes * 60_000);
+            keeper = spawn_blocking(move || {
+                keeper.look();
+                keeper
+            })
+            .await
+            .unwrap();
+            tried.push(keeper.tidied_at_ms - keeper.begun_at_ms);
+            assert_eq!(alarms(), told, "after {minutes} more minutes");
+        }
+        assert_eq!(tried, [0, 0, 61 * 60_000, 61 * 60_000]);
+        refresh(&shop, &metrics);
+        assert_eq!(metrics.backup_failing.get(), 1);
+        // Moved away, as it was told: the next backup makes another, and the next damage is told again.
+        std::fs::remove_file(&index).unwrap();
+        till.clock.advance_ms(HOUR_MS);
+        keeper = spawn_blocking(move || {
+            keeper.look();
+            keeper
+        })
+        .await
+        .unwrap();
+        assert!(shop.backups().unwrap().newest().is_some());
+        refresh(&shop, &metrics);
+        assert_eq!(metrics.backup_failing.get(), 0);
+        std::fs::write(&index, "{").unwrap();
+        till.clock.advance_ms(HOUR_MS);
+        spawn_blocking(move || keeper.look()).await.unwrap();
+        assert_eq!(alarms(), 2);
     }
 }

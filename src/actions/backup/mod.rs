@@ -11,6 +11,7 @@
 mod aftermath;
 mod create;
 mod failures;
+mod find_keys;
 mod folder;
 mod found;
 mod keep;
@@ -130,7 +131,7 @@ pub enum BackupError {
     },
     /// Month keys beside the backup that nothing vouches for.
     #[error(
-        "{0}: no log key that the backup's ledger knows signed the checkpoint in these month keys: a log key came after the backup, or somebody else made this file; if it is yours, name it with --keys, else move it away"
+        "{0}: no log key that the backup's ledger knows signed the checkpoint in these month keys: a log key, or a generation of the ledger, came after the backup, or somebody else made this file; if it is yours, name it with --keys, else move it away"
     )]
     StrangeKeys(PathBuf),
     /// A backup whose ledger is not the folder's.

@@ -6,12 +6,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::folder::{FOLDER, Folder, KEYS_ENDING, create_private, make};
+use super::find_keys::{Found, find_keys};
+use super::folder::{FOLDER, Folder, create_private, make};
 use super::key::identity_of_text;
-use super::stream::StreamError;
-use super::unpack::{
-    Data, ERASE_KEYS, ERASED, Keys, ROOT_KEY, manifest_of, unpack_data, unpack_keys, verify,
-};
+use super::unpack::{Data, ERASE_KEYS, ERASED, Keys, ROOT_KEY, manifest_of, unpack_data, verify};
 use super::vouch::{Logs, Vouched};
 use super::{BackupError, Manifest, Progress};
 use crate::actions::highwater::signed_by_log;
@@ -21,7 +19,7 @@ use crate::domain::{Entropy, Secret};
 use crate::ledger::note::Checkpoint;
 use crate::store::{Options, Rows, Store};
 use crate::vault::{
-    AGE_MAGIC, AgeError, BackupIdentity, ERASE_KEYS_HEAD, RootKey, replace_bytes, replace_file,
+    AGE_MAGIC, BackupIdentity, ERASE_KEYS_HEAD, RootKey, replace_bytes, replace_file,
 };
 
 /// What a shop is restored from, and where to.
@@ -76,8 +74,6 @@ pub enum KeysFrom {
     Nowhere,
 }
 
-/// Sealed files of month keys that are looked at.
-const KEYS_LOOKED_AT: usize = 256;
 const LIST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Whether the file at `path` is a sealed one.
@@ -247,90 +243,6 @@ fn known(
         }
     }
     known
-}
-
-/// Month keys that were found.
-pub(super) struct Found {
-    /// Those that are taken, and where they are from.
-    pub(super) taken: Option<(PathBuf, Keys)>,
-    /// The lists of erased orders of all of them, one after the other.
-    erased: String,
-}
-
-/// The month keys at `given`, else the newest of those that lie beside `file` and are of the same shop; one that no key of `logs`
-/// vouches for is taken by its name alone. What any of them tells of erased orders counts: an order that was erased stays so,
-/// whichever keys are given.
-pub(super) fn find_keys(
-    file: &Path,
-    given: Option<&Path>,
-    identity: &BackupIdentity,
-    install: &str,
-    logs: &Logs,
-) -> Result<Found, BackupError> {
-    let mut all = keys_beside(file, identity, install)?;
-    let strange = all
-        .iter()
-        .find(|(_, keys)| !logs.signed(&keys.manifest.note));
-    if let (Some((path, _)), None) = (strange, given) {
-        return Err(BackupError::StrangeKeys(path.clone()));
-    }
-    let mut erased: String = all.iter().map(|(_, keys)| keys.erased.as_str()).collect();
-    let taken = match given {
-        Some(path) => {
-            let keys = unpack_keys(path, &[identity])?;
-            if keys.manifest.install != install {
-                return Err(BackupError::Chain("these month keys are of another shop"));
-            }
-            erased.push_str(&keys.erased);
-            Some((path.to_owned(), keys))
-        }
-        None => {
-            // The ledger only grows; clocks may be wrong.
-            all.sort_by_key(|(_, keys)| {
-                let manifest = &keys.manifest;
-                (manifest.generation, manifest.size, manifest.at_ms)
-            });
-            all.pop()
-        }
-    };
-    Ok(Found { taken, erased })
-}
-
-/// All month keys beside `file` that are of the same shop. One that does not read is not passed over: nobody knows what it tells.
-fn keys_beside(
-    file: &Path,
-    identity: &BackupIdentity,
-    install: &str,
-) -> Result<Vec<(PathBuf, Keys)>, BackupError> {
-    let beside = file.parent().filter(|folder| *folder != Path::new(""));
-    let beside = beside.unwrap_or(Path::new("."));
-    let entries = fs::read_dir(beside).map_err(BackupError::file(beside))?;
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(BackupError::file(beside))?.path();
-        if path.to_string_lossy().ends_with(KEYS_ENDING) {
-            paths.push(path);
-        }
-    }
-    // Their names begin with their times.
-    paths.sort();
-    let mut found = Vec::new();
-    for path in paths.into_iter().rev().take(KEYS_LOOKED_AT) {
-        let read = match manifest_of(&path, &[identity]) {
-            Ok(manifest) if manifest.install != install => continue,
-            Err(BackupError::Stream(StreamError::Age(AgeError::Stranger))) => continue,
-            Ok(_) => unpack_keys(&path, &[identity]),
-            Err(error) => Err(error),
-        };
-        match read {
-            Ok(keys) => found.push((path, keys)),
-            Err(error) => {
-                let source = Box::new(error);
-                return Err(BackupError::KeysBeside { path, source });
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// A folder that looks like `dir` to a restore that changes nothing.

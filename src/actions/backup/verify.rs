@@ -6,9 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::find_keys::find_keys;
 use super::folder::{Folder, create_private, has_room_for, make};
 use super::key::identity_of_text;
-use super::restore::find_keys;
 use super::stream::Manifest;
 use super::unpack::{ERASE_KEYS, HIGHWATER, manifest_of, unpack_data, verify};
 use super::vouch::Logs;

@@ -173,7 +173,11 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
         ),
         false => message,
     };
-    let strange: String = index.strange.iter().map(left_alone).collect();
+    // Why one that fails gives no list was said already.
+    let strange = index.strange.iter();
+    let strange =
+        strange.filter(|(place, one)| one.why.is_none() || !index.failing.contains_key(*place));
+    let strange: String = strange.map(left_alone).collect();
     let message = format!("{message}{strange}");
     let is_ahead = newest.is_ahead(context.shop.now_ms());
     let message = match is_ahead {
@@ -198,7 +202,7 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
 fn left_alone((place, strange): (&String, &StrangeBackups)) -> String {
     match &strange.why {
         Some(why) => format!(
-            "; nobody knows which copies lie in {place}, for it gives no list ({why}): allow it, else those of a lost index stay there for ever"
+            "; nobody knows which copies lie in {place}, for it gave no list ({why}): should that last, allow it to, else those of a lost index stay there for ever"
         ),
         None => format!(
             "; {} files in {place} that this shop did not make, or not here, stay there until a person removes them ({} and others)",
