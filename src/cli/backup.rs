@@ -312,12 +312,13 @@ fn verify_by_restore(
     let wrong = verified.books.as_ref().map(|books| books.wrong.clone());
     let wrong = wrong.unwrap_or_default();
     let mut text = format!(
-        "{}, {} old, made by keystall {}\nopened and restored: {} rows; {} ledger entries follow from one another up to the signed checkpoint\n",
+        "{}, {} old, made by keystall {}\nopened and restored: {} rows; {} ledger entries follow from one another up to the signed checkpoint\nits first log key is {}: the shop's own, as a receipt or a witness has it?\n",
         manifest.origin,
         age(age_s),
         print::safe(&manifest.version),
         verified.rows,
         verified.entries,
+        print::safe(&verified.first_vkey),
     );
     text += &match (&verified.books, wrong.first()) {
         (None, _) => "orders were not opened: no month keys (….keys.zst.age) beside it; --keys FILE names them\n".to_owned(),
@@ -332,6 +333,7 @@ fn verify_by_restore(
         "bytes": verified.bytes,
         "blake3": verified.blake3,
         "origin": manifest.origin,
+        "first_vkey": verified.first_vkey,
         "at_ms": manifest.at_ms,
         "age_s": age_s,
         "size": manifest.size,

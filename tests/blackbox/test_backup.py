@@ -169,6 +169,8 @@ class Backups(Story):
         proven = shop.must("backup", "verify", data, "--recovery", shop.sheet, "--json").json
         self.assertEqual((proven["books"]["orders"], proven["wrong"], proven["restored"]), (1, [], True))
         self.assertLess(proven["age_s"], 600)
+        self.assertIn(f'its first log key is {proven["first_vkey"]}', shop.must("backup", "verify", data, "--recovery", shop.sheet).out)
+        self.assertEqual(proven["first_vkey"], shop.vkey())
         with open(data, "rb") as file:
             sealed = file.read()
         rng = random.Random(7)

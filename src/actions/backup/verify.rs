@@ -32,6 +32,8 @@ pub struct Verified {
     pub rows: u64,
     /// Ledger entries whose chain was proven.
     pub entries: u64,
+    /// The log key that its ledger begins with. The seal names nobody: that this is the shop's own key tells who made the backup.
+    pub first_vkey: String,
     /// The books of the restored shop, where its month keys lie beside it.
     pub books: Option<Books>,
 }
@@ -87,6 +89,7 @@ pub fn verify_sealed(
         blake3,
         rows: data.rows,
         entries,
+        first_vkey: logs.first_vkey().unwrap_or_default().to_owned(),
         books,
     })
 }

@@ -227,7 +227,7 @@ fn shown(context: &Context, copy: &SealedCopy) -> Value {
         "bytes": copy.bytes,
         "blake3": copy.blake3,
         "generation": copy.generation,
-        "size": copy.size,
+        "size": copy.found_ms.is_none().then_some(copy.size),
         "verified_at": match copy.found_ms {
             None => times::shown(context, copy.verified_at_ms).into(),
             Some(_) => Value::Null,

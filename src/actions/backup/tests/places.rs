@@ -53,6 +53,12 @@ async fn what_works_at_one_place_takes_nothing_back_of_what_failed_at_another() 
     shop.shop.note_backup(None).unwrap();
     assert_eq!(note(std::slice::from_ref(b), &[]), [""; 0]);
     assert_eq!(shop.shop.backup_alarm().unwrap(), None);
+    // What is not set up any more fails nobody.
+    assert_eq!(note(&[], &[fails(b)]), [b.as_str()]);
+    shop.shop
+        .note_places(std::slice::from_ref(a), &[], &[])
+        .unwrap();
+    assert!(shop.shop.backups().unwrap().failing.is_empty());
 }
 
 #[tokio::test]
