@@ -485,7 +485,7 @@ impl Restore {
         };
         let restored = Shop::restore(&session.dir, &request, options, entropy, &mut step)?;
         let value = value(&restored, self.dry_run);
-        let text = text(&restored, self.dry_run, &session.dir);
+        let text = text(&restored, self.dry_run, &session.dir, "");
         Ok(Done::new(value, text))
     }
 }
@@ -511,8 +511,7 @@ fn sealed_done(done: &SealedRestored, dry_run: bool, dir: &Path) -> Done {
         "vkey": vouched.vkey,
         "by": vouched.by,
     });
-    let mut text = text(&done.restored, dry_run, dir);
-    text += &vouched_text(vouched);
+    let mut text = text(&done.restored, dry_run, dir, &vouched_text(vouched));
     if done.keys == KeysFrom::Nowhere {
         text += "month keys  none: contacts and keys of all orders stay closed; restore again with --keys FILE to open them\n";
     }
@@ -568,7 +567,8 @@ fn value(restored: &Restored, dry_run: bool) -> Value {
     })
 }
 
-fn text(restored: &Restored, dry_run: bool, dir: &Path) -> String {
+/// `vouched` are lines about the copy, where it was sealed.
+fn text(restored: &Restored, dry_run: bool, dir: &Path, vouched: &str) -> String {
     let lost = restored.prior_signed - restored.prior_size;
     let mut text = match dry_run {
         true => "nothing was changed; a restore would do this:\n".to_owned(),
@@ -607,6 +607,7 @@ fn text(restored: &Restored, dry_run: bool, dir: &Path) -> String {
     if let Some(path) = &restored.set_aside {
         text += &format!("set aside   {}\n", path.display());
     }
+    text += vouched;
     if !dry_run {
         text += &format!(
             "next        {}: the daemon asks the providers about the orders since the copy; then keystall backup aftermath,\n            and release or void what is withheld: keystall key release --product SLUG, keystall key void --withheld --product SLUG;\n            tell witnesses the ledger's new name and key (keystall ledger vkey --all): auditors need no new key\n",

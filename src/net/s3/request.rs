@@ -17,8 +17,8 @@ const VALID: Duration = Duration::from_secs(15 * 60);
 const IDLE: Duration = Duration::from_secs(60);
 /// Largest answer that is no object: a page of 1,000 names of 1,024 bytes each, escaped.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// What is sent or answered slower than this, and a minute, is given up: a slow line of a house is twice as fast.
-const BYTES_PER_S: u64 = 10_000;
+/// What is sent slower than this, with a minute to spare, is given up: a slow line of a house is twice as fast.
+const BYTES_PER_S: u64 = 20_000;
 
 /// What goes with a request beside its URL.
 #[derive(Clone, Default)]
