@@ -2,7 +2,7 @@
 
 Debian's `age` opens what is made here where it is there (KEYSTALL_AGE, else `age` on the path), with `zstd` behind it.
 """
-import json, os, random, re, shutil, signal, subprocess, sys, threading, time, unittest
+import http.server, json, os, random, re, shutil, signal, subprocess, sys, threading, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from s3_server import ACCESS_KEY, SECRET_KEY, S3Server, s3_program  # noqa: E402
@@ -300,6 +300,53 @@ class Backups(Story):
         self.assertIn("not brought everywhere", said.out)
         failing = other.must("backup", "list", "--json").json["failing"]
         self.assertEqual([failed["place"] for failed in failing], made["data"]["places"])
+
+    def test_a_storage_that_gives_without_end_fills_no_disk(self):
+        given = []
+
+        class Liar(http.server.BaseHTTPRequestHandler):
+            """Takes everything, and gives back a stream that never ends."""
+
+            def do_PUT(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.close_connection = True
+                if "list-type" in self.path:
+                    self.wfile.write(b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+                    return
+                given.append(0)
+                try:
+                    while given[-1] < 256 << 20:
+                        given[-1] += self.wfile.write(b"x" * 65536)
+                except OSError:
+                    pass
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        place = f"127.0.0.1:{server.server_port}"
+        gateway = self.open_gateway()
+        allowed = ",".join([gateway.url.split("//")[1].rstrip("/"), place])
+        shop, _ = self.open_shop_with_sheet(BACKUP__S3_ENDPOINT=f"http://{place}", BACKUP__S3_BUCKET="shop", BACKUP__S3_ACCESS_KEY=ACCESS_KEY,
+                                            BACKUP__S3_SECRET_KEY=SECRET_KEY, BACKUP__S3_PATH_STYLE="true", gateway=gateway, NET__ALLOW_PRIVATE=allowed)
+        said = shop.cli("backup", "create")
+        self.assertEqual(said.code, 1, said.said)
+        self.assertRegex(said.out, "not brought everywhere: s3 shop/keystall/: .* gives more than the [0-9]+ bytes")
+        self.assertLess(sum(given), 32 << 20, "what the sockets hold, and no more")
+        listed = shop.must("backup", "list", "--json").json
+        self.assertEqual([copy["places"] for copy in listed["data"]], [[]])
+        self.assertEqual([failed["place"] for failed in listed["failing"]], ["s3 shop/keystall/"])
+        self.assertEqual([name for name in os.listdir(os.path.join(shop.dir, "backups")) if name.endswith(".part")], [])
 
     def test_an_erased_order_is_not_brought_back_by_an_older_backup(self):
         shop, gateway = self.open_shop_with_sheet()
