@@ -125,14 +125,14 @@ async fn copies_go_there_and_come_back_and_wrong_settings_are_named() {
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         std::fs::write(&from, content(bytes)).unwrap();
         bucket.put_file(name, &from).await.unwrap();
-        bucket.get_file(name, &to).await.unwrap();
+        bucket.get_file(name, &to, bytes as u64).await.unwrap();
         assert!(
             std::fs::read(&to).unwrap() == content(bytes),
             "{name} came back as it went"
         );
         std::fs::remove_file(&to).unwrap();
         let error = bucket
-            .get_file(&format!("{name}.not"), &to)
+            .get_file(&format!("{name}.not"), &to, 9)
             .await
             .unwrap_err();
         assert!(matches!(error, BucketError::NoObject), "{error}");

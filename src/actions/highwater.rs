@@ -71,7 +71,7 @@ struct Pending {
     stop: bool,
 }
 
-const FILE: &str = "ledger.highwater";
+pub(super) const FILE: &str = "ledger.highwater";
 /// Pause between two replacements: one covers all commits since the last.
 const PAUSE: Duration = Duration::from_millis(400);
 

@@ -85,6 +85,16 @@ pub enum RestoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file that says how far the ledger was signed.
+    #[error(
+        "{path} does not read: {source}; it may say how far this ledger was signed: put another copy of it there, or move it away and give the newest checkpoint with --known"
+    )]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The daemon, or another command.
     #[error("the shop is open in another process: stop the daemon first (systemctl stop keystall)")]
     InUse,
@@ -119,6 +129,19 @@ const BEING_RESTORED: &str = "shop.redb.restoring";
 /// Where a replacement of the root key was cut off, this may be the one that opens the database that is set aside.
 const ROOT_KEY_NEXT: &str = "root.key.next";
 
+impl RestoreError {
+    /// The same of the files in `dir`, where it was found in copies of them.
+    pub(super) fn of(self, dir: &Path) -> Self {
+        match self {
+            Self::Unreadable { path, source } => Self::Unreadable {
+                path: path.file_name().map_or(path.clone(), |name| dir.join(name)),
+                source,
+            },
+            error => error,
+        }
+    }
+}
+
 impl From<Fault> for RestoreError {
     fn from(fault: Fault) -> Self {
         Self::Shop(fault.into())
@@ -138,9 +161,22 @@ impl Shop {
         entropy: Arc<dyn Entropy>,
         step: &mut dyn FnMut(String),
     ) -> Result<Restored, RestoreError> {
+        let held = hold(&dir.join(DATABASE))?;
+        Self::restore_held(dir, request, options, entropy, step, held)
+    }
+
+    /// The same where the database that stands there is held already, as [`hold`] gave it: from before the first change to after the
+    /// last nobody opens the shop, neither by the old database nor by the restored one.
+    pub(super) fn restore_held(
+        dir: &Path,
+        request: &RestoreRequest<'_>,
+        options: impl Fn(&Path) -> Options,
+        entropy: Arc<dyn Entropy>,
+        step: &mut dyn FnMut(String),
+        held: Option<File>,
+    ) -> Result<Restored, RestoreError> {
         let recovery = recovery(request.recovery)?;
         let database = dir.join(DATABASE);
-        let _in_use = hold(&database)?;
         let root = RootKey::open(dir).map_err(ShopError::from)?;
         let scratch = dir.join(BEING_RESTORED);
         step(format!("copying {}", request.copy.display()));
@@ -162,6 +198,12 @@ impl Shop {
         };
         let (prior, signed) = (&restored.0.prior, restored.0.prior_signed);
         remember_end(dir, prior, signed)?;
+        // Made there since it was looked for: not ours to set aside.
+        if held.is_none() && database.exists() {
+            return Err(RestoreError::InUse);
+        }
+        // Under its name nobody opens it before the high-water file says where it stands.
+        let _renewed = hold(&scratch)?;
         restored.0.set_aside = put_in_place(dir, &scratch, &database)?;
         step("the restored database is in place".to_owned());
         Highwater::write_first(dir, &restored.1).map_err(ShopError::from)?;
@@ -383,12 +425,12 @@ fn look(
         return Err(RestoreError::Stranger);
     }
     // The high-water file may be of a later generation, which an earlier restore opened, or gone with the disk.
-    let kept = fs::read_to_string(dir.join("ledger.highwater")).ok();
+    let kept = read_if_there(&dir.join("ledger.highwater"))?;
     let kept = kept.and_then(|note| Checkpoint::parse(&note).ok());
     let kept = kept.filter(|kept| signed_by_log(kept, log));
     let kept = kept
         .map(|kept| kept.size)
-        .max(ended_before(dir, &log.origin));
+        .max(ended_before(dir, &log.origin)?);
     if kept.is_none() && request.known.is_empty() && !request.signed_unknown {
         return Err(RestoreError::SignedUnknown);
     }
@@ -651,18 +693,39 @@ fn recovery(secret: &Secret) -> Result<RecoverySecret, RestoreError> {
 const ENDED: &str = "ledger.ended";
 
 /// Highest size of this log that a restore in this folder knew of.
-fn ended_before(dir: &Path, origin: &str) -> Option<u64> {
-    let text = fs::read_to_string(dir.join(ENDED)).ok()?;
-    let sizes = text.lines().filter_map(|line| line.split_once(' '));
-    sizes
-        .filter(|(log, _)| *log == origin)
-        .filter_map(|(_, size)| size.parse().ok())
-        .max()
+fn ended_before(dir: &Path, origin: &str) -> Result<Option<u64>, RestoreError> {
+    let path = dir.join(ENDED);
+    let text = read_if_there(&path)?.unwrap_or_default();
+    let mut signed = None;
+    for line in text.lines() {
+        let parsed = line.split_once(' ');
+        let parsed = parsed.and_then(|(log, size)| Some((log, size.parse().ok()?)));
+        let (log, size) = parsed.ok_or_else(|| RestoreError::Unreadable {
+            path: path.clone(),
+            source: io::Error::other(format!("{line:?} is no ledger and its size")),
+        })?;
+        if log == origin {
+            signed = signed.max(Some(size));
+        }
+    }
+    Ok(signed)
+}
+
+/// None only where there is no such file: one that does not read may say how far the ledger was signed.
+fn read_if_there(path: &Path) -> Result<Option<String>, RestoreError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(RestoreError::Unreadable {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 fn remember_end(dir: &Path, origin: &str, signed: u64) -> Result<(), RestoreError> {
     let path = dir.join(ENDED);
-    let mut text = fs::read_to_string(&path).unwrap_or_default();
+    let mut text = read_if_there(&path)?.unwrap_or_default();
     text += &format!("{origin} {signed}\n");
     replace_file(&path, &text).map_err(|source| RestoreError::File { path, source })
 }

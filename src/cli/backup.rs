@@ -17,8 +17,8 @@ use super::{
 };
 use crate::actions::{
     BackupError, BackupIndex, BackupKeyError, KeysFrom, RestoreError, RestoreRequest, Restored,
-    SealedRequest, SealedRestored, Shop, backup_identity, hash_file, is_sealed, restore_sealed,
-    verify_sealed,
+    SealedRequest, SealedRestored, Shop, Vouched, backup_identity, hash_file, is_sealed,
+    restore_sealed, verify_sealed,
 };
 use crate::config;
 use crate::daemon::{self, admin::Command, admin::Frame, admin::Gone, admin::Progress};
@@ -42,7 +42,7 @@ pub(super) enum Backup {
     List,
     /// Look whether a backup is good
     #[command(
-        after_help = "With the recovery secret it is opened, restored into a folder that is removed again, and every entry, order and key is checked. Without it only its hash is compared with the index.\n\nExamples:\n  keystall backup verify backups/keystall-20261122T093000Z-1a2b3c4d.data.zst.age\n  keystall backup verify FILE --recovery sheet.txt"
+        after_help = "With the recovery secret it is opened, restored into a folder that is removed again, and every entry, order and key is checked. Without it only its hash is compared with the index.\n\nExamples:\n  keystall backup verify backups/keystall-20261122T093000Z-1a2b3c4d-5e6f7081.data.zst.age\n  keystall backup verify FILE --recovery sheet.txt"
     )]
     Verify {
         /// The sealed data
@@ -56,7 +56,7 @@ pub(super) enum Backup {
     },
     /// Go back to a backup, with the daemon stopped: the ledger goes on in a new generation that says so
     #[command(
-        after_help = "FILE is a sealed backup (….data.zst.age), for which the folder may be empty, or a copy of shop.redb, for which root.key and erase.keys are in the folder.\n\nExamples:\n  keystall backup restore /mnt/usb/keystall-20261122T093000Z-1a2b3c4d.data.zst.age --dry-run --recovery sheet.txt\n  keystall --dir /srv/shop backup restore FILE --recovery sheet.txt --signed-unknown\n  keystall backup restore /mnt/copy/shop.redb --known checkpoint-of-last-week.txt"
+        after_help = "FILE is a sealed backup (….data.zst.age), for which the folder may be empty, or a copy of shop.redb, for which root.key and erase.keys are in the folder. A seal names nobody: read what the report says of what vouches for the copy.\n\nExamples:\n  keystall backup restore /mnt/usb/keystall-20261122T093000Z-1a2b3c4d-5e6f7081.data.zst.age --dry-run --recovery sheet.txt\n  keystall --dir /srv/shop backup restore FILE --recovery sheet.txt --signed-unknown\n  keystall backup restore /mnt/copy/shop.redb --known checkpoint-of-last-week.txt"
     )]
     Restore(Restore),
     /// Give a shop that has none the public key that its backups are sealed to
@@ -228,9 +228,23 @@ fn list(session: &Session) -> Result<Done, Failure> {
     if value["recipient"].is_null() {
         text += &format!("{}\n", BackupError::NoKey);
     }
-    if let Some(why) = value["failed"]["why"].as_str() {
-        let since = print::text(&value["failed"], "since");
-        text += &format!("failing since {since}: {}\n", print::safe(why));
+    let failing = value["failing"].as_array().into_iter().flatten();
+    for failed in std::iter::once(&value["failed"]).chain(failing) {
+        if let Some(why) = failed["why"].as_str() {
+            let since = print::text(failed, "since");
+            text += &format!("failing since {since}: {}\n", print::safe(why));
+        }
+    }
+    for strange in value["strange"].as_array().into_iter().flatten() {
+        let place = print::safe(&print::text(strange, "place")).to_string();
+        text += &match strange["why"].as_str() {
+            Some(why) => format!("{place} gives no list: {}\n", print::safe(why)),
+            None => format!(
+                "in {place} lie {} more files that this shop did not make, or not here, and that nobody removes: {} …\n",
+                strange["files"],
+                print::safe(&print::text(strange, "first")),
+            ),
+        };
     }
     Ok(Done::new(value, text))
 }
@@ -242,7 +256,7 @@ fn verify_by_hash(dir: &Path, file: &Path) -> Result<Done, Failure> {
         .map(|name| name.to_string_lossy().into_owned());
     let index = BackupIndex::read(dir)?;
     let mut copies = index.data.iter().chain(&index.keys);
-    let known = copies.find(|copy| name.as_ref() == Some(&copy.name));
+    let known = copies.find(|copy| copy.found_ms.is_none() && name.as_ref() == Some(&copy.name));
     let Some(known) = known else {
         let message = format!(
             "{} is not in the index of {}: with --recovery it is opened and proven",
@@ -298,12 +312,13 @@ fn verify_by_restore(
     let wrong = verified.books.as_ref().map(|books| books.wrong.clone());
     let wrong = wrong.unwrap_or_default();
     let mut text = format!(
-        "{}, {} old, made by keystall {}\nopened and restored: {} rows; {} ledger entries follow from one another up to the signed checkpoint\n",
+        "{}, {} old, made by keystall {}\nopened and restored: {} rows; {} ledger entries follow from one another up to the signed checkpoint\nits first log key is {}: the shop's own, as a receipt or a witness has it?\n",
         manifest.origin,
         age(age_s),
         print::safe(&manifest.version),
         verified.rows,
         verified.entries,
+        print::safe(&verified.first_vkey),
     );
     text += &match (&verified.books, wrong.first()) {
         (None, _) => "orders were not opened: no month keys (….keys.zst.age) beside it; --keys FILE names them\n".to_owned(),
@@ -318,6 +333,7 @@ fn verify_by_restore(
         "bytes": verified.bytes,
         "blake3": verified.blake3,
         "origin": manifest.origin,
+        "first_vkey": verified.first_vkey,
         "at_ms": manifest.at_ms,
         "age_s": age_s,
         "size": manifest.size,
@@ -469,7 +485,7 @@ impl Restore {
         };
         let restored = Shop::restore(&session.dir, &request, options, entropy, &mut step)?;
         let value = value(&restored, self.dry_run);
-        let text = text(&restored, self.dry_run, &session.dir);
+        let text = text(&restored, self.dry_run, &session.dir, "");
         Ok(Done::new(value, text))
     }
 }
@@ -488,11 +504,34 @@ fn sealed_done(done: &SealedRestored, dry_run: bool, dir: &Path) -> Done {
         KeysFrom::Nowhere => Value::Null,
     };
     value["erased"] = done.erased.into();
-    let mut text = text(&done.restored, dry_run, dir);
+    let vouched = &done.vouched;
+    value["vouched"] = json!({
+        "install": vouched.install,
+        "first_vkey": vouched.first_vkey,
+        "vkey": vouched.vkey,
+        "by": vouched.by,
+    });
+    let mut text = text(&done.restored, dry_run, dir, &vouched_text(vouched));
     if done.keys == KeysFrom::Nowhere {
         text += "month keys  none: contacts and keys of all orders stay closed; restore again with --keys FILE to open them\n";
     }
     Done::new(value, text)
+}
+
+/// A seal names nobody: anyone who knows the public key makes one.
+fn vouched_text(vouched: &Vouched) -> String {
+    let mut text = format!(
+        "from        shop {}, ledger since {}\n",
+        print::safe(&vouched.install),
+        print::safe(&vouched.first_vkey),
+    );
+    for by in &vouched.by {
+        text += &format!("vouched     {by}\n");
+    }
+    if vouched.by.is_empty() {
+        text += "vouched     by nothing outside of the file, and who knows the public key of the backups can make one that opens: compare\n            the key after \"ledger since\" with a receipt's, a witness's or `keystall ledger vkey --all` of before\n";
+    }
+    text
 }
 
 /// The recovery secret, typed; words may go over several lines.
@@ -528,7 +567,8 @@ fn value(restored: &Restored, dry_run: bool) -> Value {
     })
 }
 
-fn text(restored: &Restored, dry_run: bool, dir: &Path) -> String {
+/// `vouched` are lines about the copy, where it was sealed.
+fn text(restored: &Restored, dry_run: bool, dir: &Path, vouched: &str) -> String {
     let lost = restored.prior_signed - restored.prior_size;
     let mut text = match dry_run {
         true => "nothing was changed; a restore would do this:\n".to_owned(),
@@ -567,6 +607,7 @@ fn text(restored: &Restored, dry_run: bool, dir: &Path) -> String {
     if let Some(path) = &restored.set_aside {
         text += &format!("set aside   {}\n", path.display());
     }
+    text += vouched;
     if !dry_run {
         text += &format!(
             "next        {}: the daemon asks the providers about the orders since the copy; then keystall backup aftermath,\n            and release or void what is withheld: keystall key release --product SLUG, keystall key void --withheld --product SLUG;\n            tell witnesses the ledger's new name and key (keystall ledger vkey --all): auditors need no new key\n",
@@ -580,7 +621,9 @@ impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
         let code = match &error {
             RestoreError::Shop(_) => "shop",
-            RestoreError::Copy { .. } | RestoreError::File { .. } => "file",
+            RestoreError::Copy { .. }
+            | RestoreError::File { .. }
+            | RestoreError::Unreadable { .. } => "file",
             RestoreError::InUse => "in_use",
             RestoreError::Recovery | RestoreError::Stranger => "recovery",
             RestoreError::Known(_) | RestoreError::SignedUnknown => "known",

@@ -113,7 +113,7 @@ impl Place for Unreachable {
         Err(self.0.clone())
     }
 
-    fn get_file(&self, _: &str, _: &Path) -> Result<(), PlaceError> {
+    fn get_file(&self, _: &str, _: &Path, _: u64) -> Result<(), PlaceError> {
         Err(self.0.clone())
     }
 
@@ -135,8 +135,8 @@ impl Place for BucketPlace {
         self.wait(self.bucket.put_file(name, path))
     }
 
-    fn get_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
-        self.wait(self.bucket.get_file(name, path))
+    fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
+        self.wait(self.bucket.get_file(name, path, bytes))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError> {
@@ -168,7 +168,10 @@ pub(super) fn run(
         options: &options,
     };
     let (mut data, mut keys) = shop.create_backup(&wish, tell)?;
-    let not_everywhere = spread(shop, settings, runtime).err();
+    let not_everywhere = match spread(shop, settings, runtime) {
+        Ok(failed) => failed.map(BackupError::from),
+        Err(error) => Some(error),
+    };
     // With the places where they are now.
     let index = shop.backups()?;
     for made in [&mut data, &mut keys] {
@@ -184,8 +187,14 @@ pub(super) fn run(
     })
 }
 
-/// Brings what is newest everywhere, then removes what is not kept.
-fn spread(shop: &Shop, settings: &Settings, runtime: &Handle) -> Result<(), BackupError> {
+/// Brings what is newest everywhere, then removes what is not kept, and writes down which places failed. Gives what the first of them
+/// said.
+fn spread(
+    shop: &Shop,
+    settings: &Settings,
+    runtime: &Handle,
+) -> Result<Option<PlaceError>, BackupError> {
+    let names = place_names(settings);
     let places = places(settings, runtime);
     let places: Vec<&dyn Place> = places.iter().map(|place| &**place).collect();
     let retention = Retention {
@@ -195,7 +204,13 @@ fn spread(shop: &Shop, settings: &Settings, runtime: &Handle) -> Result<(), Back
     let brought = shop.bring_backups(&places);
     // Old ones go even where new ones do not come: else the disk fills up.
     let pruned = shop.prune_backups(retention, &places);
-    brought.and(pruned.map(drop))
+    let (brought, pruned) = (brought?, pruned?);
+    let failed = [brought.failed, pruned.failed].concat();
+    for error in &failed {
+        tracing::error!(%error, "a place of backups fails");
+    }
+    shop.note_places(&names, &brought.worked, &failed)?;
+    Ok(failed.into_iter().next())
 }
 
 /// Looks every minute whether a backup is due, until the end.
@@ -203,12 +218,21 @@ pub(super) async fn keep(shop: Arc<Shop>, dir: PathBuf, settings: Arc<Settings>,
     let mut keeper = Keeper {
         begun_at_ms: shop.now_ms(),
         tidied_at_ms: i64::MIN,
+        is_told: false,
         shop,
         dir,
         settings,
         ending: ending.clone(),
         runtime: Handle::current(),
     };
+    let shop = keeper.shop.clone();
+    let cleaned = spawn_blocking(move || shop.clean_backups());
+    match cleaned.await {
+        // Who is at work there cleaned it.
+        Ok(Ok(()) | Err(BackupError::Busy)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "backups/ was not tidied"),
+        Err(error) => tracing::error!(%error, "backups/ was not tidied"),
+    }
     let mut tick = interval(LOOK_EVERY);
     // After a pause of the machine one look is enough.
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -240,6 +264,8 @@ struct Keeper {
     runtime: Handle,
     begun_at_ms: i64,
     tidied_at_ms: i64,
+    /// Whether the merchant was told of what cannot be written down.
+    is_told: bool,
 }
 
 impl Keeper {
@@ -252,8 +278,9 @@ impl Keeper {
                 let is_outdated = self.shop.is_backup_outdated().unwrap_or(true);
                 due_at_ms(&index, every_ms, self.begun_at_ms, now_ms, is_outdated)
             }
-            // Told as a failure of the attempt.
-            Err(_) => Some(self.begun_at_ms),
+            // Told as a failure of the attempt, at the first look and then every hour.
+            Err(_) if now_ms < self.tidied_at_ms => Some(now_ms),
+            Err(_) => Some(self.tidied_at_ms.saturating_add(HOUR_MS)),
         };
         if due.is_some_and(|due_ms| now_ms >= due_ms) {
             self.attempt();
@@ -266,7 +293,7 @@ impl Keeper {
         self.tidied_at_ms = now_ms;
     }
 
-    fn attempt(&self) {
+    fn attempt(&mut self) {
         let ended = self.ending.watched();
         let mut tell = |_: u64, _: Option<u64>| !*ended.borrow();
         match run(
@@ -283,7 +310,9 @@ impl Keeper {
                     ledger.size = ran.data.size,
                     "a backup was made and verified"
                 );
-                self.note(ran.not_everywhere);
+                // A place's own failure is written down with the place.
+                let failed = ran.not_everywhere;
+                self.note(failed.filter(|error| !matches!(error, BackupError::Place(_))));
             }
             Err(BackupError::Busy | BackupError::Stopped) => {}
             Err(error) => self.note(Some(error)),
@@ -291,13 +320,13 @@ impl Keeper {
     }
 
     /// Between two backups: copies of month keys follow the keys, and what did not get everywhere is tried again.
-    fn tidy(&self) {
+    fn tidy(&mut self) {
         let refreshed = self.shop.refresh_key_copies();
         let index = self.shop.backups();
         if index.is_ok_and(|index| index.data.is_empty() && index.keys.is_empty()) {
             return;
         }
-        let spread = spread(&self.shop, &self.settings, &self.runtime);
+        let spread = spread(&self.shop, &self.settings, &self.runtime).map(drop);
         match refreshed.and(spread) {
             Ok(()) => self.note_spread(),
             Err(BackupError::Busy) => {}
@@ -305,8 +334,8 @@ impl Keeper {
         }
     }
 
-    /// A spread that works takes back only what a spread complained of: a backup that failed stays so until one succeeds.
-    fn note_spread(&self) {
+    /// A round that works takes back only what such a round complained of: a backup that failed stays so until one succeeds.
+    fn note_spread(&mut self) {
         let every_ms = self.settings.backup.every.ms();
         let is_fresh = |index: &BackupIndex| {
             let (newest, now_ms) = (index.newest(), self.shop.now_ms());
@@ -318,14 +347,27 @@ impl Keeper {
         }
     }
 
-    fn note(&self, failed: Option<BackupError>) {
+    fn note(&mut self, failed: Option<BackupError>) {
         if let Some(error) = &failed {
             tracing::error!(%error, "backups fail");
         }
         let why = failed.map(|error| error.to_string());
         match self.shop.note_backup(why.as_deref()) {
-            Ok(()) | Err(BackupError::Busy) => {}
-            Err(error) => tracing::error!(%error, "that backups fail was not written down"),
+            Ok(()) => self.is_told = false,
+            Err(BackupError::Busy) => {}
+            Err(error) => self.tell(&error),
+        }
+    }
+
+    /// Where nothing can be written down, not even that the merchant was told: once, as long as it lasts.
+    fn tell(&mut self, error: &BackupError) {
+        tracing::error!(%error, "that backups fail was not written down");
+        if self.is_told {
+            return;
+        }
+        match self.shop.promise_backup_alarm() {
+            Ok(()) => self.is_told = true,
+            Err(error) => tracing::error!(%error, "that backups fail was told to nobody"),
         }
     }
 }
@@ -362,11 +404,12 @@ fn due_at_ms(
 pub(super) fn refresh(shop: &Shop, metrics: &Metrics) {
     let Ok(index) = shop.backups() else {
         metrics.backup_failing.set(1);
+        // What it was then says nothing of now.
+        metrics.backup_age_seconds.clear();
         return;
     };
-    metrics
-        .backup_failing
-        .set(i64::from(index.failed.is_some()));
+    let is_failing = index.failures().next().is_some();
+    metrics.backup_failing.set(i64::from(is_failing));
     let age = |place: &str, copy: Option<&SealedCopy>| {
         if let Some(copy) = copy {
             let labels = BackupPlace {
@@ -405,7 +448,7 @@ fn settings_file(path: &Path) -> Result<Option<Vec<u8>>, BackupError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::actions::FailedBackup;
+    use crate::{actions::FailedBackup, domain::EffectKind, testing::TestShop};
 
     #[test]
     fn a_backup_is_due_after_its_time_and_a_failed_one_after_an_hour() {
@@ -446,5 +489,64 @@ mod tests {
             told: false,
         });
         assert_eq!(due_at_ms(&index, DAY_MS, 5, DAY_MS, false), Some(DAY_MS));
+    }
+
+    #[tokio::test]
+    async fn an_index_that_does_not_read_is_told_once_and_tried_every_hour() {
+        let till = TestShop::new();
+        let dir = till.dir.path().join("shop");
+        let index = dir.join("backups/index.json");
+        std::fs::create_dir(dir.join("backups")).unwrap();
+        std::fs::write(&index, "{").unwrap();
+        let (_end, ending) = Ending::new();
+        let mut keeper = Keeper {
+            begun_at_ms: till.shop.now_ms(),
+            tidied_at_ms: i64::MIN,
+            is_told: false,
+            shop: till.shop.clone(),
+            dir,
+            settings: Arc::default(),
+            ending,
+            runtime: Handle::current(),
+        };
+        let shop = till.shop.clone();
+        let alarms = || {
+            let effects = shop.effects(100).unwrap().into_iter();
+            let ours = effects.filter(|one| one.kind == EffectKind::BackupFailed);
+            ours.count()
+        };
+        let metrics = Metrics::default();
+        // When it tried last, after looks at these minutes from now.
+        let mut tried = Vec::new();
+        for (minutes, told) in [(0, 1), (1, 1), (60, 1), (30, 1)] {
+            till.clock.advance_ms(minutes * 60_000);
+            keeper = spawn_blocking(move || {
+                keeper.look();
+                keeper
+            })
+            .await
+            .unwrap();
+            tried.push(keeper.tidied_at_ms - keeper.begun_at_ms);
+            assert_eq!(alarms(), told, "after {minutes} more minutes");
+        }
+        assert_eq!(tried, [0, 0, 61 * 60_000, 61 * 60_000]);
+        refresh(&shop, &metrics);
+        assert_eq!(metrics.backup_failing.get(), 1);
+        // Moved away, as it was told: the next backup makes another, and the next damage is told again.
+        std::fs::remove_file(&index).unwrap();
+        till.clock.advance_ms(HOUR_MS);
+        keeper = spawn_blocking(move || {
+            keeper.look();
+            keeper
+        })
+        .await
+        .unwrap();
+        assert!(shop.backups().unwrap().newest().is_some());
+        refresh(&shop, &metrics);
+        assert_eq!(metrics.backup_failing.get(), 0);
+        std::fs::write(&index, "{").unwrap();
+        till.clock.advance_ms(HOUR_MS);
+        spawn_blocking(move || keeper.look()).await.unwrap();
+        assert_eq!(alarms(), 2);
     }
 }

@@ -2,7 +2,7 @@
 
 Debian's `age` opens what is made here where it is there (KEYSTALL_AGE, else `age` on the path), with `zstd` behind it.
 """
-import json, os, random, re, shutil, signal, subprocess, sys, threading, time, unittest
+import http.server, json, os, random, re, shutil, signal, subprocess, sys, threading, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from s3_server import ACCESS_KEY, SECRET_KEY, S3Server, s3_program  # noqa: E402
@@ -41,9 +41,9 @@ class Backups(Story):
         newest = lambda part: part[-1] if isinstance(part, list) else part
         return tuple(os.path.join(shop.dir, "backups", newest(value[half])["name"]) for half in ("data", "keys"))
 
-    def another_machine(self, shop, gateway):
+    def another_machine(self, shop, gateway, **settings):
         """An empty folder that a shop with the same address is restored into."""
-        other = Shop([gateway], init=False, LISTEN__HTTPS=shop.env["KEYSTALL_LISTEN__HTTPS"])
+        other = Shop([gateway], init=False, LISTEN__HTTPS=shop.env["KEYSTALL_LISTEN__HTTPS"], **settings)
         self.addCleanup(other.close)
         other.port, other.sheet, other.keys = shop.port, shop.sheet, shop.keys
         gateway.connect_to = ("127.0.0.1", shop.port)
@@ -169,6 +169,8 @@ class Backups(Story):
         proven = shop.must("backup", "verify", data, "--recovery", shop.sheet, "--json").json
         self.assertEqual((proven["books"]["orders"], proven["wrong"], proven["restored"]), (1, [], True))
         self.assertLess(proven["age_s"], 600)
+        self.assertIn(f'its first log key is {proven["first_vkey"]}', shop.must("backup", "verify", data, "--recovery", shop.sheet).out)
+        self.assertEqual(proven["first_vkey"], shop.vkey())
         with open(data, "rb") as file:
             sealed = file.read()
         rng = random.Random(7)
@@ -271,10 +273,80 @@ class Backups(Story):
         self.assertEqual(made["data"]["places"], [f"s3 {server.bucket}/keystall/"], made)
         names = {os.path.basename(path) for path in server.files()}
         self.assertLessEqual({made["data"]["name"], made["keys"]["name"]}, names)
+        shop.stop()
+        shutil.rmtree(shop.dir)
+        # On another machine, with the provider's own tool.
+        got = os.path.join(shop.home, "got")
+        env = {**os.environ, "HOME": shop.home, "RCLONE_S3_PROVIDER": "Other", "RCLONE_S3_ENDPOINT": server.endpoint,
+               "RCLONE_S3_ACCESS_KEY_ID": ACCESS_KEY, "RCLONE_S3_SECRET_ACCESS_KEY": SECRET_KEY}
+        subprocess.run([s3_program(), "copy", f":s3:{server.bucket}/keystall", got, "--config", os.path.join(shop.home, "none")], env=env, check=True, capture_output=True, timeout=60)
+        data = os.path.join(got, made["data"]["name"])
+        other = self.another_machine(shop, gateway, **{name.removeprefix("KEYSTALL_"): value for name, value in shop.env.items() if name.startswith(("KEYSTALL_BACKUP__", "KEYSTALL_NET__"))})
+        done = other.must("backup", "restore", data, "--recovery", shop.sheet, "--signed-unknown", "--json", timeout=120).json
+        self.assertEqual((done["closed"], done["root_key"], done["vouched"]["by"]), (0, True, []))
+        said = other.must("backup", "restore", data, "--recovery", shop.sheet, "--signed-unknown", "--dry-run").out
+        self.assertIn("its root key is the one of this folder", said)
+        other.start()
+        self.assertEqual(Browser(other).get(order + ".json").json["keys"], state["keys"], "old links still open")
+        # What the machine before left there is known again, and what is made now lies beside it.
+        again = other.must("backup", "create", "--json").json
+        self.assertEqual(again["data"]["places"], made["data"]["places"])
+        listed = other.must("backup", "list", "--json").json
+        found = [copy["name"] for copy in listed["data"] if copy["found_at"]]
+        self.assertEqual((found, listed["strange"]), ([made["data"]["name"]], []))
         server.stop()
-        said = shop.cli("backup", "create")
+        said = other.cli("backup", "create")
         self.assertEqual(said.code, 1, said.said)
         self.assertIn("not brought everywhere", said.out)
+        failing = other.must("backup", "list", "--json").json["failing"]
+        self.assertEqual([failed["place"] for failed in failing], made["data"]["places"])
+
+    def test_a_storage_that_gives_without_end_fills_no_disk(self):
+        given = []
+
+        class Liar(http.server.BaseHTTPRequestHandler):
+            """Takes everything, and gives back a stream that never ends."""
+
+            def do_PUT(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.close_connection = True
+                if "list-type" in self.path:
+                    self.wfile.write(b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+                    return
+                given.append(0)
+                try:
+                    while given[-1] < 256 << 20:
+                        given[-1] += self.wfile.write(b"x" * 65536)
+                except OSError:
+                    pass
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        place = f"127.0.0.1:{server.server_port}"
+        gateway = self.open_gateway()
+        allowed = ",".join([gateway.url.split("//")[1].rstrip("/"), place])
+        shop, _ = self.open_shop_with_sheet(BACKUP__S3_ENDPOINT=f"http://{place}", BACKUP__S3_BUCKET="shop", BACKUP__S3_ACCESS_KEY=ACCESS_KEY,
+                                            BACKUP__S3_SECRET_KEY=SECRET_KEY, BACKUP__S3_PATH_STYLE="true", gateway=gateway, NET__ALLOW_PRIVATE=allowed)
+        said = shop.cli("backup", "create")
+        self.assertEqual(said.code, 1, said.said)
+        self.assertRegex(said.out, "not brought everywhere: s3 shop/keystall/: .* gives more than the [0-9]+ bytes")
+        self.assertLess(sum(given), 32 << 20, "what the sockets hold, and no more")
+        listed = shop.must("backup", "list", "--json").json
+        self.assertEqual([copy["places"] for copy in listed["data"]], [[]])
+        self.assertEqual([failed["place"] for failed in listed["failing"]], ["s3 shop/keystall/"])
+        self.assertEqual([name for name in os.listdir(os.path.join(shop.dir, "backups")) if name.endswith(".part")], [])
 
     def test_an_erased_order_is_not_brought_back_by_an_older_backup(self):
         shop, gateway = self.open_shop_with_sheet()

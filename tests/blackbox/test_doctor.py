@@ -2,7 +2,7 @@
 
 A full disk is in test_faults_disk.py.
 """
-import os, re, shutil, subprocess, sys, unittest
+import datetime, json, os, re, shutil, subprocess, sys, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from keystall import Buyer, Shop, Story, free_port  # noqa: E402
@@ -135,9 +135,55 @@ class Doctor(Story):
         for word in (port, "keystall notify test"):
             self.assertIn(word, found["mail server"][1])
 
-    @unittest.skip("comes with backups")
+    def index(self, shop, change):
+        path = os.path.join(shop.dir, "backups", "index.json")
+        with open(path) as f:
+            index = json.load(f)
+        change(index)
+        with open(path, "w") as f:
+            json.dump(index, f)
+
     def test_a_stale_backup_is_named(self):
-        pass
+        shop, _ = self.open_shop(keys=9, start=False)
+        shop.must("backup", "create")
+        self.assertEqual(self.doctor(shop, 0)["backups"][0], "ok")
+
+        def three_days_older(index):
+            for copy in index["data"] + index["keys"]:
+                copy["at_ms"] -= 3 * 24 * 3600 * 1000
+
+        self.index(shop, three_days_older)
+        found = self.doctor(shop, 1)
+        self.assertEqual(self.failing(found), ["backups"])
+        made = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=3)
+        # The shop's day may be another than the day in UTC.
+        days = [(made + datetime.timedelta(hours=h)).strftime("%Y-%m-%d") for h in (-1, 0, 8)]
+        self.assertRegex(found["backups"][1], f"is of ({'|'.join(days)})T")
+        self.assertIn("`keystall backup create` tries at once", found["backups"][1])
+        shop.must("backup", "create")
+        self.assertEqual(self.doctor(shop, 0)["backups"][0], "ok")
+
+    def test_an_index_of_backups_that_does_not_read_is_named_and_so_is_each_place_that_fails(self):
+        shop, _ = self.open_shop(keys=9, start=False, BACKUP__FOLDER="../disk")
+        self.assertEqual(shop.cli("backup", "create").code, 1)
+        found = self.doctor(shop, 1)
+        self.assertEqual(self.failing(found), ["backups"])
+        self.assertRegex(found["backups"][1], "the last attempt failed: folder .*disk: ")
+        os.mkdir(os.path.join(shop.home, "disk"))
+        shop.must("backup", "create")
+        self.assertNotIn("failed", self.doctor(shop, 0)["backups"][1])
+        path = os.path.join(shop.dir, "backups", "index.json")
+        with open(path, "r+") as f:
+            f.truncate(40)
+        found = self.doctor(shop, 1)
+        self.assertEqual(self.failing(found), ["backups"])
+        self.assertIn(path, found["backups"][1])
+        self.assertIn("move it away, and `keystall backup create`", found["backups"][1])
+        os.remove(path)
+        shop.must("backup", "create")
+        self.assertNotEqual(self.doctor(shop, 0)["backups"][0], "fail")
+        listed = shop.must("backup", "list", "--json").json
+        self.assertEqual([bool(copy["found_at"]) for copy in listed["data"]], [True, False], "what lies at the place is known again")
 
 
 if __name__ == "__main__":

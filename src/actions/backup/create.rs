@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::folder::{Folder, Hashed, KEYS_ENDING};
+use super::folder::{Folder, Hashed, KEYS_ENDING, NAME_BEGIN, forget};
 use super::stream::{Half, Manifest, PartWriter};
 use super::unpack::{
     ERASE_KEYS, ERASED, HIGHWATER, ROOT_KEY, SETTINGS, unpack_data, unpack_keys, verify,
@@ -67,7 +67,7 @@ impl Shop {
     /// [`BackupError`].
     pub fn refresh_key_copies(&self) -> Result<Option<SealedCopy>, BackupError> {
         let index = Index::read(&self.folder)?;
-        let newest = index.keys.iter().rev().find(|copy| !copy.dropped);
+        let newest = index.keys.iter().rev().find(|copy| copy.is_own());
         if newest.is_none() || self.backup_recipient()?.is_none() {
             // The first backup brings the first one.
             return Ok(None);
@@ -114,17 +114,15 @@ impl Shop {
         // A new index is never put in the place of one that does not read.
         Index::read(&self.folder)?;
         let recipient = self.backup_recipient()?.ok_or(BackupError::NoKey)?;
-        let database = self.folder.join(DATABASE);
-        let store_bytes = fs::metadata(&database)
-            .map_err(BackupError::file(&database))?
-            .len();
         // The sealed file, and the restored store that proves it.
-        folder.has_room_for(store_bytes.saturating_mul(2))?;
+        folder.has_room_for(self.store_bytes()?.saturating_mul(2))?;
         let state = self.state()?;
+        // Of the file that holds the state, which the one before may not have been yet.
+        let store_bytes = self.store_bytes()?;
         let keys = self.create_keys(folder, &state)?;
         let run = BackupIdentity::once(self.vault.entropy());
         let manifest = self.manifest(Half::Data, &state, store_bytes)?;
-        let name = self.name(DATA_ENDING);
+        let name = self.name(DATA_ENDING)?;
         let (path, file) = folder.begin(&name)?;
         let seal = || -> io::Result<_> {
             let to = [recipient, run.recipient()];
@@ -173,12 +171,18 @@ impl Shop {
         Ok((data, keys))
     }
 
+    fn store_bytes(&self) -> Result<u64, BackupError> {
+        let database = self.folder.join(DATABASE);
+        let about = fs::metadata(&database).map_err(BackupError::file(&database))?;
+        Ok(about.len())
+    }
+
     /// Seals the month keys of `state`, and reads them back. They have no name yet.
     fn create_keys(&self, folder: &Folder, state: &State) -> Result<SealedCopy, BackupError> {
         let recipient = self.backup_recipient()?.ok_or(BackupError::NoKey)?;
         let run = BackupIdentity::once(self.vault.entropy());
         let manifest = self.manifest(Half::Keys, state, 0)?;
-        let name = self.name(KEYS_ENDING);
+        let name = self.name(KEYS_ENDING)?;
         let (path, file) = folder.begin(&name)?;
         let erased = erased_list(&state.snapshot)?;
         let seal = || -> io::Result<_> {
@@ -267,7 +271,7 @@ impl Shop {
         })
     }
 
-    fn install(&self) -> Result<[u8; 16], Fault> {
+    pub(super) fn install(&self) -> Result<[u8; 16], Fault> {
         let row = self.store.read()?.meta("install")?;
         let install = row.and_then(|row| <[u8; 16]>::try_from(row).ok());
         install.ok_or(Fault::Invariant("the install id has 16 bytes"))
@@ -283,14 +287,17 @@ impl Shop {
         }
     }
 
-    /// `keystall-20261122T093000Z-1a2b3c4d` and an ending: names sort by time, and no two are the same.
-    fn name(&self, ending: &str) -> String {
+    /// `keystall-20261122T093000Z-1a2b3c4d-5e6f7081` and an ending: names sort by time, tell whose they are, and no two are the same.
+    fn name(&self, ending: &str) -> Result<String, Fault> {
         let at = jiff::Timestamp::from_millisecond(self.now_ms()).unwrap_or_default();
         let at = at
             .to_zoned(jiff::tz::TimeZone::UTC)
             .strftime("%Y%m%dT%H%M%SZ");
         let random = hex::encode(random::<4>(self.vault.entropy()));
-        format!("keystall-{at}-{random}{ending}")
+        Ok(format!(
+            "{NAME_BEGIN}{at}-{}-{random}{ending}",
+            self.mark()?
+        ))
     }
 }
 
@@ -332,11 +339,12 @@ fn erased_list(snapshot: &Snapshot) -> Result<String, BackupError> {
     }
 }
 
-/// Has everything lie on the disk; gives length and hash.
+/// Has everything lie on the disk, and nothing of it in memory; gives length and hash.
 fn synced(out: BufWriter<Hashed<File>>) -> io::Result<(u64, String)> {
     let hashed = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     let (bytes, hash, file) = hashed.finish();
     file.sync_all()?;
+    forget(&file);
     Ok((bytes, hash))
 }
 

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::BackupError;
-use crate::actions::open_shop::{Shop, unwritten};
-use crate::domain::EffectKind;
-use crate::store::{Fault, WriteError};
+use super::{BackupError, Failed, Strange};
+use crate::actions::open_shop::Shop;
 use crate::vault::replace_file;
 
 /// Ending of a file of data.
 pub const DATA_ENDING: &str = ".data.zst.age";
 /// Ending of a file of month keys.
 pub const KEYS_ENDING: &str = ".keys.zst.age";
+/// What the names of all copies begin with.
+pub(super) const NAME_BEGIN: &str = "keystall-";
 /// Name of the folder within the shop's.
 pub const FOLDER: &str = "backups";
 
@@ -31,9 +31,15 @@ pub struct Index {
     pub data: Vec<SealedCopy>,
     /// Backups of month keys, the oldest first.
     pub keys: Vec<SealedCopy>,
-    /// What failed since the last good one.
+    /// What failed since the last good one was made.
     #[serde(default)]
     pub failed: Option<Failed>,
+    /// Places that fail, by name, until each works again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failing: BTreeMap<String, Failed>,
+    /// What is left alone at a place, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub strange: BTreeMap<String, Strange>,
 }
 
 /// One sealed file that was read back and verified.
@@ -66,6 +72,10 @@ pub struct SealedCopy {
     /// that did not write them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// Since when it is known from the list of a place alone, Unix milliseconds: nobody verified it here, so it counts as no backup,
+    /// has no hash, and is only kept, and removed in its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_ms: Option<i64>,
     /// Of month keys: since when there is a newer copy, Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_ms: Option<i64>,
@@ -77,24 +87,16 @@ impl SealedCopy {
         data.labels.iter().all(|label| self.labels.contains(label))
     }
 
+    /// Whether it was verified here, and is to be kept.
+    pub(super) fn is_own(&self) -> bool {
+        !self.dropped && self.found_ms.is_none()
+    }
+
     /// Whether it says that it was made later than now, by more than clocks differ: a clock was wrong.
     pub fn is_ahead(&self, now_ms: i64) -> bool {
         const CLOCKS_DIFFER_MS: i64 = 10 * 60_000;
         self.at_ms > now_ms.saturating_add(CLOCKS_DIFFER_MS)
     }
-}
-
-/// A backup that was not made, or not everywhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failed {
-    /// The first since the last good one, Unix milliseconds.
-    pub since_ms: i64,
-    /// The last.
-    pub at_ms: i64,
-    /// Why.
-    pub why: String,
-    /// Whether the merchant was told.
-    pub told: bool,
 }
 
 /// The folder, held: one run at a time.
@@ -117,19 +119,24 @@ impl Index {
     /// Reads the index of the shop in `dir`; empty where there is none.
     ///
     /// # Errors
-    /// [`BackupError::File`], [`BackupError::Index`].
+    /// [`BackupError::Index`].
     pub fn read(dir: &Path) -> Result<Self, BackupError> {
         let path = dir.join(FOLDER).join(INDEX);
+        let unread = |why: String| BackupError::Index {
+            path: path.clone(),
+            why,
+        };
         let mut text = String::new();
         match File::open(&path) {
             Ok(file) => file.take(INDEX_BYTES_MAX).read_to_string(&mut text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => Err(error),
         }
-        .map_err(BackupError::file(&path))?;
+        .map_err(|error| unread(error.to_string()))?;
         match serde_json::from_str::<Self>(&text) {
-            Ok(index) if index.v <= VERSION && index.has_names() => Ok(index),
-            _ => Err(BackupError::Index(path)),
+            Ok(index) if index.v > VERSION => Err(unread("a newer version wrote it".to_owned())),
+            Ok(index) if index.has_names() => Ok(index),
+            _ => Err(unread("it is no index of backups".to_owned())),
         }
     }
 
@@ -137,19 +144,20 @@ impl Index {
     /// grows at its end: the last is the newest, whatever the clock said.
     pub fn newest(&self) -> Option<&SealedCopy> {
         let mut copies = self.data.iter().rev();
-        copies.find(|copy| !copy.dropped && self.opens(copy, |keys| !keys.dropped))
+        copies.find(|copy| copy.is_own() && self.opens(copy, SealedCopy::is_own))
     }
 
     /// The newest backup of data that was verified in a place, with its month keys.
     pub fn newest_at(&self, place: &str) -> Option<&SealedCopy> {
-        let is_there = |copy: &SealedCopy| copy.places.contains_key(place);
+        let is_there =
+            |copy: &SealedCopy| copy.found_ms.is_none() && copy.places.contains_key(place);
         let mut copies = self.data.iter().rev();
         copies.find(|copy| is_there(copy) && self.opens(copy, is_there))
     }
 
     /// The last backup of data that is to be kept, its month keys being there or not.
     pub(super) fn last_data(&self) -> Option<&SealedCopy> {
-        self.data.iter().rev().find(|copy| !copy.dropped)
+        self.data.iter().rev().find(|copy| copy.is_own())
     }
 
     fn opens(&self, data: &SealedCopy, is_there: impl Fn(&SealedCopy) -> bool) -> bool {
@@ -166,9 +174,9 @@ impl Index {
 }
 
 /// `keystall-`, letters, digits and hyphens, and the ending.
-fn is_name(name: &str, ending: &str) -> bool {
+pub(super) fn is_name(name: &str, ending: &str) -> bool {
     const MIDDLE_BYTES_MAX: usize = 64;
-    let middle = name.strip_prefix("keystall-");
+    let middle = name.strip_prefix(NAME_BEGIN);
     let middle = middle.and_then(|name| name.strip_suffix(ending));
     middle.is_some_and(|middle| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -185,72 +193,17 @@ impl Shop {
         Index::read(&self.folder)
     }
 
-    /// Writes down that a backup was not made, or not everywhere, and has the merchant told of it once it is the second time in a
-    /// row. A success takes it back.
+    /// Removes what a run that was killed left in `backups/`: half a copy, or a shop that was unpacked for its proof. Nothing where
+    /// there is no such folder.
     ///
     /// # Errors
     /// [`BackupError`].
-    pub fn note_backup(&self, why: Option<&str>) -> Result<(), BackupError> {
-        let folder = Folder::hold(&self.folder)?;
-        let mut index = Index::read(&self.folder)?;
-        let now_ms = self.now_ms();
-        let Some(why) = why else {
-            return match index.failed.take() {
-                Some(_) => folder.write_index(&index),
-                None => Ok(()),
-            };
-        };
-        let before = index.failed.take();
-        let tell = before.as_ref().is_some_and(|before| !before.told);
-        let failed = Failed {
-            since_ms: before.as_ref().map_or(now_ms, |before| before.since_ms),
-            at_ms: now_ms,
-            why: why.to_owned(),
-            told: before.is_some(),
-        };
-        // Promised first: told twice is better than never.
-        if tell {
-            self.promise_backup_alarm()?;
+    pub fn clean_backups(&self) -> Result<(), BackupError> {
+        match self.folder.join(FOLDER).is_dir() {
+            true => Folder::hold(&self.folder).map(drop),
+            false => Ok(()),
         }
-        index.failed = Some(failed);
-        folder.write_index(&index)
     }
-
-    fn promise_backup_alarm(&self) -> Result<(), Fault> {
-        let tell = self.policy.tell;
-        let write = self.store.write(
-            move |tx| -> Result<(), WriteError<std::convert::Infallible>> {
-                let mut ways = tell.merchant();
-                Ok(ways.try_for_each(|via| {
-                    tx.promise_with(EffectKind::BackupFailed, via, None, 0, |_| Ok(Vec::new()))
-                })?)
-            },
-        );
-        write.wait().map_err(unwritten)
-    }
-
-    /// What is wrong with the backups now, for the merchant; none once there is a good one again.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub fn backup_alarm(&self) -> Result<Option<BackupAlarm>, Fault> {
-        let index =
-            Index::read(&self.folder).map_err(|error| Fault::Database(error.to_string()))?;
-        let newest_ms = index.newest().map(|newest| newest.at_ms);
-        Ok(index.failed.map(|failed| BackupAlarm {
-            newest_ms,
-            reason: failed.why,
-        }))
-    }
-}
-
-/// What the merchant is told of backups that fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BackupAlarm {
-    /// When the newest good one was, Unix milliseconds; none where there is none.
-    pub newest_ms: Option<i64>,
-    /// Why the last attempt failed.
-    pub reason: String,
 }
 
 impl Folder {
@@ -384,12 +337,34 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
     options.write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// Has the system forget what it holds in memory of a file that was synced: who reads it then reads what the disk gives back. It is
+/// a hint. A disk's own memory may still answer, and so may a file system that takes none (tmpfs): read so, a copy is shown not to be
+/// damaged on its way to the disk and back, and not that it outlasts a power cut, which the sync before is for.
+pub(super) fn forget(file: &File) {
+    // Without it the file is read all the same.
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
+/// Makes a folder that its owner alone enters, and those above it that are missing. Each lies in the one above when it is made: what
+/// is put there later is not lost with it.
 pub(super) fn make(path: &Path) -> Result<(), BackupError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(BackupError::file(path))
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .filter(|one| !one.as_os_str().is_empty())
+        .take_while(|one| !one.is_dir())
+        .collect();
+    for one in missing.into_iter().rev() {
+        match fs::DirBuilder::new().mode(0o700).create(one) {
+            // Another run made it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && one.is_dir() => {}
+            made => made.map_err(BackupError::file(one))?,
+        }
+        let above = one.parent().filter(|above| !above.as_os_str().is_empty());
+        let above = above.unwrap_or(Path::new("."));
+        let synced = File::open(above).and_then(|above| above.sync_all());
+        synced.map_err(BackupError::file(above))?;
+    }
+    Ok(())
 }
 
 /// Hashes what passes through.

@@ -25,19 +25,30 @@ const KEYS_MAX: usize = 2;
 /// One that is not the newest goes at this age, and one that the newest data needs so long after it was superseded: an erasure
 /// reaches all copies within it.
 const KEYS_MS: i64 = 48 * 3_600_000;
+/// Data that were found at a place stay at least so long: whoever restored an older backup than there was goes back to them.
+const FOUND_MS: i64 = 14 * DAY_MS;
+
+/// What a round of removing did.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// Copies that left the index.
+    pub left: usize,
+    /// What places said that did not give up theirs.
+    pub failed: Vec<PlaceError>,
+}
 
 impl Shop {
     /// Removes the backups that `retention` does not keep, here and in the places where they were brought; what a place does not
     /// give up stays in the index, and is tried again. The newest data and keys that were verified in a place stay there until
-    /// newer ones are verified there. Gives how many left the index. Blocks.
+    /// newer ones are verified there. Blocks.
     ///
     /// # Errors
-    /// [`BackupError`]: the first of a place, after the others were tried.
+    /// [`BackupError`], of what concerns all places.
     pub fn prune_backups(
         &self,
         retention: Retention,
         places: &[&dyn Place],
-    ) -> Result<usize, BackupError> {
+    ) -> Result<Pruned, BackupError> {
         let folder = Folder::hold(&self.folder)?;
         let mut index = Index::read(&self.folder)?;
         let now_ms = self.now_ms();
@@ -53,20 +64,19 @@ impl Shop {
         drop_unkept(&mut index.keys, &kept);
         // First what is to go, then its going: a kill between leaves it to the next run.
         folder.write_index(&index)?;
-        let mut failed = None;
+        let mut failed = Vec::new();
         let held = held(&index, places, now_ms);
         let before = index.data.len() + index.keys.len();
         for copies in [&mut index.data, &mut index.keys] {
             for copy in copies.iter_mut().filter(|copy| copy.dropped) {
                 folder.remove(&copy.name)?;
-                let removed = remove_from_places(copy, places, &held, now_ms);
-                failed = failed.or(removed.err());
+                remove_from_places(copy, places, &held, now_ms, &mut failed);
             }
             copies.retain(|copy| !copy.dropped || !copy.places.is_empty());
         }
         folder.write_index(&index)?;
         let left = before - index.data.len() - index.keys.len();
-        failed.map_or(Ok(left), Err)
+        Ok(Pruned { left, failed })
     }
 }
 
@@ -97,8 +107,8 @@ fn remove_from_places(
     places: &[&dyn Place],
     held: &BTreeSet<(String, String)>,
     now_ms: i64,
-) -> Result<(), BackupError> {
-    let mut failed = None;
+    failed: &mut Vec<PlaceError>,
+) {
     for place in places {
         let name = place.name();
         if !copy.places.contains_key(&name) {
@@ -113,19 +123,18 @@ fn remove_from_places(
                     "it has taken nothing newer for two days, so {} still lies there, and what was erased since opens with it",
                     copy.name
                 );
-                failed = failed.or(Some(PlaceError { place: name, why }.into()));
+                failed.push(PlaceError { place: name, why });
             }
             continue;
         }
         match place.delete(&copy.name) {
             Ok(()) => drop(copy.places.remove(&name)),
-            Err(error) => failed = failed.or(Some(error.into())),
+            Err(error) => failed.push(error),
         }
     }
     // A place that is not set up any more keeps what it has: nobody can reach it from here.
     copy.places
         .retain(|name, _| places.iter().any(|place| place.name() == *name));
-    failed.map_or(Ok(()), Err)
 }
 
 /// The newest few, and the newest of each day and of each week, counted from the newest on. What a wrong clock dated later than
@@ -135,6 +144,9 @@ fn kept_data(copies: &[SealedCopy], retention: Retention, now_ms: i64) -> BTreeS
     let present = || copies.iter().filter(|copy| !copy.dropped);
     let newest = present().rev().take(NEWEST);
     kept.extend(newest.map(|copy| copy.name.clone()));
+    let is_fresh = |found_ms: i64| now_ms.saturating_sub(found_ms) < FOUND_MS;
+    let found = present().filter(|copy| copy.found_ms.is_some_and(is_fresh));
+    kept.extend(found.map(|copy| copy.name.clone()));
     for (span_ms, count) in [(DAY_MS, retention.daily), (WEEK_MS, retention.weekly)] {
         let span_of = |copy: &SealedCopy| copy.at_ms.min(now_ms).div_euclid(span_ms);
         let mut spans: Vec<i64> = present().map(span_of).collect();

@@ -64,7 +64,12 @@ impl Shop {
         let row = self.store.read()?.meta(RECIPIENT_ROW)?;
         let bytes = row.map(<[u8; 32]>::try_from).transpose();
         let bytes = bytes.map_err(|_| Fault::Invariant("the backups' key has 32 bytes"))?;
-        Ok(bytes.map(BackupRecipient::from_bytes))
+        let recipient = bytes.map(BackupRecipient::from_bytes).transpose();
+        recipient.map_err(|_| {
+            Fault::Invariant(
+                "the key that backups are sealed to is a point that seals something: `keystall backup key --recovery FILE` puts the right one in its place",
+            )
+        })
     }
 
     /// Keeps the key that backups are sealed to from now on; the ledger says so. Gives whether it is another than before.

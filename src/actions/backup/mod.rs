@@ -10,7 +10,10 @@
 
 mod aftermath;
 mod create;
+mod failures;
+mod find_keys;
 mod folder;
+mod found;
 mod keep;
 mod key;
 mod place;
@@ -21,6 +24,7 @@ mod stream;
 mod tests;
 mod unpack;
 mod verify;
+mod vouch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,16 +32,17 @@ use std::path::{Path, PathBuf};
 pub(super) use aftermath::RESTORED_ROW;
 pub use aftermath::{Aftermath, AftermathOrder, Restoration};
 pub use create::BackupWish;
-pub use folder::{
-    BackupAlarm, DATA_ENDING, FOLDER, Failed, Index, KEYS_ENDING, SealedCopy, hash_file,
-};
-pub use keep::Retention;
+pub use failures::{BackupAlarm, Failed};
+pub use folder::{DATA_ENDING, FOLDER, Index, KEYS_ENDING, SealedCopy, hash_file};
+pub use found::Strange;
+pub use keep::{Pruned, Retention};
 pub use key::{BackupKeyError, backup_identity};
 pub(super) use key::{RECIPIENT_ROW, identity_of};
-pub use place::{FolderPlace, Place, PlaceError, Placed};
+pub use place::{Brought, FolderPlace, Place, PlaceError, Placed};
 pub use restore::{KeysFrom, SealedRequest, SealedRestored, is_sealed, restore_sealed};
 pub use stream::{Half, Manifest, StreamError};
 pub use verify::{Verified, verify_sealed};
+pub use vouch::Vouched;
 
 use super::restore::RestoreError;
 use crate::store::{Fault, OpenError};
@@ -76,9 +81,14 @@ pub enum BackupError {
     },
     /// The index.
     #[error(
-        "{0} is not an index of backups that this version reads: move it away, and make a new backup"
+        "{path} does not read ({why}), so nobody knows how old the newest backup is: move it away, and `keystall backup create`"
     )]
-    Index(PathBuf),
+    Index {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// What was sealed.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -119,6 +129,16 @@ pub enum BackupError {
         /// Why.
         source: Box<BackupError>,
     },
+    /// Month keys beside the backup that nothing vouches for.
+    #[error(
+        "{0}: no log key that the backup's ledger knows signed the checkpoint in these month keys: a log key, or a generation of the ledger, came after the backup, or somebody else made this file; if it is yours, name it with --keys, else move it away"
+    )]
+    StrangeKeys(PathBuf),
+    /// A backup whose ledger is not the folder's.
+    #[error(
+        "the database in {0} says that it is this shop, and its ledger begins with another log key than the backup's: somebody who knows the public key of the backups may have made that file; compare it with another copy, or restore it into an empty folder to look at it"
+    )]
+    OtherLedger(PathBuf),
     /// No month keys, and orders that need them.
     #[error(
         "no month keys are here, and {0} orders would stay closed for good: put the newest file that ends in .keys.zst.age beside the backup or name it with --keys, or say --without-keys"

@@ -1,11 +1,11 @@
 //! Places outside the shop's folder where backups are kept too: a mounted disk, an object store.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::folder::Folder;
-use super::{BackupError, Index, SealedCopy, hash_file};
+use super::folder::{Folder, NAME_BEGIN, create_private, forget};
+use super::{BackupError, Index, SealedCopy, Strange, hash_file};
 use crate::actions::open_shop::Shop;
 
 /// Where files of a backup are put, and read back from.
@@ -17,11 +17,11 @@ pub trait Place: Send + Sync {
     /// # Errors
     /// [`PlaceError`].
     fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError>;
-    /// Gets `name` into a new file at `path`.
+    /// Gets `name`, which has `bytes`, into a new file at `path`. Never writes more than that, whatever the place gives.
     ///
     /// # Errors
-    /// [`PlaceError`].
-    fn get_file(&self, name: &str, path: &Path) -> Result<(), PlaceError>;
+    /// [`PlaceError`], also where it is longer.
+    fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError>;
     /// Names there that begin with `prefix`.
     ///
     /// # Errors
@@ -53,6 +53,15 @@ pub struct PlaceError {
     pub why: String,
 }
 
+/// What became of the places in one round; one that was not asked for anything is in neither.
+#[derive(Debug, Default)]
+pub struct Brought {
+    /// Their names: they took what there was to bring, or had it and gave their list.
+    pub worked: Vec<String>,
+    /// What the others said.
+    pub failed: Vec<PlaceError>,
+}
+
 /// A folder, as of a mounted disk. It must be there: one that is not mounted is no place.
 #[derive(Clone, Debug)]
 pub struct FolderPlace(pub PathBuf);
@@ -78,9 +87,10 @@ impl Place for FolderPlace {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let mut to = super::folder::create_private(&early)?;
+            let mut to = create_private(&early)?;
             io::copy(&mut File::open(path)?, &mut to)?;
             to.sync_all()?;
+            forget(&to);
             fs::rename(&early, self.0.join(name))?;
             File::open(&self.0)?.sync_all()
         };
@@ -92,10 +102,15 @@ impl Place for FolderPlace {
         self.failed(outcome)
     }
 
-    fn get_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
+    fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
         let get = || -> io::Result<()> {
-            let mut to = super::folder::create_private(path)?;
-            io::copy(&mut File::open(self.0.join(name))?, &mut to).map(drop)
+            let from = File::open(self.0.join(name))?;
+            if from.metadata()?.len() > bytes {
+                let what = format!("{name} is longer than the {bytes} bytes that were put there");
+                return Err(io::Error::other(what));
+            }
+            let mut to = create_private(path)?;
+            io::copy(&mut from.take(bytes), &mut to).map(drop)
         };
         self.failed(get())
     }
@@ -106,8 +121,12 @@ impl Place for FolderPlace {
             for entry in fs::read_dir(&self.0)? {
                 let entry = entry?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if name.starts_with(prefix) {
-                    let bytes = entry.metadata()?.len();
+                if !name.starts_with(prefix) {
+                    continue;
+                }
+                let about = entry.metadata()?;
+                if about.is_file() {
+                    let bytes = about.len();
                     placed.push(Placed { name, bytes });
                 }
             }
@@ -126,44 +145,63 @@ impl Place for FolderPlace {
 }
 
 impl Shop {
-    /// Brings the newest copies of data and of month keys to each place that has not got them, and reads them back from there.
-    /// One place that fails keeps none of the others from getting theirs; the first error is given. Blocks.
+    /// Brings the newest copies of data and of month keys to each place that has not got them, and reads them back from there; and
+    /// takes over what lies there of this shop's and is not in the index. One place that fails keeps none of the others from getting
+    /// theirs. Blocks.
     ///
     /// # Errors
-    /// [`BackupError`].
-    pub fn bring_backups(&self, places: &[&dyn Place]) -> Result<(), BackupError> {
+    /// [`BackupError`], of what concerns all places.
+    pub fn bring_backups(&self, places: &[&dyn Place]) -> Result<Brought, BackupError> {
         let folder = Folder::hold(&self.folder)?;
         let mut index = Index::read(&self.folder)?;
-        let mut failed = None;
-        for place in places {
-            let brought = self.bring_to(&folder, &mut index, *place);
-            failed = failed.or(brought.err());
+        let mut brought = Brought::default();
+        let names: Vec<String> = places.iter().map(|place| place.name()).collect();
+        index.strange.retain(|name, _| names.contains(name));
+        for (place, name) in places.iter().zip(names) {
+            let listed = place.list(NAME_BEGIN);
+            let is_reached = listed.is_ok();
+            let strange = self.take_over(&mut index, &name, listed)?;
+            match strange == Strange::default() {
+                true => drop(index.strange.remove(&name)),
+                false => drop(index.strange.insert(name.clone(), strange)),
+            }
+            match self.bring_to(&folder, &mut index, *place) {
+                Ok(has_brought) if has_brought || is_reached => brought.worked.push(name),
+                Ok(_) => {}
+                Err(BackupError::Place(error)) => brought.failed.push(error),
+                Err(error) => brought.failed.push(PlaceError {
+                    place: name,
+                    why: error.to_string(),
+                }),
+            }
             folder.write_index(&index)?;
         }
-        failed.map_or(Ok(()), Err)
+        Ok(brought)
     }
 
+    /// Gives whether there was anything to bring.
     fn bring_to(
         &self,
         folder: &Folder,
         index: &mut Index,
         place: &dyn Place,
-    ) -> Result<(), BackupError> {
+    ) -> Result<bool, BackupError> {
         let name = place.name();
         let newest = |copies: &mut Vec<SealedCopy>| {
             copies
                 .iter()
-                .rposition(|copy| !copy.dropped)
+                .rposition(SealedCopy::is_own)
                 .filter(|at| !copies[*at].places.contains_key(&name))
         };
         // Keys first: data of which the orders never open is worth less than keys without data.
-        if let Some(at) = newest(&mut index.keys) {
+        let (keys, data) = (newest(&mut index.keys), newest(&mut index.data));
+        if let Some(at) = keys {
             self.bring(folder, &mut index.keys[at], place)?;
         }
-        if let Some(at) = newest(&mut index.data) {
+        if let Some(at) = data {
             self.bring(folder, &mut index.data[at], place)?;
         }
-        Ok(())
+        Ok(keys.is_some() || data.is_some())
     }
 
     fn bring(
@@ -175,7 +213,9 @@ impl Shop {
         place.put_file(&copy.name, &folder.path.join(&copy.name))?;
         let back = folder.path.join(format!("{}.back.part", copy.name));
         let _ = fs::remove_file(&back);
-        let read = place.get_file(&copy.name, &back).map_err(BackupError::from);
+        folder.has_room_for(copy.bytes)?;
+        let read = place.get_file(&copy.name, &back, copy.bytes);
+        let read = read.map_err(BackupError::from);
         let read = read.and_then(|()| hash_file(&back));
         // A copy of a copy; what cannot be removed now, the next run removes.
         let _ = fs::remove_file(&back);

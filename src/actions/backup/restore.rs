@@ -6,21 +6,20 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::folder::{FOLDER, Folder, KEYS_ENDING, make};
+use super::find_keys::{Found, find_keys};
+use super::folder::{FOLDER, Folder, create_private, make};
 use super::key::identity_of_text;
-use super::stream::StreamError;
-use super::unpack::{
-    Data, ERASE_KEYS, ERASED, Keys, ROOT_KEY, manifest_of, unpack_data, unpack_keys, verify,
-};
+use super::unpack::{Data, ERASE_KEYS, ERASED, Keys, ROOT_KEY, manifest_of, unpack_data, verify};
+use super::vouch::{Logs, Vouched};
 use super::{BackupError, Manifest, Progress};
 use crate::actions::highwater::signed_by_log;
 use crate::actions::open_shop::{DATABASE, Policy, Shop, ShopError};
 use crate::actions::restore::{RestoreError, RestoreRequest, Restored, hold};
 use crate::domain::{Entropy, Secret};
 use crate::ledger::note::Checkpoint;
-use crate::store::{Generation, Options, Rows, Store};
+use crate::store::{Options, Rows, Store};
 use crate::vault::{
-    AGE_MAGIC, AgeError, BackupIdentity, ERASE_KEYS_HEAD, RootKey, replace_bytes, replace_file,
+    AGE_MAGIC, BackupIdentity, ERASE_KEYS_HEAD, RootKey, replace_bytes, replace_file,
 };
 
 /// What a shop is restored from, and where to.
@@ -60,6 +59,8 @@ pub struct SealedRestored {
     pub keys: KeysFrom,
     /// Orders that were erased again.
     pub erased: usize,
+    /// What tells that the backup is this shop's own: its seal does not.
+    pub vouched: Vouched,
 }
 
 /// Where the month keys of a restored shop are from.
@@ -73,8 +74,6 @@ pub enum KeysFrom {
     Nowhere,
 }
 
-/// Sealed files of month keys that are looked at.
-const KEYS_LOOKED_AT: usize = 256;
 const LIST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Whether the file at `path` is a sealed one.
@@ -148,11 +147,11 @@ fn restore_in(
     step(format!(
         "the ledger's {entries} entries follow from one another up to their signed checkpoint"
     ));
-    let Found { taken, erased } =
-        find_keys(request.file, request.keys, identity, &data.manifest.install)?;
+    let logs = Logs::of(&copy, options)?;
+    let install = &data.manifest.install;
+    let Found { taken, erased } = find_keys(request.file, request.keys, identity, install, &logs)?;
     let (keys, listed) = (taken, erased);
-    let log = log_of(&copy, options)?;
-    let known = known(request, &data, keys.as_ref(), &log, step);
+    let known = known(request, &data, keys.as_ref(), &logs, step);
     let plain = RestoreRequest {
         copy: &copy,
         recovery: request.recovery,
@@ -161,13 +160,20 @@ fn restore_in(
         dry_run: true,
     };
     // The same restore first, in a folder that goes away: what refuses it refuses it before anything is changed.
+    let seen = key_of(dir)?;
+    let root = root_of(dir, seen, &data, &logs, options)?;
+    let vouched = Vouched::look(dir, &data.manifest, &logs, root, request.known.len());
+    // To the end: a daemon that starts in the midst would find one shop's key and another's database.
+    let held = hold(&dir.join(DATABASE)).map_err(Box::new)?;
+    if key_of(dir)? != seen {
+        return Err(Box::new(RestoreError::InUse).into());
+    }
     let mirrored = mirror(dir, &checking)?;
-    let root = root_of(dir, &data, options)?;
     data.root.put(&mirrored)?;
     let keys_from = put_keys(&mirrored, keys.as_ref(), request.keys.is_some())?;
     let silent: &mut dyn FnMut(String) = &mut |_| {};
     let tried = Shop::restore(&mirrored, &plain, options, entropy.clone(), silent);
-    let mut restored = tried.map_err(Box::new)?;
+    let mut restored = tried.map_err(|error| Box::new(error.of(dir)))?;
     if keys_from == KeysFrom::Nowhere && restored.closed > 0 && !request.without_keys {
         return Err(BackupError::NoMonthKeys(restored.closed));
     }
@@ -195,7 +201,8 @@ fn restore_in(
             dry_run: false,
             ..plain
         };
-        restored = Shop::restore(dir, &plain, options, entropy.clone(), step).map_err(Box::new)?;
+        restored = Shop::restore_held(dir, &plain, options, entropy.clone(), step, held)
+            .map_err(Box::new)?;
         erased = replay_erasures(dir, &request.policy, options, entropy)?;
         if erased > 0 {
             step(format!("{erased} orders were erased again"));
@@ -208,6 +215,7 @@ fn restore_in(
         settings,
         keys: keys_from,
         erased,
+        vouched,
     })
 }
 
@@ -218,7 +226,7 @@ fn known(
     request: &SealedRequest<'_>,
     data: &Data,
     keys: Option<&(PathBuf, Keys)>,
-    log: &Generation,
+    logs: &Logs,
     step: &mut dyn FnMut(String),
 ) -> Vec<String> {
     let mut known = request.known.to_vec();
@@ -227,99 +235,14 @@ fn known(
         && keys.manifest.origin == data.manifest.origin
     {
         let note = &keys.manifest.note;
-        match Checkpoint::parse(note).is_ok_and(|note| signed_by_log(&note, log)) {
+        let checkpoint = Checkpoint::parse(note).ok();
+        let fits = checkpoint.zip(logs.last());
+        match fits.is_some_and(|(note, log)| signed_by_log(&note, log)) {
             true => known.push(note.clone()),
             false => step("the month keys' own checkpoint is left out: a log key signed it that came after the backup".to_owned()),
         }
     }
     known
-}
-
-/// The log that the copy writes.
-fn log_of(copy: &Path, options: &dyn Fn(&Path) -> Options) -> Result<Generation, BackupError> {
-    let store = Store::open(options(copy), Box::new(|_| {}))?;
-    let log = store.read().and_then(|rows| {
-        let head = rows.head()?;
-        rows.generation(head.generation)
-    });
-    store.close();
-    log?.ok_or(BackupError::Chain("a generation of the ledger is missing"))
-}
-
-/// Month keys that were found.
-pub(super) struct Found {
-    /// Those that are taken, and where they are from.
-    pub(super) taken: Option<(PathBuf, Keys)>,
-    /// The lists of erased orders of all of them, one after the other.
-    erased: String,
-}
-
-/// The month keys at `given`, else the newest of those that lie beside `file` and are of the same shop. What any of them tells of
-/// erased orders counts: an order that was erased stays so, whichever keys are given.
-pub(super) fn find_keys(
-    file: &Path,
-    given: Option<&Path>,
-    identity: &BackupIdentity,
-    install: &str,
-) -> Result<Found, BackupError> {
-    let mut all = keys_beside(file, identity, install)?;
-    let mut erased: String = all.iter().map(|(_, keys)| keys.erased.as_str()).collect();
-    let taken = match given {
-        Some(path) => {
-            let keys = unpack_keys(path, &[identity])?;
-            if keys.manifest.install != install {
-                return Err(BackupError::Chain("these month keys are of another shop"));
-            }
-            erased.push_str(&keys.erased);
-            Some((path.to_owned(), keys))
-        }
-        None => {
-            // The ledger only grows; clocks may be wrong.
-            all.sort_by_key(|(_, keys)| {
-                let manifest = &keys.manifest;
-                (manifest.generation, manifest.size, manifest.at_ms)
-            });
-            all.pop()
-        }
-    };
-    Ok(Found { taken, erased })
-}
-
-/// All month keys beside `file` that are of the same shop. One that does not read is not passed over: nobody knows what it tells.
-fn keys_beside(
-    file: &Path,
-    identity: &BackupIdentity,
-    install: &str,
-) -> Result<Vec<(PathBuf, Keys)>, BackupError> {
-    let beside = file.parent().filter(|folder| *folder != Path::new(""));
-    let beside = beside.unwrap_or(Path::new("."));
-    let entries = fs::read_dir(beside).map_err(BackupError::file(beside))?;
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(BackupError::file(beside))?.path();
-        if path.to_string_lossy().ends_with(KEYS_ENDING) {
-            paths.push(path);
-        }
-    }
-    // Their names begin with their times.
-    paths.sort();
-    let mut found = Vec::new();
-    for path in paths.into_iter().rev().take(KEYS_LOOKED_AT) {
-        let read = match manifest_of(&path, &[identity]) {
-            Ok(manifest) if manifest.install != install => continue,
-            Err(BackupError::Stream(StreamError::Age(AgeError::Stranger))) => continue,
-            Ok(_) => unpack_keys(&path, &[identity]),
-            Err(error) => Err(error),
-        };
-        match read {
-            Ok(keys) => found.push((path, keys)),
-            Err(error) => {
-                let source = Box::new(error);
-                return Err(BackupError::KeysBeside { path, source });
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// A folder that looks like `dir` to a restore that changes nothing.
@@ -339,7 +262,7 @@ fn mirror(dir: &Path, checking: &Path) -> Result<PathBuf, BackupError> {
 
 /// What becomes of the folder's root key.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Root {
+pub(super) enum Root {
     /// It is the backup's.
     Stays,
     /// There is none.
@@ -348,16 +271,26 @@ enum Root {
     Changes,
 }
 
-/// Looks at the root key of `dir`.
+/// What the root key of `dir` is known by, if there is one.
+fn key_of(dir: &Path) -> Result<Option<[u8; 16]>, BackupError> {
+    match RootKey::exists(dir) {
+        true => Ok(Some(RootKey::open(dir)?.check_value())),
+        false => Ok(None),
+    }
+}
+
+/// Looks at the root key of `dir`, which was `seen`. Opens the database for it, so nobody may hold that.
 fn root_of(
     dir: &Path,
+    seen: Option<[u8; 16]>,
     data: &Data,
+    logs: &Logs,
     options: &dyn Fn(&Path) -> Options,
 ) -> Result<Root, BackupError> {
-    if !RootKey::exists(dir) {
+    let Some(seen) = seen else {
         return Ok(Root::Comes);
-    }
-    if RootKey::open(dir)?.check_value() == data.root.check_value() {
+    };
+    if seen == data.root.check_value() {
         return Ok(Root::Stays);
     }
     let other = || BackupError::OtherShop(dir.to_owned());
@@ -366,10 +299,21 @@ fn root_of(
         return Err(other());
     }
     let store = Store::open(options(&database), Box::new(|_| {})).map_err(|_| other())?;
-    let install = store.read().and_then(|rows| rows.meta("install"));
+    let looked = store.read().and_then(|rows| {
+        let first = rows
+            .generation(0)?
+            .and_then(|log| log.keys.into_iter().next());
+        Ok((rows.meta("install")?, first))
+    });
     store.close();
-    match install {
-        Ok(Some(install)) if hex::encode(&install) == data.manifest.install => Ok(Root::Changes),
+    match looked {
+        Ok((Some(install), first)) if hex::encode(&install) == data.manifest.install => {
+            let first = first.as_ref().map(|(_, vkey)| vkey.as_str());
+            match first.is_none() || first == logs.first_vkey() {
+                true => Ok(Root::Changes),
+                false => Err(BackupError::OtherLedger(dir.to_owned())),
+            }
+        }
         _ => Err(other()),
     }
 }
@@ -380,12 +324,7 @@ fn put_root_key(dir: &Path, root: Root, data: &Data) -> Result<(), BackupError> 
     }
     if root == Root::Changes {
         let path = dir.join(ROOT_KEY);
-        let aside = |number: u32| dir.join(format!("{ROOT_KEY}.before-restore-{number}"));
-        let mut number = 1;
-        while aside(number).exists() {
-            number += 1;
-        }
-        fs::rename(&path, aside(number)).map_err(BackupError::file(&path))?;
+        fs::rename(&path, aside(dir, ROOT_KEY)).map_err(BackupError::file(&path))?;
     }
     Ok(data.root.put(dir)?)
 }
@@ -418,8 +357,8 @@ fn put_keys(
     let differs =
         |(month, key): (&&str, &&str)| months.get(month).is_some_and(|other| other != key);
     if there.iter().any(differs) {
-        let aside = dir.join(format!("{ERASE_KEYS}.before-restore"));
-        fs::copy(&path, &aside).map_err(BackupError::file(&aside))?;
+        let aside = aside(dir, ERASE_KEYS);
+        keep_copy(&path, &aside).map_err(BackupError::file(&aside))?;
     }
     for (month, key) in &there {
         months.entry(month).or_insert(key);
@@ -430,6 +369,23 @@ fn put_keys(
     }
     replace_file(&path, &text).map_err(BackupError::file(&path))?;
     Ok(from)
+}
+
+/// The first name for `name` set aside that nothing has yet: what an earlier restore set aside stays.
+fn aside(dir: &Path, name: &str) -> PathBuf {
+    let numbered = |number: u32| dir.join(format!("{name}.before-restore-{number}"));
+    let mut number = 1;
+    while fs::symlink_metadata(numbered(number)).is_ok() {
+        number += 1;
+    }
+    numbered(number)
+}
+
+/// A copy under a new name, durable before what it was copied from is replaced.
+fn keep_copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut copy = create_private(to)?;
+    io::copy(&mut File::open(from)?, &mut copy)?;
+    copy.sync_all()
 }
 
 fn months_of(text: &str) -> BTreeMap<&str, &str> {

@@ -51,8 +51,11 @@ pub(super) struct Keys {
 
 /// Rows between two looks at the progress.
 const ROWS_BETWEEN: u64 = 2_000;
+/// Rows may take so much more than the file that they are of: within the margin of what was looked at of the disk.
+const SLACK_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Unpacks the data in the file at `path` into a new database at `database`.
+/// Unpacks the data in the file at `path` into a new database at `database`. Its rows take no more than the manifest says that
+/// there must be room for, whatever was compressed.
 pub(super) fn unpack_data(
     path: &Path,
     identities: &[&BackupIdentity],
@@ -65,7 +68,8 @@ pub(super) fn unpack_data(
     }
     let (mut root, mut settings, mut note) = (None, None, None);
     let mut store = None;
-    let mut taken = 0;
+    let (mut taken, mut taken_bytes) = (0, 0_u64);
+    let bytes_max = manifest.store_bytes.saturating_add(SLACK_BYTES);
     let rows = loop {
         match part.next()? {
             Frame::File { name, bytes } if store.is_none() => {
@@ -89,6 +93,10 @@ pub(super) fn unpack_data(
             }
             Frame::Row { key, value } => {
                 let store = store.as_mut().ok_or(form("a row without its table"))?;
+                taken_bytes = taken_bytes.saturating_add((key.len() + value.len()) as u64);
+                if taken_bytes > bytes_max {
+                    return Err(form("its rows take more than the database that it names"));
+                }
                 store.row(key, value).map_err(StreamError::Load)?;
                 taken += 1;
                 if taken % ROWS_BETWEEN == 0 {

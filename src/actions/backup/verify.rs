@@ -1,14 +1,17 @@
 //! Opening a sealed backup with the recovery secret, to see that it restores.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::find_keys::find_keys;
 use super::folder::{Folder, create_private, has_room_for, make};
 use super::key::identity_of_text;
-use super::restore::find_keys;
 use super::stream::Manifest;
 use super::unpack::{ERASE_KEYS, HIGHWATER, manifest_of, unpack_data, verify};
+use super::vouch::Logs;
 use super::{BackupError, Progress, Tell};
 use crate::actions::check_books::Books;
 use crate::actions::open_shop::{DATABASE, Policy, Shop, ShopError};
@@ -29,6 +32,8 @@ pub struct Verified {
     pub rows: u64,
     /// Ledger entries whose chain was proven.
     pub entries: u64,
+    /// The log key that its ledger begins with. The seal names nobody: that this is the shop's own key tells who made the backup.
+    pub first_vkey: String,
     /// The books of the restored shop, where its month keys lie beside it.
     pub books: Option<Books>,
 }
@@ -60,7 +65,8 @@ pub fn verify_sealed(
     let data = unpack_data(file, &[&identity], &database, progress)?;
     progress.step(data.rows, Some(data.manifest.size));
     let entries = verify(&database, &data, options, progress)?;
-    let keys = find_keys(file, keys, &identity, &data.manifest.install)?;
+    let logs = Logs::of(&database, options)?;
+    let keys = find_keys(file, keys, &identity, &data.manifest.install, &logs)?;
     let books = match keys.taken {
         Some((_, keys)) => {
             let put = |name: &str, bytes: &[u8]| {
@@ -83,6 +89,7 @@ pub fn verify_sealed(
         blake3,
         rows: data.rows,
         entries,
+        first_vkey: logs.first_vkey().unwrap_or_default().to_owned(),
         books,
     })
 }
@@ -100,11 +107,17 @@ fn books_of(
     Ok(books?)
 }
 
-/// A folder for a while.
+/// A folder for a while: within a shop its own for such work, which its next run empties, else one among the system's temporary
+/// ones, which the next verification removes where a kill left it.
 struct Room {
     path: PathBuf,
     held: Option<Folder>,
+    _lock: Option<File>,
 }
+
+/// What the names of rooms among the system's temporary folders begin with.
+pub(super) const ROOM_BEGIN: &str = "keystall-verify-";
+const ROOM_LOCK: &str = "lock";
 
 impl Room {
     fn make(dir: &Path, entropy: &dyn Entropy) -> Result<Self, BackupError> {
@@ -113,12 +126,28 @@ impl Room {
             return Ok(Self {
                 path: held.checking()?,
                 held: Some(held),
+                _lock: None,
             });
         }
-        let name = format!("keystall-verify-{}", hex::encode(random::<8>(entropy)));
-        let path = std::env::temp_dir().join(name);
-        make(&path)?;
-        Ok(Self { path, held: None })
+        let among = std::env::temp_dir();
+        sweep(&among);
+        let name = hex::encode(random::<8>(entropy));
+        let path = among.join(format!("{ROOM_BEGIN}{name}"));
+        // It has its name once it is held: nobody sweeps it away between.
+        let early = among.join(format!(".{ROOM_BEGIN}{name}"));
+        make(&early)?;
+        let hold = || -> io::Result<File> {
+            let lock = create_private(&early.join(ROOM_LOCK))?;
+            lock.try_lock()?;
+            fs::rename(&early, &path)?;
+            Ok(lock)
+        };
+        let lock = hold().map_err(BackupError::file(&path))?;
+        Ok(Self {
+            path,
+            held: None,
+            _lock: Some(lock),
+        })
     }
 }
 
@@ -129,5 +158,28 @@ impl Drop for Room {
             Some(held) => held.clean().map_err(drop),
             None => fs::remove_dir_all(&self.path).map_err(drop),
         };
+    }
+}
+
+/// Removes the rooms in `among` that this user's verifications were killed in: a shop was unpacked there, its root key with it.
+pub(super) fn sweep(among: &Path) {
+    let user = rustix::process::geteuid().as_raw();
+    let Ok(entries) = fs::read_dir(among) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let is_room = name.to_string_lossy().starts_with(ROOM_BEGIN);
+        // Of the entry itself: a link is followed nowhere.
+        let about = entry.metadata().ok().filter(|about| about.is_dir());
+        if !is_room || about.is_none_or(|about| about.uid() != user) {
+            continue;
+        }
+        // Held by whoever is in it.
+        let lock = File::open(entry.path().join(ROOM_LOCK));
+        if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+            // What cannot be removed, the next one tries again.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }

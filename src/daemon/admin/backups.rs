@@ -11,7 +11,9 @@ use super::{
     times,
 };
 use crate::{
-    actions::{BACKUPS_FOLDER, BackupError, ExportTarget, SealedCopy},
+    actions::{
+        BACKUPS_FOLDER, BackupError, ExportTarget, FailedBackup, SealedCopy, StrangeBackups,
+    },
     daemon::backups,
     vault::BackupRecipient,
 };
@@ -58,12 +60,27 @@ pub(super) fn list(context: &Context) -> Result<Value, CommandError> {
         "recipient": recipient.map(|recipient| recipient.to_string()),
         "data": all(&index.data),
         "keys": all(&index.keys),
-        "failed": index.failed.map(|failed| json!({
-            "since": times::shown(context, failed.since_ms),
-            "at": times::shown(context, failed.at_ms),
-            "why": failed.why,
-        })),
+        "failed": index.failed.as_ref().map(|failed| failure(context, failed)),
+        "failing": index.failing.iter().map(|(place, failed)| {
+            let mut failure = failure(context, failed);
+            failure["place"] = place.as_str().into();
+            failure
+        }).collect::<Vec<_>>(),
+        "strange": index.strange.iter().map(|(place, strange)| json!({
+            "place": place,
+            "files": strange.files,
+            "first": strange.first,
+            "why": strange.why,
+        })).collect::<Vec<_>>(),
     }))
+}
+
+fn failure(context: &Context, failed: &FailedBackup) -> Value {
+    json!({
+        "since": times::shown(context, failed.since_ms),
+        "at": times::shown(context, failed.at_ms),
+        "why": failed.why,
+    })
 }
 
 pub(super) fn put_key(context: &Context, recipient: &str) -> Result<Value, CommandError> {
@@ -108,9 +125,9 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
         Err(error) => return finding(Level::Fail, error.to_string()),
     };
     let every_ms = context.settings.backup.every.ms();
-    let failed = index.failed.as_ref();
+    let failed = index.failures();
     let failed = failed.map(|failed| format!("; the last attempt failed: {}", failed.why));
-    let failed = failed.unwrap_or_default();
+    let failed: String = failed.collect();
     let Some(newest) = index.newest() else {
         if !index.data.is_empty() {
             let message = format!(
@@ -156,13 +173,20 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
         ),
         false => message,
     };
+    // Why one that fails gives no list was said already.
+    let strange = index.strange.iter();
+    let strange =
+        strange.filter(|(place, one)| one.why.is_none() || !index.failing.contains_key(*place));
+    let strange: String = strange.map(left_alone).collect();
+    let message = format!("{message}{strange}");
     let is_ahead = newest.is_ahead(context.shop.now_ms());
     let message = match is_ahead {
         true => format!("{message}; that is later than now: a clock was wrong"),
         false => message,
     };
     let is_stale = is_old(newest) || is_ahead || !missing.is_empty();
-    let level = match (is_stale, failed.is_empty() && !same_disk) {
+    let is_fine = failed.is_empty() && strange.is_empty() && !same_disk;
+    let level = match (is_stale, is_fine) {
         (true, _) => Level::Fail,
         (false, false) => Level::Warn,
         (false, true) => Level::Ok,
@@ -172,6 +196,19 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
         false => "",
     };
     finding(level, format!("{message}{advice}"))
+}
+
+/// What lies at a place and is nobody's to remove.
+fn left_alone((place, strange): (&String, &StrangeBackups)) -> String {
+    match &strange.why {
+        Some(why) => format!(
+            "; nobody knows which copies lie in {place}, for it gave no list ({why}): should that last, allow it to, else those of a lost index stay there for ever"
+        ),
+        None => format!(
+            "; {} files in {place} that this shop did not make, or not here, stay there until a person removes them ({} and others)",
+            strange.files, strange.first
+        ),
+    }
 }
 
 /// Whether `[backup] folder` is on the disk that the shop is on.
@@ -190,8 +227,12 @@ fn shown(context: &Context, copy: &SealedCopy) -> Value {
         "bytes": copy.bytes,
         "blake3": copy.blake3,
         "generation": copy.generation,
-        "size": copy.size,
-        "verified_at": times::shown(context, copy.verified_at_ms),
+        "size": copy.found_ms.is_none().then_some(copy.size),
+        "verified_at": match copy.found_ms {
+            None => times::shown(context, copy.verified_at_ms).into(),
+            Some(_) => Value::Null,
+        },
+        "found_at": copy.found_ms.map(|found_ms| times::shown(context, found_ms)),
         "places": places,
     })
 }

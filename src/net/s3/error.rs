@@ -102,6 +102,24 @@ pub enum BucketError {
         /// The limit.
         limit_bytes: u64,
     },
+    /// It gives more than the object has.
+    #[error(
+        "the S3 storage gives more than the {told_bytes} bytes that were put there: what lies there under this name is another object"
+    )]
+    Longer {
+        /// What the object has.
+        told_bytes: u64,
+    },
+    /// Bytes come or go, and too few.
+    #[error(
+        "the S3 storage was not done with {bytes} bytes after {seconds} s: it is tried again at the next copy; should it last, look at the line to it, and at its own state page"
+    )]
+    Slow {
+        /// How many were to come or to go.
+        bytes: u64,
+        /// How long was waited.
+        seconds: u64,
+    },
     /// Too many objects.
     #[error(
         "more than {most} objects have names that begin so: give copies a [backup] s3_prefix of their own, or delete old ones"

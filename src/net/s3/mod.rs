@@ -37,6 +37,8 @@ pub struct Bucket {
     object_bytes_max: u64,
     /// Waited before each further try.
     pauses: [Duration; 2],
+    /// Given to each exchange beside the time that its bytes take.
+    grace: Duration,
     /// A part of an upload in parts; larger for a file that would have too many.
     part_bytes: u64,
     has_name_of_bucket: bool,
@@ -117,6 +119,7 @@ impl Bucket {
             prefix: settings.prefix.clone(),
             object_bytes_max: settings.object_bytes_max,
             pauses: [Duration::from_secs(1), Duration::from_secs(4)],
+            grace: Duration::from_secs(60),
             part_bytes: 8 * 1024 * 1024,
             has_name_of_bucket: !in_path,
         })

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::Request;
 use jiff::Timestamp;
 use rusty_s3::S3Action;
+use tokio::time::timeout;
 
 use super::{Bucket, BucketError, error};
 use crate::net::{Answer, OutboundError, Streamed};
@@ -16,6 +17,8 @@ const VALID: Duration = Duration::from_secs(15 * 60);
 const IDLE: Duration = Duration::from_secs(60);
 /// Largest answer that is no object: a page of 1,000 names of 1,024 bytes each, escaped.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What is sent slower than this, with a minute to spare, is given up: a slow line of a house is twice as fast.
+const BYTES_PER_S: u64 = 20_000;
 
 /// What goes with a request beside its URL.
 #[derive(Clone, Default)]
@@ -46,10 +49,17 @@ impl Bucket {
     ) -> Result<Answer, BucketError> {
         let mut pauses = self.pauses.iter();
         loop {
-            let outcome = match self.open(doing, method, action, &sent).await {
-                Ok(answer) => answer.whole(ANSWER_BYTES_MAX).await.map_err(Into::into),
-                Err(error) => Err(error),
+            let bytes = sent.body.len() as u64;
+            let limit = self.grace + Duration::from_secs(bytes / BYTES_PER_S);
+            let exchange = async {
+                let answer = self.open(doing, method, action, &sent).await?;
+                Ok(answer.whole(ANSWER_BYTES_MAX).await?)
             };
+            let slow = BucketError::Slow {
+                bytes,
+                seconds: limit.as_secs(),
+            };
+            let outcome = timeout(limit, exchange).await.unwrap_or(Err(slow));
             match (outcome, pauses.next()) {
                 (Err(error), Some(pause)) if error.is_passing() => {
                     tokio::time::sleep(*pause).await;

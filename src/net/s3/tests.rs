@@ -298,11 +298,11 @@ async fn an_object_that_breaks_off_is_got_again_into_a_file_of_its_owner_alone()
     let broken = "HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\nsome".to_owned();
     let storage = Storage::new(vec![broken, ok("all of it")]).await;
     let path = storage.dir.path().join("got");
-    storage.bucket().get_file("a", &path).await.unwrap();
+    storage.bucket().get_file("a", &path, 9).await.unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"all of it");
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let error = storage.bucket().get_file("a", &path).await.unwrap_err();
+    let error = storage.bucket().get_file("a", &path, 9).await.unwrap_err();
     assert!(
         matches!(error, BucketError::File { .. }),
         "a file that is there stays: {error}"
@@ -312,12 +312,12 @@ async fn an_object_that_breaks_off_is_got_again_into_a_file_of_its_owner_alone()
 
 #[tokio::test]
 async fn nothing_is_left_of_an_object_that_is_not_there_or_too_large() {
-    let storage = Storage::new(vec![refused(404, "NoSuchKey"), ok("0123456789")]).await;
+    let storage = Storage::new(vec![refused(404, "NoSuchKey")]).await;
     let bucket = storage.bucket_with(|settings| settings.object_bytes_max = 9);
     let path = storage.dir.path().join("got");
-    let error = bucket.get_file("a", &path).await.unwrap_err();
+    let error = bucket.get_file("a", &path, 9).await.unwrap_err();
     assert!(matches!(error, BucketError::NoObject), "{error}");
-    let error = bucket.get_file("a", &path).await.unwrap_err();
+    let error = bucket.get_file("a", &path, 10).await.unwrap_err();
     assert!(
         matches!(error, BucketError::TooLarge { limit_bytes: 9 }),
         "{error}"
@@ -325,6 +325,54 @@ async fn nothing_is_left_of_an_object_that_is_not_there_or_too_large() {
     assert!(!path.exists());
     let error = bucket.put_file("a", &storage.file(10)).await.unwrap_err();
     assert!(matches!(error, BucketError::TooLarge { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn of_a_storage_that_gives_more_than_it_was_given_no_more_is_taken() {
+    // Once said, once only done.
+    let endless = format!("HTTP/1.1 200 X\r\n\r\n{}", "x".repeat(1 << 20));
+    let storage = Storage::new(vec![ok("0123456789"), endless]).await;
+    let path = storage.dir.path().join("got");
+    for _ in 0..2 {
+        let error = storage.bucket().get_file("a", &path, 9).await;
+        let error = error.unwrap_err();
+        assert!(
+            matches!(error, BucketError::Longer { told_bytes: 9 }),
+            "{error}"
+        );
+        assert!(!path.exists());
+    }
+}
+
+#[tokio::test]
+async fn a_storage_that_gives_a_byte_now_and_then_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            request(&mut stream).await;
+            let head = b"HTTP/1.1 200 X\r\ncontent-length: 4000\r\n\r\n";
+            let mut wrote = stream.write_all(head).await;
+            while wrote.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                wrote = stream.write_all(b"x").await;
+            }
+        }
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage {
+        port,
+        seen: Arc::default(),
+        dir,
+    };
+    let mut bucket = storage.bucket();
+    bucket.grace = Duration::from_millis(300);
+    let path = storage.dir.path().join("got");
+    let got = bucket.get_file("a", &path, 4_000).await.unwrap_err();
+    assert!(matches!(got, BucketError::Slow { .. }), "{got}");
+    assert!(!path.exists());
+    let listed = bucket.list("").await.unwrap_err();
+    assert!(matches!(listed, BucketError::Slow { .. }), "{listed}");
 }
 
 fn page(namespace: &str, keys: &[&str], next: Option<&str>) -> String {

@@ -3,6 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -12,6 +13,7 @@ use rusty_s3::{S3Action, actions::CompleteMultipartUpload};
 use tokio::{
     fs::{self, File, OpenOptions},
     io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
+    time::timeout,
 };
 
 use super::{Bucket, BucketError, error, request::Sent};
@@ -23,6 +25,8 @@ const PARTS_MAX: u64 = 9_000;
 /// AWS's have some 130.
 const UPLOAD_ID_BYTES_MAX: usize = 1024;
 const MIB: u64 = 1024 * 1024;
+/// Slower than any line that copies are kept over: a storage that gives a byte now and then is not waited for.
+const GOT_BYTES_PER_S: u64 = 50_000;
 
 impl Bucket {
     /// Puts a file under `name`, over what was there. A file above 16 MiB goes in parts, of which one is held in memory; when
@@ -59,31 +63,53 @@ impl Bucket {
         done
     }
 
-    /// Writes the object to a new file at `path`, which only its owner may read. Nothing is left of it where this fails.
+    /// Writes the object, which has `bytes`, to a new file at `path`, which only its owner may read. One that turns out longer is
+    /// not read on, and all tries together have a minute and the time that so many bytes take at 50 kB/s. Nothing is left of it
+    /// where this fails.
     ///
     /// # Errors
-    /// [`BucketError`].
-    pub async fn get_file(&self, name: &str, path: &Path) -> Result<(), BucketError> {
+    /// [`BucketError`]; [`BucketError::Longer`] and [`BucketError::Slow`] for the two.
+    pub async fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), BucketError> {
         let key = self.key(name)?;
+        if bytes > self.object_bytes_max {
+            let limit_bytes = self.object_bytes_max;
+            return Err(BucketError::TooLarge { limit_bytes });
+        }
         let mut options = OpenOptions::new();
         let options = options.write(true).create_new(true).mode(0o600);
         let mut file = options
             .open(path)
             .await
             .map_err(|source| at(path, source))?;
+        let limit = self.grace + Duration::from_secs(bytes / GOT_BYTES_PER_S);
+        let tries = self.tried(&key, &mut file, path, bytes);
+        let slow = BucketError::Slow {
+            bytes,
+            seconds: limit.as_secs(),
+        };
+        let outcome = timeout(limit, tries).await.unwrap_or(Err(slow));
+        if outcome.is_err() {
+            // The failure says more than one of removing.
+            let _ = fs::remove_file(path).await;
+        }
+        outcome
+    }
+
+    async fn tried(
+        &self,
+        key: &str,
+        file: &mut File,
+        path: &Path,
+        bytes: u64,
+    ) -> Result<(), BucketError> {
         let mut pauses = self.pauses.iter();
         loop {
-            let outcome = self.copied(&key, &mut file, path).await;
+            let outcome = self.copied(key, file, path, bytes).await;
             match (outcome, pauses.next()) {
                 (Err(error), Some(pause)) if error.is_passing() => {
                     tokio::time::sleep(*pause).await;
                 }
-                (Ok(()), _) => return Ok(()),
-                (Err(error), _) => {
-                    // The failure says more than one of removing.
-                    let _ = fs::remove_file(path).await;
-                    return Err(error);
-                }
+                (outcome, _) => return outcome,
             }
         }
     }
@@ -206,19 +232,30 @@ impl Bucket {
     }
 
     /// One try to read an object into a file, from its beginning.
-    async fn copied(&self, key: &str, file: &mut File, path: &Path) -> Result<(), BucketError> {
+    async fn copied(
+        &self,
+        key: &str,
+        file: &mut File,
+        path: &Path,
+        told_bytes: u64,
+    ) -> Result<(), BucketError> {
         let failed = |source| at(path, source);
         let get = self.place.get_object(Some(&self.credentials), key);
         let mut answer = self
             .open("get objects", "GET", &get, &Sent::default())
             .await?;
+        let length = answer.headers.get("content-length");
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > told_bytes) {
+            return Err(BucketError::Longer { told_bytes });
+        }
         file.set_len(0).await.map_err(failed)?;
         file.rewind().await.map_err(failed)?;
-        let (mut written, limit_bytes) = (0, self.object_bytes_max);
+        let mut written = 0;
         while let Some(piece) = answer.chunk().await? {
             written += piece.len() as u64;
-            if written > limit_bytes {
-                return Err(BucketError::TooLarge { limit_bytes });
+            if written > told_bytes {
+                return Err(BucketError::Longer { told_bytes });
             }
             file.write_all(&piece).await.map_err(failed)?;
         }

@@ -56,10 +56,18 @@ pub enum AgeError {
     Io(#[from] io::Error),
 }
 
-/// The text is not a recipient.
+/// No recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a recipient is age1 and 58 letters and digits")]
-pub struct RecipientError;
+pub enum RecipientError {
+    /// The text is of another form.
+    #[error("a recipient is age1 and 58 letters and digits")]
+    Form,
+    /// A point of low order, zero among them (RFC 7748, section 6.1): with it anybody would open what is sealed to it.
+    #[error(
+        "this recipient is a point of low order, which seals nothing: give the key that the recovery sheet gives"
+    )]
+    LowOrder,
+}
 
 const RECIPIENT: Hrp = Hrp::parse_unchecked("age");
 const IDENTITY: Hrp = Hrp::parse_unchecked("age-secret-key-");
@@ -98,8 +106,17 @@ impl fmt::Debug for BackupIdentity {
 
 impl BackupRecipient {
     /// The key of these bytes.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(PublicKey::from(bytes))
+    ///
+    /// # Errors
+    /// [`RecipientError::LowOrder`].
+    pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, RecipientError> {
+        let key = PublicKey::from(bytes);
+        // Every secret is a multiple of eight, so any of them shows it.
+        let any = StaticSecret::from([1; 32]);
+        match any.diffie_hellman(&key).was_contributory() {
+            true => Ok(Self(key)),
+            false => Err(RecipientError::LowOrder),
+        }
     }
 
     /// Its 32 bytes.
@@ -125,13 +142,13 @@ impl FromStr for BackupRecipient {
     type Err = RecipientError;
 
     fn from_str(text: &str) -> Result<Self, RecipientError> {
-        let (hrp, bytes) = bech32::decode(text).map_err(|_| RecipientError)?;
-        let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| RecipientError)?;
-        let recipient = Self::from_bytes(bytes);
+        let (hrp, bytes) = bech32::decode(text).map_err(|_| RecipientError::Form)?;
+        let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| RecipientError::Form)?;
+        let recipient = Self::from_bytes(bytes)?;
         // Its other spelling, and the checksum of Bech32m, are none of this format.
         match hrp == RECIPIENT && recipient.to_string() == text {
             true => Ok(recipient),
-            false => Err(RecipientError),
+            false => Err(RecipientError::Form),
         }
     }
 }

@@ -152,3 +152,25 @@ fn neither_half_prints_the_secret_one() {
     assert!(text.starts_with("AGE-SECRET-KEY-1") && text.len() == 74);
     assert_eq!(format!("{identity:?}"), "BackupIdentity(…)");
 }
+
+#[test]
+fn a_recipient_of_low_order_is_none() {
+    // RFC 7748's u-coordinates of points of order 1, 2, 4 and 8, with other spellings of 0 and 1.
+    let order_eight = "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800";
+    let order_eight = <[u8; 32]>::try_from(hex::decode(order_eight).unwrap()).unwrap();
+    let mut one = [0; 32];
+    one[0] = 1;
+    let mut prime = [255; 32];
+    (prime[0], prime[31]) = (0xed, 0x7f);
+    for bytes in [[0; 32], one, order_eight, prime] {
+        let refused = BackupRecipient::from_bytes(bytes).unwrap_err();
+        assert_eq!(refused, RecipientError::LowOrder);
+        let text = bech32::encode::<Bech32>(RECIPIENT, &bytes).unwrap();
+        assert_eq!(
+            text.parse::<BackupRecipient>(),
+            Err(RecipientError::LowOrder)
+        );
+    }
+    let good = pair().recipient();
+    assert_eq!(BackupRecipient::from_bytes(*good.as_bytes()), Ok(good));
+}
