@@ -246,15 +246,32 @@ impl Model {
                     _ => Foretold::Idle,
                 }
             }
+            Command::Erase { .. } => self.erase(at),
+            decision => self.decide(at, decision, shop),
+        }
+    }
+
+    /// What a person decides; money that it leaves over is told like any other.
+    fn decide(
+        &mut self,
+        at: usize,
+        decision: Command,
+        shop: &dyn Fn(OrderId) -> Option<Order>,
+    ) -> Foretold {
+        let owed = self.orders[at].owed();
+        let foretold = match decision {
             Command::Deliver { .. } => self.hand_over(at, false, shop),
             Command::Give { .. } => self.hand_over(at, true, shop),
             Command::Cancel { .. } => self.cancel(at),
             Command::Return { .. } => self.give_back(at),
             Command::Refund { tenths, .. } => self.refund(at, tenths),
             Command::Replace { .. } => self.replace(at, shop),
-            Command::Erase { .. } => self.erase(at),
             _ => Foretold::Idle,
+        };
+        if self.orders[at].owed() > owed {
+            self.tell_both(EffectKind::RefundDue, at);
         }
+        foretold
     }
 
     fn order(
@@ -558,14 +575,10 @@ impl Model {
             true => OrderState::Cancelled,
             false => OrderState::Refunding,
         };
-        let owed = order.owed();
-        if order.state == OrderState::Refunding && owed == 0 {
+        if order.state == OrderState::Refunding && order.owed() == 0 {
             order.state = OrderState::Refunded;
         }
         self.release(at);
-        if owed > 0 {
-            self.tell_both(EffectKind::RefundDue, at);
-        }
         Foretold::Done
     }
 
