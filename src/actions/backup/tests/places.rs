@@ -114,10 +114,32 @@ async fn copies_of_a_lost_index_are_taken_over_at_their_place_and_go_in_their_ti
         }
         (there(&keys.name), there(&data.name))
     };
-    assert_eq!(pruned(1), (false, true), "month keys go with the next ones");
-    assert_eq!(pruned(12), (false, true));
-    assert_eq!(pruned(2), (false, false), "and data after two weeks");
+    assert_eq!(pruned(1), (true, true));
+    assert_eq!(pruned(12), (true, true), "what is found opens so long");
+    assert_eq!(pruned(2), (false, false), "and goes after two weeks");
     assert!(there(other) && there(older) && there("keystall-notes.txt"));
+}
+
+#[tokio::test]
+async fn month_keys_that_were_found_go_two_days_after_an_erasure() {
+    let (shop, order, (data, keys)) = backed_up().await;
+    let disk = tempfile::tempdir().unwrap();
+    let place = FolderPlace(disk.path().to_owned());
+    shop.shop.bring_backups(&[&place]).unwrap();
+    fs::remove_file(shop.dir.path().join("shop/backups/index.json")).unwrap();
+    shop.clock.advance_ms(24 * HOUR_MS);
+    back_up(&shop).unwrap();
+    shop.shop.bring_backups(&[&place]).unwrap();
+    erase(&shop, &order);
+    let there = |name: &str| disk.path().join(name).exists();
+    let pruned = |hours: i64| {
+        shop.clock.advance_ms(hours * HOUR_MS);
+        shop.shop.bring_backups(&[&place]).unwrap();
+        shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
+        (there(&keys.name), there(&data.name))
+    };
+    assert_eq!(pruned(1), (true, true));
+    assert_eq!(pruned(48), (false, true));
 }
 
 #[tokio::test]
