@@ -36,6 +36,8 @@ pub struct Verified {
     pub first_vkey: String,
     /// The books of the restored shop, where its month keys lie beside it.
     pub books: Option<Books>,
+    /// Month keys beside it that no log key of its ledger signed, which were left out.
+    pub strange: Vec<PathBuf>,
 }
 
 /// Restores the sealed data at `file` into a folder that is removed afterwards, and checks everything that can be. Month keys are
@@ -66,7 +68,8 @@ pub fn verify_sealed(
     progress.step(data.rows, Some(data.manifest.size));
     let entries = verify(&database, &data, options, progress)?;
     let logs = Logs::of(&database, options)?;
-    let keys = find_keys(file, keys, &identity, &data.manifest.install, &logs)?;
+    let signed = |note: &str| logs.signed(note);
+    let keys = find_keys(file, keys, &identity, &data.manifest.install, &signed)?;
     let books = match keys.taken {
         Some((_, keys)) => {
             let put = |name: &str, bytes: &[u8]| {
@@ -91,6 +94,7 @@ pub fn verify_sealed(
         entries,
         first_vkey: logs.first_vkey().unwrap_or_default().to_owned(),
         books,
+        strange: keys.strange,
     })
 }
 
