@@ -121,11 +121,20 @@ async fn a_room_that_a_kill_left_goes_with_the_next_verification_and_one_in_use_
     drop(room("somebodys"));
     let killed = among.path().join("keystall-verify-a-link");
     std::os::unix::fs::symlink(among.path().join("somebodys"), killed).unwrap();
+    // Without their locks: one of today, and one of two days ago.
+    for (name, days) in [("keystall-verify-early", 0), ("keystall-verify-old", 2)] {
+        drop(room(name));
+        let path = among.path().join(name);
+        fs::remove_file(path.join("lock")).unwrap();
+        let then = SystemTime::now() - Duration::from_secs(days * 24 * 3_600);
+        fs::File::open(path).unwrap().set_modified(then).unwrap();
+    }
     super::verify::sweep(among.path());
     assert_eq!(
         names(among.path()),
         [
             "keystall-verify-a-link",
+            "keystall-verify-early",
             "keystall-verify-used",
             "somebodys"
         ]
