@@ -78,6 +78,23 @@ async fn an_index_that_does_not_read_is_an_alarm_that_names_it() {
 }
 
 #[tokio::test]
+async fn a_failure_that_cannot_be_written_down_is_an_alarm_until_something_is_written() {
+    let (shop, ..) = backed_up().await;
+    // As a full disk: the index reads, and no other takes its place.
+    let blocked = shop.dir.path().join("shop/backups/index.json.new");
+    fs::create_dir(&blocked).unwrap();
+    assert!(shop.shop.note_backup(Some("no room")).is_err());
+    let alarm = shop.shop.backup_alarm().unwrap().unwrap();
+    assert!(alarm.reason.starts_with("no room; nor is"), "{alarm:?}");
+    assert!(alarm.newest_ms.is_some());
+    fs::remove_dir(&blocked).unwrap();
+    shop.shop.note_backup(Some("no room")).unwrap();
+    assert_eq!(shop.shop.backup_alarm().unwrap().unwrap().reason, "no room");
+    shop.shop.note_backup(None).unwrap();
+    assert_eq!(shop.shop.backup_alarm().unwrap(), None);
+}
+
+#[tokio::test]
 async fn copies_of_a_lost_index_are_taken_over_at_their_place_and_go_in_their_time() {
     let (shop, _, (data, keys)) = backed_up().await;
     let disk = tempfile::tempdir().unwrap();
