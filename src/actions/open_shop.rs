@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{Semaphore, broadcast, watch};
 
-use super::backup::{RECIPIENT_ROW, identity_of};
+use super::backup::{Failed as FailedBackup, RECIPIENT_ROW, identity_of};
 use super::chain::{Chain, first_generation};
 use super::clock_watch::LastLook;
 use super::highwater::{Highwater, HighwaterError};
@@ -149,6 +149,8 @@ pub struct Shop {
     pub(super) rotation: Rotation,
     /// Held while the list of erased orders is written.
     pub(super) listing: Mutex<()>,
+    /// A backup that failed where that could not be written down.
+    pub(super) unwritten_backup: Mutex<Option<FailedBackup>>,
     /// Where the shop's files lie.
     pub(super) folder: PathBuf,
     highwater: Highwater,
@@ -388,6 +390,7 @@ impl Shop {
             clock_look,
             rotation: Rotation::new(root_at),
             listing: Mutex::new(()),
+            unwritten_backup: Mutex::new(None),
             folder: dir.to_owned(),
             highwater,
         };

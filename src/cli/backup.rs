@@ -328,8 +328,17 @@ fn verify_by_restore(
         ),
         (Some(_), Some(first)) => format!("books do not agree: {}\n", print::safe(first)),
     };
+    for path in &verified.strange {
+        text += &format!(
+            "left out: {}, whose checkpoint no log key of this backup's ledger signed: a log key or a generation came after the backup, or somebody else made this file\n",
+            print::safe(&path.display().to_string())
+        );
+    }
+    let strange = verified.strange.iter();
+    let strange: Vec<String> = strange.map(|path| path.display().to_string()).collect();
     let value = json!({
         "restored": true,
+        "left_out": strange,
         "bytes": verified.bytes,
         "blake3": verified.blake3,
         "origin": manifest.origin,

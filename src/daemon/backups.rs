@@ -408,7 +408,8 @@ pub(super) fn refresh(shop: &Shop, metrics: &Metrics) {
         metrics.backup_age_seconds.clear();
         return;
     };
-    let is_failing = index.failures().next().is_some();
+    let is_unwritten = shop.unwritten_backup_failure().is_some();
+    let is_failing = is_unwritten || index.failures().next().is_some();
     metrics.backup_failing.set(i64::from(is_failing));
     let age = |place: &str, copy: Option<&SealedCopy>| {
         if let Some(copy) = copy {

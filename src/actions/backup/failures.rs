@@ -6,6 +6,8 @@ use crate::actions::open_shop::{Shop, unwritten};
 use crate::domain::EffectKind;
 use crate::store::{Fault, WriteError};
 
+use std::sync::{MutexGuard, PoisonError};
+
 use serde::{Deserialize, Serialize};
 
 /// A backup that was not made, or not brought to a place.
@@ -44,6 +46,45 @@ impl Shop {
     /// # Errors
     /// [`BackupError`].
     pub fn note_backup(&self, why: Option<&str>) -> Result<(), BackupError> {
+        let written = self.write_backup_failure(why);
+        match (&written, why) {
+            (Ok(()), _) => *self.unwritten() = None,
+            (Err(BackupError::Busy), _) | (Err(_), None) => {}
+            (Err(error), Some(why)) => self.keep_unwritten(why, error),
+        }
+        written
+    }
+
+    /// The last failure that could not be written down, as on a full disk: it is known until something is written again, or the
+    /// daemon ends.
+    pub fn unwritten_backup_failure(&self) -> Option<Failed> {
+        self.unwritten().clone()
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, Option<Failed>> {
+        // Whoever panicked while holding it had written nothing half.
+        self.unwritten_backup
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep_unwritten(&self, why: &str, error: &BackupError) {
+        let now_ms = self.now_ms();
+        let mut unwritten = self.unwritten();
+        let since_ms = unwritten.as_ref().map_or(now_ms, |before| before.since_ms);
+        let error = error.to_string();
+        *unwritten = Some(Failed {
+            since_ms,
+            at_ms: now_ms,
+            why: match why == error {
+                true => error,
+                false => format!("{why}; nor is that written down: {error}"),
+            },
+            told: false,
+        });
+    }
+
+    fn write_backup_failure(&self, why: Option<&str>) -> Result<(), BackupError> {
         let folder = Folder::hold(&self.folder)?;
         let mut index = Index::read(&self.folder)?;
         let before = index.failed.take();
@@ -131,7 +172,9 @@ impl Shop {
             }
         };
         let newest_ms = index.newest().map(|newest| newest.at_ms);
-        let reasons: Vec<&str> = index.failures().map(|failed| failed.why.as_str()).collect();
+        let unwritten = self.unwritten_backup_failure();
+        let failures = unwritten.iter().chain(index.failures());
+        let reasons: Vec<&str> = failures.map(|failed| failed.why.as_str()).collect();
         Ok((!reasons.is_empty()).then(|| BackupAlarm {
             newest_ms,
             reason: reasons.join("; "),

@@ -7,7 +7,6 @@ use super::BackupError;
 use super::folder::KEYS_ENDING;
 use super::stream::StreamError;
 use super::unpack::{Keys, manifest_of, unpack_keys};
-use super::vouch::Logs;
 use crate::vault::{AgeError, BackupIdentity};
 
 /// Sealed files of month keys that are looked at.
@@ -17,28 +16,27 @@ const KEYS_LOOKED_AT: usize = 256;
 pub(super) struct Found {
     /// Those that are taken, and where they are from.
     pub(super) taken: Option<(PathBuf, Keys)>,
-    /// The lists of erased orders of all of them, one after the other.
+    /// The lists of erased orders of those that count, one after the other.
     pub(super) erased: String,
+    /// Those beside the backup that nothing vouches for: they are left out, unless one was named.
+    pub(super) strange: Vec<PathBuf>,
 }
 
-/// The month keys at `given`, else the newest of those that lie beside `file` and are of the same shop; one that no key of `logs`
-/// vouches for is taken by its name alone. What any of them tells of erased orders counts: an order that was erased stays so,
-/// whichever keys are given.
+/// The month keys at `given`, else the newest of those that lie beside `file`, are of the same shop, and hold a checkpoint that is
+/// `signed` by one of its log keys; one that is not is taken by its name alone. What any of these tells of erased orders counts: an
+/// order that was erased stays so, whichever keys are given.
 pub(super) fn find_keys(
     file: &Path,
     given: Option<&Path>,
     identity: &BackupIdentity,
     install: &str,
-    logs: &Logs,
+    signed: &dyn Fn(&str) -> bool,
 ) -> Result<Found, BackupError> {
-    let mut all = keys_beside(file, identity, install)?;
-    let strange = all
-        .iter()
-        .find(|(_, keys)| !logs.signed(&keys.manifest.note));
-    if let (Some((path, _)), None) = (strange, given) {
-        return Err(BackupError::StrangeKeys(path.clone()));
-    }
-    let mut erased: String = all.iter().map(|(_, keys)| keys.erased.as_str()).collect();
+    let all = keys_beside(file, identity, install)?;
+    let (mut own, strange): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|(_, keys)| signed(&keys.manifest.note));
+    let mut erased: String = own.iter().map(|(_, keys)| keys.erased.as_str()).collect();
     let taken = match given {
         Some(path) => {
             let keys = unpack_keys(path, &[identity])?;
@@ -50,14 +48,23 @@ pub(super) fn find_keys(
         }
         None => {
             // The ledger only grows; clocks may be wrong.
-            all.sort_by_key(|(_, keys)| {
+            own.sort_by_key(|(_, keys)| {
                 let manifest = &keys.manifest;
                 (manifest.generation, manifest.size, manifest.at_ms)
             });
-            all.pop()
+            own.pop()
         }
     };
-    Ok(Found { taken, erased })
+    // Where a path does not resolve, the file that was just read went away: it is only named too often.
+    let named = given.and_then(|path| fs::canonicalize(path).ok());
+    let is_named = |path: &Path| named.is_some() && fs::canonicalize(path).ok() == named;
+    let strange = strange.into_iter().map(|(path, _)| path);
+    let strange = strange.filter(|path| !is_named(path)).collect();
+    Ok(Found {
+        taken,
+        erased,
+        strange,
+    })
 }
 
 /// All month keys beside `file` that are of the same shop. One that does not read is not passed over: nobody knows what it tells.

@@ -25,7 +25,8 @@ const KEYS_MAX: usize = 2;
 /// One that is not the newest goes at this age, and one that the newest data needs so long after it was superseded: an erasure
 /// reaches all copies within it.
 const KEYS_MS: i64 = 48 * 3_600_000;
-/// Data that were found at a place stay at least so long: whoever restored an older backup than there was goes back to them.
+/// Data that were found at a place stay at least so long, and the newest month keys with them: whoever restored an older backup than
+/// there was goes back to them.
 const FOUND_MS: i64 = 14 * DAY_MS;
 
 /// What a round of removing did.
@@ -60,7 +61,8 @@ impl Shop {
             }
         };
         drop_unkept(&mut index.data, &kept);
-        let kept = kept_keys(&index.keys, index.last_data(), now_ms);
+        let mut kept = kept_keys(&index.keys, index.last_data(), now_ms);
+        kept.extend(kept_found_keys(&index, now_ms));
         drop_unkept(&mut index.keys, &kept);
         // First what is to go, then its going: a kill between leaves it to the next run.
         folder.write_index(&index)?;
@@ -80,11 +82,18 @@ impl Shop {
     }
 }
 
-/// Notes since when a copy of keys is not the newest.
+/// Notes since when a copy of keys is not the newest. Nobody knows which keys a found one holds, and found data may need them: it is
+/// superseded by the first erasure that own copies show, which take a key away, and not before it was found.
 fn supersede(keys: &mut [SealedCopy], now_ms: i64) {
-    for at in 1..keys.len() {
-        let since_ms = keys[at].at_ms.min(now_ms);
-        keys[at - 1].superseded_ms.get_or_insert(since_ms);
+    let own: Vec<&SealedCopy> = keys.iter().filter(|copy| copy.found_ms.is_none()).collect();
+    let erased = own.windows(2).find(|pair| !pair[1].opens(pair[0]));
+    let erased_ms = erased.map(|pair| pair[1].at_ms.min(now_ms));
+    for at in 0..keys.len() {
+        let since_ms = match keys[at].found_ms {
+            Some(found_ms) => erased_ms.map(|erased_ms| erased_ms.max(found_ms)),
+            None => keys.get(at + 1).map(|next| next.at_ms.min(now_ms)),
+        };
+        keys[at].superseded_ms = keys[at].superseded_ms.or(since_ms);
     }
 }
 
@@ -144,8 +153,7 @@ fn kept_data(copies: &[SealedCopy], retention: Retention, now_ms: i64) -> BTreeS
     let present = || copies.iter().filter(|copy| !copy.dropped);
     let newest = present().rev().take(NEWEST);
     kept.extend(newest.map(|copy| copy.name.clone()));
-    let is_fresh = |found_ms: i64| now_ms.saturating_sub(found_ms) < FOUND_MS;
-    let found = present().filter(|copy| copy.found_ms.is_some_and(is_fresh));
+    let found = present().filter(|copy| is_freshly_found(copy, now_ms));
     kept.extend(found.map(|copy| copy.name.clone()));
     for (span_ms, count) in [(DAY_MS, retention.daily), (WEEK_MS, retention.weekly)] {
         let span_of = |copy: &SealedCopy| copy.at_ms.min(now_ms).div_euclid(span_ms);
@@ -170,6 +178,31 @@ fn kept_keys(copies: &[SealedCopy], data: Option<&SealedCopy>, now_ms: i64) -> B
     kept.map(|copy| copy.name.clone()).collect()
 }
 
+/// Of each place the newest keys that were found there, as long as data that were found there are kept and nothing was erased since:
+/// else those data would not open.
+fn kept_found_keys(index: &Index, now_ms: i64) -> BTreeSet<String> {
+    let is_wanted = |copy: &&SealedCopy| !copy.dropped && is_freshly_found(copy, now_ms);
+    let data = index.data.iter().filter(is_wanted);
+    let places: BTreeSet<&String> = data.flat_map(|copy| copy.places.keys()).collect();
+    let newest = |place: &String| {
+        let mut keys = index.keys.iter().rev().filter(is_wanted);
+        keys.find(|copy| copy.places.contains_key(place))
+    };
+    let newest = places.into_iter().filter_map(newest);
+    let newest = newest.filter(|copy| !is_long_superseded(copy, now_ms));
+    newest.map(|copy| copy.name.clone()).collect()
+}
+
+fn is_freshly_found(copy: &SealedCopy, now_ms: i64) -> bool {
+    let is_fresh = |found_ms: i64| now_ms.saturating_sub(found_ms) < FOUND_MS;
+    copy.found_ms.is_some_and(is_fresh)
+}
+
+fn is_long_superseded(keys: &SealedCopy, now_ms: i64) -> bool {
+    keys.superseded_ms
+        .is_some_and(|since_ms| now_ms - since_ms >= KEYS_MS)
+}
+
 /// The newest keys that open all of `data`, if they are wanted still.
 fn fitting<'a>(
     keys: &[&'a SealedCopy],
@@ -178,10 +211,7 @@ fn fitting<'a>(
 ) -> Option<&'a SealedCopy> {
     let data = data.filter(|data| !data.labels.is_empty())?;
     let fits = keys.iter().rev().find(|keys| keys.opens(data)).copied();
-    fits.filter(|keys| {
-        keys.superseded_ms
-            .is_none_or(|since_ms| now_ms - since_ms < KEYS_MS)
-    })
+    fits.filter(|keys| !is_long_superseded(keys, now_ms))
 }
 
 #[cfg(test)]

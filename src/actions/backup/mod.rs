@@ -149,6 +149,11 @@ pub enum BackupError {
         "{0} holds the root key of another shop, or one of this shop whose database is not there: restore into an empty folder (--dir), or move root.key away"
     )]
     OtherShop(PathBuf),
+    /// The folder that is restored into has a database without a root key, and it is another shop's, or nobody knows whose.
+    #[error(
+        "{0} is the database of another shop, or does not open, and no root.key lies beside it: restore into an empty folder (--dir), or move that file away"
+    )]
+    OtherDatabase(PathBuf),
     /// Neither words nor digits.
     #[error("the recovery secret is 24 words, or 64 hex digits, as `keystall init` showed them")]
     Recovery,

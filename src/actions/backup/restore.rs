@@ -6,18 +6,18 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::find_keys::{Found, find_keys};
+use super::find_keys::find_keys;
 use super::folder::{FOLDER, Folder, create_private, make};
 use super::key::identity_of_text;
 use super::unpack::{Data, ERASE_KEYS, ERASED, Keys, ROOT_KEY, manifest_of, unpack_data, verify};
-use super::vouch::{Logs, Vouched};
+use super::vouch::{Here, Logs, Vouched};
 use super::{BackupError, Manifest, Progress};
 use crate::actions::highwater::signed_by_log;
 use crate::actions::open_shop::{DATABASE, Policy, Shop, ShopError};
 use crate::actions::restore::{RestoreError, RestoreRequest, Restored, hold};
 use crate::domain::{Entropy, Secret};
 use crate::ledger::note::Checkpoint;
-use crate::store::{Options, Rows, Store};
+use crate::store::Options;
 use crate::vault::{
     AGE_MAGIC, BackupIdentity, ERASE_KEYS_HEAD, RootKey, replace_bytes, replace_file,
 };
@@ -149,8 +149,21 @@ fn restore_in(
     ));
     let logs = Logs::of(&copy, options)?;
     let install = &data.manifest.install;
-    let Found { taken, erased } = find_keys(request.file, request.keys, identity, install, &logs)?;
-    let (keys, listed) = (taken, erased);
+    let here = Here::look(dir, options);
+    // What was signed after the backup was made, by a log key or in a generation that came later, the folder's own ledger knows.
+    let later = here.as_ref().filter(|here| here.continues(install, &logs));
+    let signed = |note: &str| logs.signed(note) || later.is_some_and(|here| here.signed(note));
+    let found = find_keys(request.file, request.keys, identity, install, &signed)?;
+    let (keys, listed) = (found.taken, found.erased);
+    for path in found.strange {
+        if request.keys.is_none() {
+            return Err(BackupError::StrangeKeys(path));
+        }
+        step(format!(
+            "{} is left out, and what it tells of erased orders: no log key that is known here signed it",
+            path.display()
+        ));
+    }
     let known = known(request, &data, keys.as_ref(), &logs, step);
     let plain = RestoreRequest {
         copy: &copy,
@@ -161,8 +174,9 @@ fn restore_in(
     };
     // The same restore first, in a folder that goes away: what refuses it refuses it before anything is changed.
     let seen = key_of(dir)?;
-    let root = root_of(dir, seen, &data, &logs, options)?;
-    let vouched = Vouched::look(dir, &data.manifest, &logs, root, request.known.len());
+    let here = here.as_ref();
+    let root = root_of(dir, seen, here, &data, &logs)?;
+    let vouched = Vouched::look(dir, &data, &logs, root, here, request.known.len());
     // To the end: a daemon that starts in the midst would find one shop's key and another's database.
     let held = hold(&dir.join(DATABASE)).map_err(Box::new)?;
     if key_of(dir)? != seen {
@@ -279,42 +293,28 @@ fn key_of(dir: &Path) -> Result<Option<[u8; 16]>, BackupError> {
     }
 }
 
-/// Looks at the root key of `dir`, which was `seen`. Opens the database for it, so nobody may hold that.
+/// Looks at the root key of `dir`, which was `seen`, and at what its database says, whose rows of this are plain: where there is one,
+/// it is the same shop's, whether a key lies there or not.
 fn root_of(
     dir: &Path,
     seen: Option<[u8; 16]>,
+    here: Option<&Here>,
     data: &Data,
     logs: &Logs,
-    options: &dyn Fn(&Path) -> Options,
 ) -> Result<Root, BackupError> {
-    let Some(seen) = seen else {
-        return Ok(Root::Comes);
+    let (root, other) = match seen {
+        Some(seen) if seen == data.root.check_value() => return Ok(Root::Stays),
+        None if !dir.join(DATABASE).exists() => return Ok(Root::Comes),
+        None => (Root::Comes, BackupError::OtherDatabase(dir.join(DATABASE))),
+        Some(_) => (Root::Changes, BackupError::OtherShop(dir.to_owned())),
     };
-    if seen == data.root.check_value() {
-        return Ok(Root::Stays);
-    }
-    let other = || BackupError::OtherShop(dir.to_owned());
-    let database = dir.join(DATABASE);
-    if !database.exists() {
-        return Err(other());
-    }
-    let store = Store::open(options(&database), Box::new(|_| {})).map_err(|_| other())?;
-    let looked = store.read().and_then(|rows| {
-        let first = rows
-            .generation(0)?
-            .and_then(|log| log.keys.into_iter().next());
-        Ok((rows.meta("install")?, first))
-    });
-    store.close();
-    match looked {
-        Ok((Some(install), first)) if hex::encode(&install) == data.manifest.install => {
-            let first = first.as_ref().map(|(_, vkey)| vkey.as_str());
-            match first.is_none() || first == logs.first_vkey() {
-                true => Ok(Root::Changes),
-                false => Err(BackupError::OtherLedger(dir.to_owned())),
-            }
-        }
-        _ => Err(other()),
+    let Some(here) = here.filter(|here| here.is_of(&data.manifest.install)) else {
+        return Err(other);
+    };
+    let first = here.first_vkey();
+    match first.is_none() || first == logs.first_vkey() {
+        true => Ok(root),
+        false => Err(BackupError::OtherLedger(dir.to_owned())),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::find_keys::find_keys;
 use super::folder::{Folder, create_private, has_room_for, make};
@@ -36,6 +37,8 @@ pub struct Verified {
     pub first_vkey: String,
     /// The books of the restored shop, where its month keys lie beside it.
     pub books: Option<Books>,
+    /// Month keys beside it that no log key of its ledger signed, which were left out.
+    pub strange: Vec<PathBuf>,
 }
 
 /// Restores the sealed data at `file` into a folder that is removed afterwards, and checks everything that can be. Month keys are
@@ -66,7 +69,8 @@ pub fn verify_sealed(
     progress.step(data.rows, Some(data.manifest.size));
     let entries = verify(&database, &data, options, progress)?;
     let logs = Logs::of(&database, options)?;
-    let keys = find_keys(file, keys, &identity, &data.manifest.install, &logs)?;
+    let signed = |note: &str| logs.signed(note);
+    let keys = find_keys(file, keys, &identity, &data.manifest.install, &signed)?;
     let books = match keys.taken {
         Some((_, keys)) => {
             let put = |name: &str, bytes: &[u8]| {
@@ -91,6 +95,7 @@ pub fn verify_sealed(
         entries,
         first_vkey: logs.first_vkey().unwrap_or_default().to_owned(),
         books,
+        strange: keys.strange,
     })
 }
 
@@ -118,6 +123,8 @@ struct Room {
 /// What the names of rooms among the system's temporary folders begin with.
 pub(super) const ROOM_BEGIN: &str = "keystall-verify-";
 const ROOM_LOCK: &str = "lock";
+/// A room without a lock that nothing was put in for so long is nobody's.
+const UNLOCKED_FOR: Duration = Duration::from_secs(24 * 3_600);
 
 impl Room {
     fn make(dir: &Path, entropy: &dyn Entropy) -> Result<Self, BackupError> {
@@ -156,7 +163,7 @@ impl Drop for Room {
         // What cannot be removed in the shop's folder, the next run removes.
         let _ = match &self.held {
             Some(held) => held.clean().map_err(drop),
-            None => fs::remove_dir_all(&self.path).map_err(drop),
+            None => remove_room(&self.path).map_err(drop),
         };
     }
 }
@@ -172,14 +179,35 @@ pub(super) fn sweep(among: &Path) {
         let is_room = name.to_string_lossy().starts_with(ROOM_BEGIN);
         // Of the entry itself: a link is followed nowhere.
         let about = entry.metadata().ok().filter(|about| about.is_dir());
-        if !is_room || about.is_none_or(|about| about.uid() != user) {
+        if !is_room || about.as_ref().is_none_or(|about| about.uid() != user) {
             continue;
         }
-        // Held by whoever is in it.
-        let lock = File::open(entry.path().join(ROOM_LOCK));
-        if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+        let about = about.and_then(|about| about.modified().ok());
+        let age = about.and_then(|modified| modified.elapsed().ok());
+        // Held by whoever is in it. One without its lock was being removed, or made, when its verification was killed.
+        let is_dead = match File::open(entry.path().join(ROOM_LOCK)) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                age.is_some_and(|age| age > UNLOCKED_FOR)
+            }
+            Err(_) => false,
+        };
+        if is_dead {
             // What cannot be removed, the next one tries again.
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = remove_room(&entry.path());
         }
     }
+}
+
+/// Removes a room, its lock last: what is left of it after a kill is still known for dead.
+fn remove_room(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != ROOM_LOCK {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_dir_all(path)
 }

@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::Path;
 
+use super::BackupError;
 use super::restore::Root;
-use super::{BackupError, Manifest};
+use super::unpack::Data;
 use crate::actions::highwater::{FILE as HIGHWATER, signed_by_log};
+use crate::actions::open_shop::DATABASE;
 use crate::ledger::note::Checkpoint;
 use crate::store::{Generation, Options, Rows, Store};
+use crate::vault::RootKey;
 
 /// What vouches for a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,24 +62,75 @@ impl Logs {
     }
 }
 
+/// What the database in a folder says, which nobody has open.
+pub(super) struct Here {
+    install: String,
+    check: Option<Vec<u8>>,
+    logs: Logs,
+}
+
+impl Here {
+    /// Looks into `dir`; none where there is no database, or one that does not open.
+    pub(super) fn look(dir: &Path, options: &dyn Fn(&Path) -> Options) -> Option<Self> {
+        let database = dir.join(DATABASE);
+        if !database.exists() {
+            return None;
+        }
+        let store = Store::open(options(&database), Box::new(|_| {})).ok()?;
+        let here = store.read().and_then(|rows| {
+            Ok(Self {
+                install: rows.meta("install")?.map(hex::encode).unwrap_or_default(),
+                check: rows.meta("check")?,
+                logs: Logs(rows.generations()?),
+            })
+        });
+        store.close();
+        here.ok()
+    }
+
+    /// Whether it says that it is the shop of this installation number.
+    pub(super) fn is_of(&self, install: &str) -> bool {
+        self.install == install
+    }
+
+    /// The key that its ledger begins with; none where no ledger was begun.
+    pub(super) fn first_vkey(&self) -> Option<&str> {
+        self.logs.first_vkey()
+    }
+
+    /// Whether its ledger begins as that of a backup, which may have ended earlier: its log keys are the same shop's then.
+    pub(super) fn continues(&self, install: &str, logs: &Logs) -> bool {
+        self.is_of(install) && self.first_vkey().is_some() && self.first_vkey() == logs.first_vkey()
+    }
+
+    /// Whether one of its log keys signed this checkpoint.
+    pub(super) fn signed(&self, note: &str) -> bool {
+        self.logs.signed(note)
+    }
+
+    fn opens_with(&self, root: &RootKey) -> bool {
+        let check = self.check.as_deref();
+        check.is_some_and(|check| check == root.check_value())
+    }
+}
+
 impl Vouched {
     /// Looks at what is in `dir` and was given. `known` are the checkpoints that others kept: a restore refuses one that does not fit.
     pub(super) fn look(
         dir: &Path,
-        manifest: &Manifest,
+        data: &Data,
         logs: &Logs,
         root: Root,
+        here: Option<&Here>,
         known: usize,
     ) -> Self {
+        let manifest = &data.manifest;
         let mut by = Vec::new();
-        match root {
-            Root::Stays => by.push("its root key is the one of this folder".to_owned()),
-            Root::Changes => {
-                by.push(
-                    "its ledger begins with the log key of the database in this folder".to_owned(),
-                );
-            }
-            Root::Comes => {}
+        // A key alone may have come out of the same file, with a restore that was cut off.
+        if root == Root::Stays && here.is_some_and(|here| here.opens_with(&data.root)) {
+            by.push("its root key is the one of this folder".to_owned());
+        } else if here.is_some_and(|here| here.continues(&manifest.install, logs)) {
+            by.push("its ledger begins with the log key of the database in this folder".to_owned());
         }
         let kept = fs::read_to_string(dir.join(HIGHWATER));
         if kept.is_ok_and(|note| logs.signed(&note)) {

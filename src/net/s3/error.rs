@@ -140,11 +140,24 @@ impl BucketError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Busy { .. } => true,
+            Self::Slow { bytes, .. } => *bytes <= SMALL_BYTES_MAX,
             Self::Outbound(error) | Self::Host(error) => !matches!(
                 error,
                 OutboundError::Url(_)
                     | OutboundError::Private { .. }
                     | OutboundError::TooLarge { .. }
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether the storage was waited for in vain: what it was asked for may have been done.
+    pub(super) fn is_waiting(&self) -> bool {
+        match self {
+            Self::Slow { .. } => true,
+            Self::Outbound(error) => matches!(
+                error,
+                OutboundError::Idle { .. } | OutboundError::Timeout { .. }
             ),
             _ => false,
         }
@@ -247,6 +260,8 @@ fn of_region(wanted: &Option<String>) -> String {
     }
 }
 
+/// More than this, sent too slowly once, is not sent again at once.
+const SMALL_BYTES_MAX: u64 = 1024 * 1024;
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// S3 takes signatures that are 15 minutes off; a clock that is two thirds of that off will not stay within.
 const SKEW_MAX_S: u64 = 10 * 60;

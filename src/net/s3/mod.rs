@@ -39,6 +39,8 @@ pub struct Bucket {
     pauses: [Duration; 2],
     /// Given to each exchange beside the time that its bytes take.
     grace: Duration,
+    /// Given to the storage to join the parts of an upload, beside the time that so many bytes take it.
+    joining: Duration,
     /// A part of an upload in parts; larger for a file that would have too many.
     part_bytes: u64,
     has_name_of_bucket: bool,
@@ -120,6 +122,7 @@ impl Bucket {
             object_bytes_max: settings.object_bytes_max,
             pauses: [Duration::from_secs(1), Duration::from_secs(4)],
             grace: Duration::from_secs(60),
+            joining: Duration::from_secs(10 * 60),
             part_bytes: 8 * 1024 * 1024,
             has_name_of_bucket: !in_path,
         })

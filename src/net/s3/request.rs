@@ -26,6 +26,9 @@ pub(super) struct Sent {
     pub(super) body: Bytes,
     /// Base64; signed as well.
     pub(super) md5: Option<String>,
+    /// How long the storage may work without a word, beside the ordinary time. What was not done within is not tried again: it may
+    /// have been done since.
+    pub(super) work: Duration,
 }
 
 impl Bucket {
@@ -50,7 +53,7 @@ impl Bucket {
         let mut pauses = self.pauses.iter();
         loop {
             let bytes = sent.body.len() as u64;
-            let limit = self.grace + Duration::from_secs(bytes / BYTES_PER_S);
+            let limit = self.grace + sent.work + Duration::from_secs(bytes / BYTES_PER_S);
             let exchange = async {
                 let answer = self.open(doing, method, action, &sent).await?;
                 Ok(answer.whole(ANSWER_BYTES_MAX).await?)
@@ -61,6 +64,9 @@ impl Bucket {
             };
             let outcome = timeout(limit, exchange).await.unwrap_or(Err(slow));
             match (outcome, pauses.next()) {
+                (Err(error), Some(_)) if !sent.work.is_zero() && error.is_waiting() => {
+                    return Err(error);
+                }
                 (Err(error), Some(pause)) if error.is_passing() => {
                     tokio::time::sleep(*pause).await;
                 }
@@ -90,7 +96,7 @@ impl Bucket {
         }
         let request = request.body(sent.body.clone());
         let request = request.map_err(|_| BucketError::Name)?;
-        let answer = self.client.stream(request, IDLE).await;
+        let answer = self.client.stream(request, IDLE + sent.work).await;
         let answer = answer.map_err(|error| self.unreached(error))?;
         match answer.status.is_success() {
             true => Ok(answer),

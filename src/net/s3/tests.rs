@@ -375,6 +375,61 @@ async fn a_storage_that_gives_a_byte_now_and_then_is_not_waited_for() {
     assert!(matches!(listed, BucketError::Slow { .. }), "{listed}");
 }
 
+/// A storage that takes a request for each of `answers`, and says nothing for ever where that is none.
+async fn silent_at_times(answers: Vec<Option<String>>) -> Storage {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let heads = seen.clone();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let head = request(&mut stream).await;
+            heads.lock().unwrap().push(head);
+            match answer {
+                Some(answer) => stream.write_all(answer.as_bytes()).await.unwrap(),
+                None => held.push(stream),
+            }
+        }
+    });
+    let dir = tempfile::tempdir().unwrap();
+    Storage { port, seen, dir }
+}
+
+#[tokio::test]
+async fn a_small_request_that_a_storage_forgets_is_tried_again() {
+    let storage = silent_at_times(vec![None, None, Some(ok(""))]).await;
+    let mut bucket = storage.bucket();
+    bucket.grace = Duration::from_millis(200);
+    bucket.delete("a").await.unwrap();
+    assert_eq!(storage.asked(), ["DELETE /shop/ks/a"; 3]);
+}
+
+#[tokio::test]
+async fn an_upload_that_takes_long_to_join_is_looked_for_before_it_is_given_up() {
+    let part = |n: u8| Some(answer(200, &format!("ETag: \"e{n}\"\r\n"), ""));
+    let whole = format!("HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n", 17 << 20);
+    let begun = || vec![Some(ok(BEGUN)), part(1), part(2), part(3), None];
+    let storage = silent_at_times([begun(), vec![Some(whole)]].concat()).await;
+    let path = storage.file(17 << 20);
+    let mut bucket = storage.bucket();
+    bucket.joining = Duration::from_millis(300);
+    bucket.grace = Duration::from_secs(2);
+    bucket.put_file("a", &path).await.unwrap();
+    assert_eq!(storage.asked()[5..], ["HEAD /shop/ks/a"]);
+    // It is not there: the first failure is told, and the upload ended.
+    let after = vec![Some(refused(404, "NoSuchKey")), Some(answer(204, "", ""))];
+    let storage = silent_at_times([begun(), after].concat()).await;
+    let path = storage.file(17 << 20);
+    let mut bucket = storage.bucket();
+    bucket.joining = Duration::from_millis(300);
+    bucket.grace = Duration::from_secs(2);
+    let error = bucket.put_file("a", &path).await.unwrap_err();
+    assert!(matches!(error, BucketError::Slow { .. }), "{error}");
+    assert_eq!(storage.asked()[6], "DELETE /shop/ks/a?uploadId=up-1");
+}
+
 fn page(namespace: &str, keys: &[&str], next: Option<&str>) -> String {
     let one = |key: &&str| {
         format!(

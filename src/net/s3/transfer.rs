@@ -27,6 +27,8 @@ const UPLOAD_ID_BYTES_MAX: usize = 1024;
 const MIB: u64 = 1024 * 1024;
 /// Slower than any line that copies are kept over: a storage that gives a byte now and then is not waited for.
 const GOT_BYTES_PER_S: u64 = 50_000;
+/// What a storage joins of parts within itself, where it copies them.
+const JOINED_BYTES_PER_S: u64 = 20_000_000;
 
 impl Bucket {
     /// Puts a file under `name`, over what was there. A file above 16 MiB goes in parts, of which one is held in memory; when
@@ -64,8 +66,8 @@ impl Bucket {
     }
 
     /// Writes the object, which has `bytes`, to a new file at `path`, which only its owner may read. One that turns out longer is
-    /// not read on, and all tries together have a minute and the time that so many bytes take at 50 kB/s. Nothing is left of it
-    /// where this fails.
+    /// not read on, and all tries together have three minutes (one each) and the time that so many bytes take at 50 kB/s. Nothing is
+    /// left of it where this fails.
     ///
     /// # Errors
     /// [`BucketError`]; [`BucketError::Longer`] and [`BucketError::Slow`] for the two.
@@ -81,7 +83,10 @@ impl Bucket {
             .open(path)
             .await
             .map_err(|source| at(path, source))?;
-        let limit = self.grace + Duration::from_secs(bytes / GOT_BYTES_PER_S);
+        // A try that falls silent takes nothing from the next one.
+        let graces = self.grace * (self.pauses.len() as u32 + 1);
+        let pauses: Duration = self.pauses.iter().sum();
+        let limit = graces + pauses + Duration::from_secs(bytes / GOT_BYTES_PER_S);
         let tries = self.tried(&key, &mut file, path, bytes);
         let slow = BucketError::Slow {
             bytes,
@@ -200,6 +205,7 @@ impl Bucket {
         let sent = Sent {
             body: CompleteMultipartUpload::body(complete()).into(),
             md5: None,
+            work: self.joining + Duration::from_secs(bytes / JOINED_BYTES_PER_S),
         };
         let outcome = self.send("put objects", "POST", &complete(), sent).await;
         let failure = match outcome {
@@ -217,8 +223,9 @@ impl Bucket {
             }
             Err(error) => error,
         };
-        // Of a try whose answer was lost, the next one finds no upload any more.
-        match matches!(failure, BucketError::NoObject) && self.length(key).await? == Some(bytes) {
+        // Of a try whose answer was lost, the next one finds no upload any more; and what took too long may be done by now.
+        let may_be_done = matches!(failure, BucketError::NoObject) || failure.is_waiting();
+        match may_be_done && matches!(self.length(key).await, Ok(Some(length)) if length == bytes) {
             true => Ok(()),
             false => Err(failure),
         }
@@ -277,7 +284,11 @@ fn with_md5<'a>(action: &mut impl S3Action<'a>, body: Bytes) -> Sent {
     let md5 = STANDARD.encode(Md5::digest(&body));
     action.headers_mut().insert("content-md5", md5.clone());
     let md5 = Some(md5);
-    Sent { body, md5 }
+    Sent {
+        body,
+        md5,
+        ..Sent::default()
+    }
 }
 
 fn at(path: &Path, source: io::Error) -> BucketError {

@@ -78,6 +78,23 @@ async fn an_index_that_does_not_read_is_an_alarm_that_names_it() {
 }
 
 #[tokio::test]
+async fn a_failure_that_cannot_be_written_down_is_an_alarm_until_something_is_written() {
+    let (shop, ..) = backed_up().await;
+    // As a full disk: the index reads, and no other takes its place.
+    let blocked = shop.dir.path().join("shop/backups/index.json.new");
+    fs::create_dir(&blocked).unwrap();
+    assert!(shop.shop.note_backup(Some("no room")).is_err());
+    let alarm = shop.shop.backup_alarm().unwrap().unwrap();
+    assert!(alarm.reason.starts_with("no room; nor is"), "{alarm:?}");
+    assert!(alarm.newest_ms.is_some());
+    fs::remove_dir(&blocked).unwrap();
+    shop.shop.note_backup(Some("no room")).unwrap();
+    assert_eq!(shop.shop.backup_alarm().unwrap().unwrap().reason, "no room");
+    shop.shop.note_backup(None).unwrap();
+    assert_eq!(shop.shop.backup_alarm().unwrap(), None);
+}
+
+#[tokio::test]
 async fn copies_of_a_lost_index_are_taken_over_at_their_place_and_go_in_their_time() {
     let (shop, _, (data, keys)) = backed_up().await;
     let disk = tempfile::tempdir().unwrap();
@@ -114,10 +131,32 @@ async fn copies_of_a_lost_index_are_taken_over_at_their_place_and_go_in_their_ti
         }
         (there(&keys.name), there(&data.name))
     };
-    assert_eq!(pruned(1), (false, true), "month keys go with the next ones");
-    assert_eq!(pruned(12), (false, true));
-    assert_eq!(pruned(2), (false, false), "and data after two weeks");
+    assert_eq!(pruned(1), (true, true));
+    assert_eq!(pruned(12), (true, true), "what is found opens so long");
+    assert_eq!(pruned(2), (false, false), "and goes after two weeks");
     assert!(there(other) && there(older) && there("keystall-notes.txt"));
+}
+
+#[tokio::test]
+async fn month_keys_that_were_found_go_two_days_after_an_erasure() {
+    let (shop, order, (data, keys)) = backed_up().await;
+    let disk = tempfile::tempdir().unwrap();
+    let place = FolderPlace(disk.path().to_owned());
+    shop.shop.bring_backups(&[&place]).unwrap();
+    fs::remove_file(shop.dir.path().join("shop/backups/index.json")).unwrap();
+    shop.clock.advance_ms(24 * HOUR_MS);
+    back_up(&shop).unwrap();
+    shop.shop.bring_backups(&[&place]).unwrap();
+    erase(&shop, &order);
+    let there = |name: &str| disk.path().join(name).exists();
+    let pruned = |hours: i64| {
+        shop.clock.advance_ms(hours * HOUR_MS);
+        shop.shop.bring_backups(&[&place]).unwrap();
+        shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
+        (there(&keys.name), there(&data.name))
+    };
+    assert_eq!(pruned(1), (true, true));
+    assert_eq!(pruned(48), (false, true));
 }
 
 #[tokio::test]

@@ -121,11 +121,20 @@ async fn a_room_that_a_kill_left_goes_with_the_next_verification_and_one_in_use_
     drop(room("somebodys"));
     let killed = among.path().join("keystall-verify-a-link");
     std::os::unix::fs::symlink(among.path().join("somebodys"), killed).unwrap();
+    // Without their locks: one of today, and one of two days ago.
+    for (name, days) in [("keystall-verify-early", 0), ("keystall-verify-old", 2)] {
+        drop(room(name));
+        let path = among.path().join(name);
+        fs::remove_file(path.join("lock")).unwrap();
+        let then = SystemTime::now() - Duration::from_secs(days * 24 * 3_600);
+        fs::File::open(path).unwrap().set_modified(then).unwrap();
+    }
     super::verify::sweep(among.path());
     assert_eq!(
         names(among.path()),
         [
             "keystall-verify-a-link",
+            "keystall-verify-early",
             "keystall-verify-used",
             "somebodys"
         ]
@@ -184,12 +193,49 @@ async fn a_backup_of_another_ledger_is_not_put_in_the_place_of_this_shops() {
     fs::set_permissions(&root, fs::Permissions::from_mode(0o400)).unwrap();
     let error = machine.restore(&shop, &file).unwrap_err();
     assert!(matches!(error, BackupError::OtherLedger(_)), "{error}");
-    assert_eq!(fs::read(root).unwrap(), [9; 32]);
+    assert_eq!(fs::read(&root).unwrap(), [9; 32]);
+    // Nor where no key lies beside that database.
+    fs::remove_file(&root).unwrap();
+    let error = machine.restore(&shop, &file).unwrap_err();
+    assert!(matches!(error, BackupError::OtherLedger(_)), "{error}");
+    assert!(!root.exists());
+    // A key without its database vouches for nothing: it may have come with the same file.
+    fs::remove_file(&database).unwrap();
+    let done = machine.restore(&shop, &file).unwrap();
+    assert_eq!(done.vouched.by, [""; 0]);
+    fs::rename(&database, machine.dir.path().join("away")).unwrap();
+    let done = machine.restore(&shop, &file).unwrap();
+    assert_eq!(done.vouched.by, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_restored_shop_goes_back_again_with_the_month_keys_of_its_new_generation_beside() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let beside = tempfile::tempdir().unwrap();
+    let file_of_data = beside.path().join(&data.name);
+    fs::copy(file(&shop, &data), &file_of_data).unwrap();
+    fs::copy(file(&shop, &keys), beside.path().join(&keys.name)).unwrap();
+    let machine = Machine::new(&shop);
+    machine.restore(&shop, &file_of_data).unwrap();
+    let restored = machine.open(&shop).unwrap();
+    let options = options(&shop);
+    let wish = BackupWish {
+        settings: None,
+        options: &options,
+    };
+    let (_, newer) = restored.create_backup(&wish, &mut |_, _| true).unwrap();
+    assert_eq!(newer.generation, 1);
+    restored.close();
+    let of_newer = machine.shop_dir().join("backups").join(&newer.name);
+    fs::copy(of_newer, beside.path().join(&newer.name)).unwrap();
+    machine.restore(&shop, &file_of_data).unwrap();
+    let error = Machine::new(&shop).restore(&shop, &file_of_data);
+    assert!(matches!(error, Err(BackupError::StrangeKeys(_))));
 }
 
 #[tokio::test]
 async fn month_keys_that_nothing_vouches_for_are_taken_by_their_name_alone() {
-    let (shop, _, (data, keys)) = backed_up().await;
+    let (shop, order, (data, keys)) = backed_up().await;
     let beside = tempfile::tempdir().unwrap();
     let (data, good) = (file(&shop, &data), file(&shop, &keys));
     let file_of_data = beside.path().join(data.file_name().unwrap());
@@ -206,7 +252,8 @@ async fn month_keys_that_nothing_vouches_for_are_taken_by_their_name_alone() {
     let mut part =
         super::stream::PartWriter::begin(&manifest, &[recipient], &entropy, Vec::new()).unwrap();
     part.file("erase.keys", &whole.erase_keys).unwrap();
-    part.file("erased", b"").unwrap();
+    let erased = format!("{} {}\n", order.id, manifest.at_ms);
+    part.file("erased", erased.as_bytes()).unwrap();
     let planted = beside.path().join("keystall-9.keys.zst.age");
     fs::write(&planted, part.finish(0).unwrap()).unwrap();
     let machine = Machine::new(&shop);
@@ -216,7 +263,16 @@ async fn month_keys_that_nothing_vouches_for_are_taken_by_their_name_alone() {
         "{error}"
     );
     assert!(!machine.shop_dir().exists());
-    machine
-        .restore_with(&shop, &file_of_data, Some(&good), &mut |_| {})
+    let mut steps = Vec::new();
+    let done = machine
+        .restore_with(&shop, &file_of_data, Some(&good), &mut |step| {
+            steps.push(step)
+        })
         .unwrap();
+    assert_eq!(done.erased, 0, "it names an order that nobody erased");
+    let left_out = format!("{} is left out", planted.display());
+    assert!(
+        steps.iter().any(|step| step.starts_with(&left_out)),
+        "{steps:?}"
+    );
 }
