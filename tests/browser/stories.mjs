@@ -112,12 +112,26 @@ async function copied(visitor, demo, api = false) {
   await payElsewhere(visitor, url);
   const [key] = await delivered(visitor, url);
   await shows(page, key);
-  await page.getByRole("button", { name: /copy/i }).first().click();
   const paper = await visitor.tab();
   await paper.goto(`${demo.shop}/find`);
   const field = paper.locator("[name=order]");
   await field.evaluate((input) => input.removeAttribute("maxlength"));
-  // The clipboard belongs to the whole machine, and a busy one is slow.
+  await alone(() => pastes(page, paper, field, key));
+}
+
+// The clipboard belongs to the whole browser: stories that use it wait for each other.
+let clipboard = Promise.resolve();
+function alone(use) {
+  const used = clipboard.then(use);
+  clipboard = used.catch(() => {});
+  return used;
+}
+
+async function pastes(page, paper, field, key) {
+  await page.bringToFront();
+  await page.getByRole("button", { name: /copy/i }).first().click();
+  await paper.bringToFront();
+  // A busy machine is slow to copy.
   for (let tries = 0; tries < 10; tries++) {
     await paper.waitForTimeout(300);
     await field.fill("");
