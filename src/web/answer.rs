@@ -26,6 +26,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// Fields of a page, with those that `headers` sets.
 const HEADERS: usize = 16;
 const JSON: &str = "application/json";
+const SVG: &str = "image/svg+xml";
 /// Seconds after which a client that was turned away may come again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
@@ -102,6 +103,12 @@ pub(super) fn json(status: StatusCode, document: &impl serde::Serialize) -> Answ
     // Structs of texts and numbers always serialize.
     let body = serde_json::to_vec(document).map_err(|_| Problem::Internal)?;
     Ok(whole(status, JSON, body))
+}
+
+/// A drawing with a secret in it.
+pub(super) fn svg(drawing: String) -> Response {
+    // Without a rule of its own an answer is not kept.
+    whole(StatusCode::OK, SVG, drawing)
 }
 
 /// 303 to a path here, or to an address that the desk made; never to one that a request brought.

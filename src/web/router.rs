@@ -27,6 +27,8 @@ pub fn router(state: WebState) -> Router {
         .route("/o/{tail}", get(shop::order::show))
         .route("/o/{secret}/pay", get(shop::pay::begin))
         .route("/o/{secret}/pay.svg", get(shop::pay::code))
+        .route("/o/{secret}/link.svg", get(shop::link_code::page))
+        .route("/o/{secret}/receipt.svg", get(shop::link_code::receipt))
         .route("/o/{secret}/events", get(shop::events::listen))
         .route("/o/{secret}/receipt", get(shop::order::receipt))
         .route("/o/{secret}/slip", get(shop::slip::show))

@@ -28,6 +28,8 @@ ROUTES = {
     "/find/contact": {"post": ("/find/contact", {"contact": "asks@example.com"})},
     "/inbox/{secret}": {"get": ["/inbox/nothing", "/inbox/" + "A" * 38]},
     "/o/{secret}/pay.svg": {"get": ["/o/SECRET/pay.svg", "/o/DONE/pay.svg", "/o/nothing/pay.svg"]},
+    "/o/{secret}/link.svg": {"get": ["/o/SECRET/link.svg", "/o/DONE/link.svg", "/o/nothing/link.svg"]},
+    "/o/{secret}/receipt.svg": {"get": ["/o/SECRET/receipt.svg", "/o/DONE/receipt.svg", "/o/nothing/receipt.svg"]},
     "/o/{tail}": {"get": ["/o/SECRET", "/o/DONE", "/o/SECRET.json", "/o/DONE.json", "/o/nothing", "/o/nothing.json"]},
     "/o/{secret}/pay": {"get": ["/o/SECRET/pay", "/o/DONE/pay", "/o/nothing/pay"]},
     "/o/{secret}/events": {"get": ["/o/nothing/events"]},

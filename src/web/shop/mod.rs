@@ -5,6 +5,7 @@ pub(super) mod checkout;
 pub(super) mod events;
 pub(super) mod find;
 pub(super) mod inbox;
+pub(super) mod link_code;
 pub(super) mod order;
 pub(super) mod pay;
 pub(super) mod picture;

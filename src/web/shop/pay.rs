@@ -1,17 +1,13 @@
 //! `GET /o/SECRET/pay` and `/o/SECRET/pay.svg`: the buyer is sent to the provider, by this device or by another one that scans.
 //! No state changes by either.
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
-use http::header;
+use axum::extract::State;
 
 use super::order::{can_pay, order_of};
 use crate::{
     domain::Order,
     web::{
-        answer::{Answer, NO_STORE, see_other},
+        answer::{Answer, see_other, svg},
         state::{Shared, WebState},
         view::Problem,
         visit::{Segment, Visit},
@@ -60,12 +56,7 @@ pub(in crate::web) async fn code(
         tracing::error!("the link to pay is too long for a code");
         return Err(Problem::Internal);
     };
-    let headers = [
-        (header::CONTENT_TYPE, "image/svg+xml"),
-        (header::CACHE_CONTROL, NO_STORE),
-    ];
-    let response: Response = (headers, drawn).into_response();
-    Ok(response)
+    Ok(svg(drawn))
 }
 
 fn order(web: &Shared, secret: &str) -> Result<Order, Problem> {

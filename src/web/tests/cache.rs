@@ -35,6 +35,13 @@ const DECIDED: &[(&str, &str, &str, &str)] = &[
     ("\"/o/{tail}\"", "GET", "{order}.json", NEVER),
     ("\"/o/{secret}/pay\"", "GET", "{order}/pay", NEVER),
     ("\"/o/{secret}/pay.svg\"", "GET", "{order}/pay.svg", NEVER),
+    ("\"/o/{secret}/link.svg\"", "GET", "{order}/link.svg", NEVER),
+    (
+        "\"/o/{secret}/receipt.svg\"",
+        "GET",
+        "{order}/receipt.svg",
+        NEVER,
+    ),
     ("\"/o/{secret}/events\"", "HEAD", "{order}/events", NEVER),
     ("\"/o/{secret}/receipt\"", "GET", "{order}/receipt", NEVER),
     ("\"/o/{secret}/slip\"", "GET", "{order}/slip", NEVER),

@@ -5,6 +5,7 @@ mod cache;
 mod challenge;
 mod goods;
 mod kept;
+mod link_code;
 mod orders;
 mod pages;
 mod pay_code;

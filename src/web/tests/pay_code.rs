@@ -56,7 +56,7 @@ fn where_nothing_can_be_paid_there_is_no_code_and_the_provider_is_not_asked() {
         for path in [paid, lapsed, unknown] {
             let answer = web.get(&format!("{path}/pay.svg")).await;
             assert_eq!(answer.status, 404);
-            assert!(!answer.text().contains("<svg xmlns"), "no code on the page");
+            assert!(!answer.text().contains("<svg "), "no code on the page");
         }
         assert!(web.desk.clients.lock().unwrap().is_empty());
         let posted = web

@@ -220,8 +220,9 @@ fn a_buyer_sees_keys_and_receipt_only_once_delivered() {
         let delivered = state == State::Delivered;
         assert_eq!(html.contains("/keys.txt"), delivered, "{state:?}");
         assert_eq!(html.contains("/receipt\""), delivered, "{state:?}");
+        assert_eq!(html.contains("/receipt.svg\""), delivered, "{state:?}");
         let over = matches!(state, State::Expired | State::Refunded | State::Cancelled);
-        assert_eq!(html.contains("<svg"), !over, "{state:?}");
+        assert_eq!(html.contains("/link.svg\""), !over, "{state:?}");
         assert_eq!(
             html.contains(&format!("/o/{SECRET}/pay")),
             state == State::Pending,

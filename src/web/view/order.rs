@@ -9,7 +9,6 @@ use super::{
     help::Help,
     language::Language,
     order_texts::{Step, headline, message_text, next_step, remarks, steps},
-    qr,
 };
 /// Where an order stands, and why: the domain's own words.
 pub use crate::domain::{OrderState as State, Reason};
@@ -136,7 +135,7 @@ pub fn mark(state: State, reason: Option<Reason>) -> String {
 }
 
 impl OrderPage {
-    /// The page as HTML. Its secret is in links and in the QR code, never in the title.
+    /// The page as HTML. Its secret is in links, never in the title.
     ///
     /// # Errors
     /// [`RenderError`] for a defect of this program.
@@ -199,11 +198,6 @@ impl OrderPage {
             instructions: &self.instructions,
             receipt: self.receipt.as_ref(),
             is_erased: self.erased_at_ms.is_some(),
-            receipt_qr: self
-                .receipt
-                .as_ref()
-                .filter(|_| self.erased_at_ms.is_none())
-                .and_then(|_| qr::svg(&format!("{link}/receipt"))),
             pay_qr: waits && self.can_pay && self.pay_qr,
             scope: self.scope.as_deref().map(plain),
             help: self.help(),
@@ -211,9 +205,7 @@ impl OrderPage {
             messages: Sent::all(&self.messages, &self.frame),
             mailed_to: self.mailed_to.as_deref().map(plain),
             // An order that is over is no more carried to another device.
-            qr: (!ended && !self.is_lapsed())
-                .then(|| qr::svg(&link))
-                .flatten(),
+            is_carried: !ended && !self.is_lapsed(),
             path,
             link,
         };
@@ -309,14 +301,13 @@ struct Shown<'a> {
     instructions: &'a SafeHtml,
     receipt: Option<&'a ReceiptLine>,
     is_erased: bool,
-    receipt_qr: Option<String>,
     pay_qr: bool,
     scope: Option<String>,
     help: Option<Help>,
     questions: &'a [Question],
     messages: Vec<Sent>,
     mailed_to: Option<String>,
-    qr: Option<String>,
+    is_carried: bool,
     path: String,
     link: String,
 }
