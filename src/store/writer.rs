@@ -51,7 +51,7 @@ pub struct Store {
 }
 
 /// A write under way: await it, or block on it.
-pub struct Waiting<T, E>(Result<oneshot::Receiver<Result<T, WriteError<E>>>, WriteError<E>>);
+pub struct Waiting<T, E>(Result<oneshot::Receiver<Box<dyn Answered<T, E>>>, WriteError<E>>);
 
 /// Attempts to reopen after a fault before the closures of the failed batch are told that they failed.
 const REOPEN_ATTEMPTS: u32 = 20;
@@ -109,6 +109,7 @@ impl Store {
             file: file.clone(),
             view: None,
             waiting: waiting.clone(),
+            late: 0,
             untold: Vec::new(),
         };
         let thread = std::thread::Builder::new()
@@ -255,7 +256,7 @@ impl<T, E> Waiting<T, E> {
     /// # Errors
     /// [`WriteError`].
     pub fn wait(self) -> Result<T, WriteError<E>> {
-        block_on(self.0?).unwrap_or_else(|_| Err(lost()))
+        block_on(self.0?).map_or_else(|_| Err(lost()), |mut answered| answered.outcome())
     }
 
     /// Waits for the answer.
@@ -263,7 +264,8 @@ impl<T, E> Waiting<T, E> {
     /// # Errors
     /// [`WriteError`].
     pub async fn answer(self) -> Result<T, WriteError<E>> {
-        self.0?.await.unwrap_or_else(|_| Err(lost()))
+        let answered = self.0?.await;
+        answered.map_or_else(|_| Err(lost()), |mut answered| answered.outcome())
     }
 }
 
@@ -296,9 +298,14 @@ trait Job: Send {
     /// Runs it and tells how it ended.
     fn run(&mut self, tx: &mut Tx<'_>) -> Ran;
     /// Gives the answer of the last run, or the fault instead of it.
-    fn answer(&mut self, fault: Option<&Fault>);
+    fn answer(self: Box<Self>, fault: Option<&Fault>);
     /// Answers that the store takes no writes.
-    fn refuse(&mut self);
+    fn refuse(self: Box<Self>);
+}
+
+/// A closure that comes back with its answer: what it holds is given back where it was taken, beside the writer.
+trait Answered<T, E>: Send {
+    fn outcome(&mut self) -> Result<T, WriteError<E>>;
 }
 
 enum Ran {
@@ -307,17 +314,41 @@ enum Ran {
     Fault(Fault),
 }
 
+fn answer_all(jobs: Vec<Box<dyn Job>>, fault: Option<&Fault>) {
+    jobs.into_iter().for_each(|job| job.answer(fault));
+}
+
 struct Closure<F, T, E> {
     closure: F,
     outcome: Option<Result<T, WriteError<E>>>,
-    answer: Option<oneshot::Sender<Result<T, WriteError<E>>>>,
+    answer: Option<oneshot::Sender<Box<dyn Answered<T, E>>>>,
+}
+
+impl<F, T, E> Closure<F, T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: FnMut(&mut Tx<'_>) -> Result<T, WriteError<E>> + Send + 'static,
+{
+    fn send(mut self: Box<Self>) {
+        if let Some(answer) = self.answer.take() {
+            // Nobody may be waiting any more; what was written stays written.
+            let _ = answer.send(self);
+        }
+    }
+}
+
+impl<F: Send, T: Send, E: Send> Answered<T, E> for Closure<F, T, E> {
+    fn outcome(&mut self) -> Result<T, WriteError<E>> {
+        self.outcome.take().unwrap_or_else(|| Err(lost()))
+    }
 }
 
 impl<F, T, E> Job for Closure<F, T, E>
 where
-    T: Send,
-    E: Send,
-    F: FnMut(&mut Tx<'_>) -> Result<T, WriteError<E>> + Send,
+    T: Send + 'static,
+    E: Send + 'static,
+    F: FnMut(&mut Tx<'_>) -> Result<T, WriteError<E>> + Send + 'static,
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> Ran {
         let run = catch_unwind(AssertUnwindSafe(|| (self.closure)(tx)));
@@ -337,21 +368,16 @@ where
         ran
     }
 
-    fn answer(&mut self, fault: Option<&Fault>) {
-        let outcome = match fault {
-            Some(fault) => Some(Err(WriteError::Fault(fault.clone()))),
-            None => self.outcome.take(),
-        };
-        if let (Some(answer), Some(outcome)) = (self.answer.take(), outcome) {
-            // Nobody may be waiting any more; what was written stays written.
-            let _ = answer.send(outcome);
+    fn answer(mut self: Box<Self>, fault: Option<&Fault>) {
+        if let Some(fault) = fault {
+            self.outcome = Some(Err(WriteError::Fault(fault.clone())));
         }
+        self.send();
     }
 
-    fn refuse(&mut self) {
-        if let Some(answer) = self.answer.take() {
-            let _ = answer.send(Err(WriteError::ReadOnly));
-        }
+    fn refuse(mut self: Box<Self>) {
+        self.outcome = Some(Err(WriteError::ReadOnly));
+        self.send();
     }
 }
 
@@ -368,6 +394,8 @@ struct Writer {
     /// While read-only: ends what is read aside.
     view: Option<Closer>,
     waiting: Arc<AtomicUsize>,
+    /// How many waited when the last batch was answered.
+    late: usize,
     /// Orders of a batch that was given to the disk and not yet told.
     untold: Vec<OrderId>,
 }
@@ -376,25 +404,39 @@ struct Writer {
 #[derive(Default)]
 struct Last {
     closures: usize,
+    /// Who waited when they were answered.
+    late: usize,
     took: Duration,
 }
 
 impl Last {
-    /// Whoever was answered together comes again one after the other: without this, the first of them would have a commit of its
-    /// own and all others wait for it. Ends when nobody else came between two looks, and after a quarter of a commit at the latest. A
-    /// batch of one waits for nobody.
-    fn let_return(&self, inbox: &mpsc::Receiver<Box<dyn Job>>) {
+    /// Whoever was answered alone perhaps comes again at once, or one who came too late for that batch does: to sleep and be woken
+    /// takes as long as a sale. Others who have work go first meanwhile.
+    fn come_again(&self, inbox: &mut mpsc::Receiver<Box<dyn Job>>) -> Option<Box<dyn Job>> {
+        const AWAKE: Duration = Duration::from_micros(200);
+        let begun = Instant::now();
+        while self.closures == 1 && begun.elapsed() < AWAKE {
+            match inbox.try_recv() {
+                Ok(job) => return Some(job),
+                Err(mpsc::error::TryRecvError::Disconnected) => return None,
+                Err(mpsc::error::TryRecvError::Empty) => std::thread::yield_now(),
+            }
+        }
+        None
+    }
+
+    /// Whoever was answered together comes again one after the other, and those who came too late for that batch wait already: without
+    /// this, each half would have commits of its own for ever. Ends when nobody came between two looks, when a batch is full, and
+    /// when a quarter of a commit has passed, which some looks may be. A batch of one waits for nobody.
+    fn let_return(&self, inbox: &mpsc::Receiver<Box<dyn Job>>, batch_max: usize) {
         const LOOK: Duration = Duration::from_micros(50);
-        if self.closures < 2 {
-            return;
-        }
         let (begun, most) = (Instant::now(), self.took / 4);
-        let mut here = inbox.len();
-        // Where as many again wait already, they go at once, and those who return go after them.
-        if here + 1 >= self.closures / 2 {
+        if self.closures < 2 || most < LOOK {
             return;
         }
-        while here + 1 < self.closures && begun.elapsed() < most {
+        let all = (self.closures + self.late).min(batch_max);
+        let mut here = inbox.len();
+        while here + 1 < all && begun.elapsed() < most {
             std::thread::sleep(LOOK);
             let now = inbox.len();
             if now == here {
@@ -415,8 +457,8 @@ enum Batch {
 impl Writer {
     fn run(mut self, mut inbox: mpsc::Receiver<Box<dyn Job>>) {
         let mut last = Last::default();
-        while let Some(first) = self.next(&mut inbox) {
-            last.let_return(&inbox);
+        while let Some(first) = self.next(&last, &mut inbox) {
+            last.let_return(&inbox, self.options.group_max);
             let mut jobs = vec![first];
             while jobs.len() < self.options.group_max {
                 match inbox.try_recv() {
@@ -429,17 +471,22 @@ impl Writer {
             self.batch(jobs);
             last = Last {
                 closures,
+                late: self.late,
                 took: begun.elapsed(),
             };
         }
     }
 
     /// The next closure. While read-only there is none: whoever waits is refused, and the database is tried again and again.
-    fn next(&mut self, inbox: &mut mpsc::Receiver<Box<dyn Job>>) -> Option<Box<dyn Job>> {
+    fn next(
+        &mut self,
+        last: &Last,
+        inbox: &mut mpsc::Receiver<Box<dyn Job>>,
+    ) -> Option<Box<dyn Job>> {
         let mut attempts = 0;
         while self.readonly.load(Ordering::Acquire) {
             match inbox.try_recv() {
-                Ok(mut job) => {
+                Ok(job) => {
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
                     job.refuse();
                 }
@@ -452,26 +499,26 @@ impl Writer {
                 }
             }
         }
-        inbox.blocking_recv()
+        last.come_again(inbox).or_else(|| inbox.blocking_recv())
     }
 
     fn batch(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let begun = Instant::now();
         match self.commit(&mut jobs) {
             Batch::Committed { head, orders } => {
-                let took = begun.elapsed();
-                self.release(head, &orders, &mut jobs);
+                let (closures, took) = (jobs.len(), begun.elapsed());
+                self.release(head, &orders, jobs);
                 if let Some(observe) = &self.options.observe {
-                    observe(jobs.len(), took);
+                    observe(closures, took);
                 }
             }
-            Batch::Nothing => jobs.iter_mut().for_each(|job| job.answer(None)),
+            Batch::Nothing => answer_all(jobs, None),
             Batch::Failed(fault) => self.recover(&fault, jobs),
         }
     }
 
     /// What was committed is told: the hook first, then everybody who waited.
-    fn release(&mut self, head: Head, orders: &[OrderId], jobs: &mut [Box<dyn Job>]) {
+    fn release(&mut self, head: Head, orders: &[OrderId], jobs: Vec<Box<dyn Job>>) {
         let before = std::mem::replace(&mut self.head, head);
         (self.hook)(Committed {
             head: &self.head,
@@ -479,7 +526,8 @@ impl Writer {
             orders,
             closures: jobs.len(),
         });
-        jobs.iter_mut().for_each(|job| job.answer(None));
+        self.late = self.waiting.load(Ordering::Relaxed);
+        answer_all(jobs, None);
     }
 
     /// Runs the jobs until a pass in which none refuses after a write; those that did are left out of the next pass.
@@ -551,21 +599,14 @@ impl Writer {
     }
 
     /// After a fault nobody knows whether the batch is on disk. Read-only until reopened; then the commit counter tells.
-    fn recover(&mut self, fault: &Fault, mut jobs: Vec<Box<dyn Job>>) {
+    fn recover(&mut self, fault: &Fault, jobs: Vec<Box<dyn Job>>) {
         tracing::error!(error = %fault, "the database failed: read-only until it could be reopened");
         self.readonly.store(true, Ordering::Release);
         self.faults.fetch_add(1, Ordering::AcqRel);
         self.read_aside();
         let expected = self.head.commit + 1;
-        if !self.reopen(REOPEN_ATTEMPTS) {
-            jobs.iter_mut().for_each(|job| job.answer(Some(fault)));
-            return;
-        }
-        if self.head.commit == expected {
-            jobs.iter_mut().for_each(|job| job.answer(None));
-        } else {
-            jobs.iter_mut().for_each(|job| job.answer(Some(fault)));
-        }
+        let landed = self.reopen(REOPEN_ATTEMPTS) && self.head.commit == expected;
+        answer_all(jobs, (!landed).then_some(fault));
     }
 
     /// Takes the failed database away, which answers nothing any more, and lets everybody read the last state that was told.
