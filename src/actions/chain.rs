@@ -187,30 +187,30 @@ impl Chain {
     /// # Errors
     /// [`Fault`], also for an entry that has no line: the caller's values are the shop's own.
     pub(super) fn append(&self, tx: &mut Tx<'_>, body: &Body<'_>) -> Result<EntryAt, Fault> {
-        let head = tx.head().clone();
+        let head = tx.head();
         let t_ms = tx.now_ms().max(head.t_ms);
-        self.keep_mark_of_past_hour(tx, &head, t_ms)?;
-        let line = body
-            .line(head.size, t_ms, &Hash(head.hash))
-            .map_err(|error| {
-                tracing::error!(entry.r#type = body.name(), %error, "an entry has no line");
-                Fault::Invariant("an entry of the shop has a line")
-            })?;
+        let (seq, prev, at) = (head.size, Hash(head.hash), head.at(head.size));
+        self.keep_mark_of_past_hour(tx, t_ms)?;
+        let line = body.line(seq, t_ms, &prev).map_err(|error| {
+            tracing::error!(entry.r#type = body.name(), %error, "an entry has no line");
+            Fault::Invariant("an entry of the shop has a line")
+        })?;
         let hash = entry::hash_line(line.as_bytes());
-        let mut frontier = frontier(&head)?;
+        let mut frontier = frontier(tx.head())?;
         let nodes = frontier.append(hash.as_ref());
         let row = EntryRow {
             line: line.into_bytes(),
             nodes: nodes.iter().map(|node| node.0).collect(),
         };
-        let at = head.at(head.size);
         tx.put_entry(at, &row)?;
         let heartbeat = matches!(body, Body::Mark { .. } | Body::Open { .. });
         let next = tx.head_mut();
         next.size += 1;
         next.hash = hash.0;
         next.t_ms = t_ms;
-        next.peaks = frontier.subtrees().iter().map(|node| node.0).collect();
+        next.peaks.clear();
+        next.peaks
+            .extend(frontier.subtrees().iter().map(|node| node.0));
         if heartbeat {
             next.marked_at_ms = t_ms;
         }
@@ -292,7 +292,8 @@ impl Chain {
 
     /// The last checkpoint of each hour that has entries is kept for exports. A batch has one time, so the size before the first
     /// entry of a new hour is one that was signed.
-    fn keep_mark_of_past_hour(&self, tx: &mut Tx<'_>, head: &Head, t_ms: i64) -> Result<(), Fault> {
+    fn keep_mark_of_past_hour(&self, tx: &mut Tx<'_>, t_ms: i64) -> Result<(), Fault> {
+        let head = tx.head();
         let same_hour = head.t_ms.div_euclid(HOUR_MS) == t_ms.div_euclid(HOUR_MS);
         if head.size == 0 || same_hour || tx.mark(head.at(head.size))?.is_some() {
             return Ok(());

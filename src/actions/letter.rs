@@ -125,7 +125,7 @@ impl Shop {
             to: private.mail().map(Contact::stored),
             language: Some(private.language.clone()),
             path: Some(format!("/o/{}", self.vault.link_secret(order.id.0))),
-            keys: keys.map(|key| Secret::new(key.key)).collect(),
+            keys: keys.map(|key| Secret::new(key.key.clone())).collect(),
             receipt,
             order: Some(order),
             ..bare

@@ -36,6 +36,7 @@ mod goods_tests;
 mod highwater;
 pub mod import_keys;
 mod inbox;
+mod known_nodes;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod ledger_tests;

@@ -13,6 +13,7 @@ use super::chain::{Chain, first_generation};
 use super::clock_watch::LastLook;
 use super::highwater::{Highwater, HighwaterError};
 use super::inbox::InboxAsked;
+use super::known_nodes::KnownNodes;
 use super::notices::RefusedNotices;
 use super::receipt_check::Verified;
 use super::rotate_keys::Rotation;
@@ -134,6 +135,7 @@ pub struct Shop {
     /// Raised after each commit, before anybody is answered.
     commits: Arc<AtomicU64>,
     pub(super) verified: Verified,
+    pub(super) known_nodes: KnownNodes,
     pub(super) refused: RefusedNotices,
     /// Whether new orders are refused, for the machine's sake.
     pub(super) orders_held: AtomicBool,
@@ -377,6 +379,7 @@ impl Shop {
             changes,
             commits,
             verified: Verified::default(),
+            known_nodes: KnownNodes::default(),
             refused: RefusedNotices::default(),
             orders_held: AtomicBool::new(false),
             hashing: Arc::new(Semaphore::new(HASHES_AT_A_TIME)),

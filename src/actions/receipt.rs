@@ -2,7 +2,9 @@
 
 use super::chain::{Latest, LedgerNodes, closing};
 use super::deliver::open_private;
+use super::known_nodes::{KnownNodes, Tree};
 use super::open_shop::Shop;
+use super::view_order::{OrderView, open_delivery_with};
 use super::witness::with_cosignatures;
 use crate::domain::{EntryAt, Order, OrderId};
 use crate::ledger::Hash;
@@ -41,17 +43,39 @@ impl Shop {
         if order.is_erased() && order.sale.is_some() {
             return Err(ReceiptError::Erased);
         }
-        let (Some(at), Some(content)) = (order.sale, self.open_delivery(&order)?) else {
+        if order.sale.is_none() {
             return Err(ReceiptError::NotDelivered);
-        };
+        }
+        let (private, key) = open_private(&self.vault, &order)?;
+        let content = open_delivery_with(&self.vault, &key, &order)?;
+        let content = content.ok_or(ReceiptError::NotDelivered)?;
+        self.receipt_of(&order, &private.contact, &content)
+    }
+
+    /// The same of an order that was opened.
+    pub(super) fn receipt_of_view(&self, view: &OrderView) -> Result<String, ReceiptError> {
+        match (&view.content, view.erased_at_ms) {
+            (Some(content), None) => self.receipt_of(&view.order, view.contact.expose(), content),
+            // Opened for nobody, or not at all.
+            _ => self.receipt(view.order.id),
+        }
+    }
+
+    fn receipt_of(
+        &self,
+        order: &Order,
+        contact: &str,
+        content: &DeliveryContent,
+    ) -> Result<String, ReceiptError> {
+        let at = order.sale.ok_or(ReceiptError::NotDelivered)?;
         let last_slots = at.with_seq(at.seq() + u64::from(content.more));
         let replaced = order.after.replacements.last();
         let newest = replaced.map_or(last_slots, |replaced| replaced.entry);
         let (snapshot, checkpoint) = self.signed_state(newest)?;
         let checkpoint = with_cosignatures(&snapshot, checkpoint)?;
-        Ok(self
-            .assemble(&snapshot, &order, at, &content, &checkpoint)?
-            .to_string())
+        let opened = (contact, content);
+        let receipt = self.assemble(&snapshot, order, at, opened, &checkpoint)?;
+        Ok(receipt.to_string())
     }
 
     fn assemble(
@@ -59,10 +83,9 @@ impl Shop {
         snapshot: &Snapshot,
         order: &Order,
         at: EntryAt,
-        content: &DeliveryContent,
+        (contact, content): (&str, &DeliveryContent),
         checkpoint: &Latest,
     ) -> Result<Receipt, Fault> {
-        let (private, _) = open_private(&self.vault, order)?;
         let mut places = vec![at];
         let mut batches: Vec<u32> = all_keys(content).map(|key| key.slot.0).collect();
         batches.sort_unstable();
@@ -79,7 +102,7 @@ impl Shop {
             .collect::<Result<Vec<_>, _>>()?;
         let proofs = places
             .iter()
-            .map(|at| proof(snapshot, *at, checkpoint))
+            .map(|at| proof(&self.known_nodes, snapshot, *at, checkpoint))
             .collect::<Result<Vec<_>, _>>()?;
         let mut lines = lines.into_iter();
         Ok(Receipt {
@@ -88,7 +111,7 @@ impl Shop {
                 FieldOpening {
                     field: Field::Buyer,
                     salt: content.buyer_salt,
-                    value: private.contact.clone().into_bytes(),
+                    value: contact.as_bytes().to_vec(),
                 },
                 FieldOpening {
                     field: Field::Pay,
@@ -96,7 +119,7 @@ impl Shop {
                     value: content.pay.clone().into_bytes(),
                 },
             ],
-            keys: keys(snapshot, content)?,
+            keys: keys(&self.known_nodes, snapshot, content)?,
             stocks: lines.by_ref().take(stocks).collect(),
             more: lines.collect(),
             proofs,
@@ -104,11 +127,16 @@ impl Shop {
     }
 }
 
-fn keys(snapshot: &Snapshot, content: &DeliveryContent) -> Result<Vec<KeyOpening>, Fault> {
+fn keys(
+    known: &KnownNodes,
+    snapshot: &Snapshot,
+    content: &DeliveryContent,
+) -> Result<Vec<KeyOpening>, Fault> {
     let opening = |key: &DeliveredKey| {
         let (batch, index) = key.slot;
         let count = u64::from(batch_row(snapshot, batch)?.count);
-        let path = inclusion_proof(&StockNodes { snapshot, batch }, u64::from(index), count);
+        let nodes = known.of(Tree::Stock(batch), StockNodes { snapshot, batch });
+        let path = inclusion_proof(&nodes, u64::from(index), count);
         let path = path.map_err(|_| Fault::Invariant("a batch's tree is whole"))?;
         Ok(KeyOpening {
             batch: u64::from(batch),
@@ -140,7 +168,12 @@ fn line(snapshot: &Snapshot, at: EntryAt) -> Result<String, Fault> {
 }
 
 /// In the tree of `newest`, or of the generation that the entry lies in: stock outlives a restore.
-fn proof(snapshot: &Snapshot, at: EntryAt, newest: &Latest) -> Result<Proof, Fault> {
+fn proof(
+    known: &KnownNodes,
+    snapshot: &Snapshot,
+    at: EntryAt,
+    newest: &Latest,
+) -> Result<Proof, Fault> {
     let checkpoint = match at.generation() == newest.generation {
         true => newest.clone(),
         false => closing(snapshot, at.generation())?,
@@ -149,6 +182,7 @@ fn proof(snapshot: &Snapshot, at: EntryAt, newest: &Latest) -> Result<Proof, Fau
         rows: snapshot,
         generation: at.generation(),
     };
+    let nodes = known.of(Tree::Ledger(at.generation()), nodes);
     let hashes = inclusion_proof(&nodes, at.seq(), checkpoint.size);
     let hashes = hashes.map_err(|_| Fault::Invariant("the ledger's tree is whole"))?;
     Ok(Proof {

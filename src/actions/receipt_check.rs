@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::open_shop::Shop;
 use super::receipt::ReceiptError;
+use super::view_order::OrderView;
 use crate::domain::OrderId;
 use crate::ledger::Vkey;
 use crate::ledger::note::{Checkpoint, SignedBy};
@@ -21,7 +22,7 @@ struct Seen {
     keys: (Vec<String>, Arc<Vec<Vkey>>),
     /// Checkpoints that one of these keys signed, by the hash of their text: orders that were delivered together share one.
     notes: VecDeque<blake3::Hash>,
-    /// Orders whose receipt held, and after how many commits. Without a commit it is still the same file.
+    /// Orders whose receipt held, and in the state of which commit. Without another one it is still the same file.
     held: HashMap<OrderId, u64>,
 }
 
@@ -31,18 +32,17 @@ const NOTES_MAX: usize = 64;
 const ORDERS_MAX: usize = 4_096;
 
 impl Shop {
-    /// Verifies the receipt of an order as its buyer would, under the log keys of this shop: at the first look, and again after
-    /// whatever was written. `false` where it does not hold, which is logged: the order itself is not touched by that.
+    /// Verifies the receipt of an order that was opened, as its buyer would, under the log keys of this shop: at the first look, and
+    /// again after whatever was written. `false` where it does not hold, which is logged: the order itself is not touched by that.
     ///
     /// # Errors
     /// [`ReceiptError`].
-    pub fn receipt_holds(&self, id: OrderId) -> Result<bool, ReceiptError> {
-        // Read first: what is written meanwhile is verified the next time.
-        let commits = self.commits();
-        if self.verified.seen().held.get(&id) == Some(&commits) {
+    pub fn receipt_holds(&self, view: &OrderView) -> Result<bool, ReceiptError> {
+        let id = view.order.id;
+        if self.verified.seen().held.get(&id) == Some(&view.commit) {
             return Ok(true);
         }
-        let file = self.receipt(id)?;
+        let file = self.receipt_of_view(view)?;
         let generations = self.log_keys()?;
         let vkeys = self.verified.keys(&generations);
         let outcome = Receipt::parse(file.as_bytes())
@@ -53,7 +53,7 @@ impl Shop {
                 })
             });
         match &outcome {
-            Ok(_) => self.verified.held(id, commits),
+            Ok(_) => self.verified.held(id, view.commit),
             Err(fault) => {
                 tracing::error!(order = %id, %fault, "a receipt does not pass the shop's own verifier");
             }
@@ -98,12 +98,12 @@ impl Verified {
         verdict
     }
 
-    fn held(&self, id: OrderId, commits: u64) {
+    fn held(&self, id: OrderId, commit: u64) {
         let mut seen = self.seen();
         if seen.held.len() >= ORDERS_MAX {
             seen.held.clear();
         }
-        seen.held.insert(id, commits);
+        seen.held.insert(id, commit);
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -169,16 +169,39 @@ mod tests {
             assert!(till.shop.settle(claim).await.unwrap().accepted);
             order.id
         };
+        let holds = |id| {
+            let view = till.shop.view_order(id).unwrap().unwrap();
+            till.shop.receipt_holds(&view).unwrap()
+        };
         let held = |id: &OrderId| till.shop.verified.seen().held.get(id).copied();
         let first = sell(1).await;
         assert!(held(&first).is_none());
-        assert!(till.shop.receipt_holds(first).unwrap());
-        let commits = till.shop.commits();
-        assert_eq!(held(&first), Some(commits));
+        assert!(holds(first));
+        let commit = |id| till.shop.view_order(id).unwrap().unwrap().commit;
+        let before = commit(first);
+        assert_eq!(held(&first), Some(before));
         let second = sell(2).await;
-        assert!(till.shop.commits() > commits);
-        assert!(till.shop.receipt_holds(first).unwrap());
-        assert_eq!(held(&first), Some(till.shop.commits()));
+        assert!(commit(first) > before);
+        assert!(holds(first));
+        assert_eq!(held(&first), Some(commit(first)));
         assert!(held(&second).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_receipt_that_opens_something_else_does_not_hold_and_is_not_remembered() {
+        let till = TestShop::new();
+        till.stock("steam", "KEY", 1);
+        let order = till.shop.checkout(till.request("steam", 1, 1));
+        let order = order.await.unwrap();
+        let claim = till.claim(&order, "T1");
+        assert!(till.shop.settle(claim).await.unwrap().accepted);
+        let view = || till.shop.view_order(order.id).unwrap().unwrap();
+        let mut other = view();
+        other.content.as_mut().unwrap().buyer_salt[0] ^= 1;
+        assert!(!till.shop.receipt_holds(&other).unwrap());
+        assert!(till.shop.verified.seen().held.is_empty());
+        let file = till.shop.receipt_of_view(&view()).unwrap();
+        assert_eq!(file, till.shop.receipt(order.id).unwrap());
+        assert!(till.shop.receipt_holds(&view()).unwrap());
     }
 }

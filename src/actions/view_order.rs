@@ -37,6 +37,10 @@ pub struct OrderView {
     pub told: Vec<Told>,
     /// The product as it is now.
     pub product: Option<Product>,
+    /// What was handed out with what opens its commitments, for the receipt.
+    pub(super) content: Option<DeliveryContent>,
+    /// The commit whose state it shows.
+    pub(super) commit: u64,
 }
 
 /// Messages shown of one order.
@@ -70,12 +74,11 @@ impl Shop {
             Some(key) => open_delivery_with(&self.vault, key, &order)?,
             None => self.open_delivery(&order)?,
         };
-        let keys = match delivery {
-            Some(content) if !over => content
-                .keys
-                .into_iter()
-                .map(|key| Secret::new(key.key))
-                .collect(),
+        let keys = match &delivery {
+            Some(content) if !over => {
+                let keys = content.keys.iter();
+                keys.map(|key| Secret::new(key.key.clone())).collect()
+            }
             _ => Vec::new(),
         };
         let receipt = match order.sale {
@@ -103,6 +106,8 @@ impl Shop {
             keys_until_ms,
             receipt,
             queue_place,
+            content: delivery,
+            commit: snapshot.head()?.commit,
         }))
     }
 

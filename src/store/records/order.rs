@@ -1,6 +1,7 @@
 //! Orders, and the two contents that are sealed under an order's own key.
 
 use bincode::{Decode, Encode};
+use zeroize::Zeroize;
 
 use super::goods::{pairs, slots};
 use super::{channel, money, slug};
@@ -149,6 +150,12 @@ pub struct DeliveredKey {
     pub salt: [u8; 32],
     /// The key.
     pub key: Vec<u8>,
+}
+
+impl Drop for DeliveredKey {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
 }
 
 impl Record for OrderV1 {

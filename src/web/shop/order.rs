@@ -142,17 +142,13 @@ pub(super) fn can_pay(web: &Shared, order: &Order) -> bool {
 }
 
 /// What is shown of the receipt, which is verified before it is shown.
-pub(super) fn receipt_line(
-    web: &Shared,
-    id: OrderId,
-    receipt: Option<(String, u64)>,
-) -> Option<ReceiptLine> {
-    let (hash, seq) = receipt?;
+pub(super) fn receipt_line(web: &Shared, view: &OrderView) -> Option<ReceiptLine> {
+    let (hash, seq) = view.receipt.clone()?;
     Some(ReceiptLine {
         hash,
         seq,
         // What cannot be verified is shown without the word, never hidden: the file speaks for itself.
-        verified: web.shop.receipt_holds(id).unwrap_or(false),
+        verified: web.shop.receipt_holds(view).unwrap_or(false),
     })
 }
 
@@ -167,6 +163,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
     reader.opened(web, &view.order);
     let mailed_to = mailed_to(web, &view);
     let contact = masked(contacts(&view)).unwrap_or_default();
+    let receipt = receipt_line(web, &view);
     let OrderView {
         order,
         note,
@@ -174,7 +171,6 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         replaced,
         erased_at_ms,
         keys_until_ms,
-        receipt,
         queue_place,
         told,
         product,
@@ -212,7 +208,7 @@ fn show_page(web: &Shared, visit: &Visit, reader: &Reader, secret: &str) -> Answ
         erased_at_ms,
         keys_until_ms,
         instructions: goods.instructions,
-        receipt: receipt_line(web, order.id, receipt),
+        receipt,
         pay_qr: can_pay,
         scope: goods.scope,
         support: goods.support,

@@ -23,8 +23,8 @@ pub(in crate::web) async fn show(
     if view.erased_at_ms.is_some() {
         return Err(Problem::Erased);
     }
+    let receipt = receipt_line(&web, &view).ok_or(Problem::NotFound)?;
     let order = view.order;
-    let receipt = receipt_line(&web, order.id, view.receipt).ok_or(Problem::NotFound)?;
     let paid = order.accepted();
     let shown = SlipPage {
         frame: web.frame(visit.language),
