@@ -3,7 +3,8 @@
 use super::scan::INT_LIMIT;
 use super::{Body, Entry, LINE_BYTES_MAX, Malformed, Prior, Sale, SlotList};
 use crate::ledger::Hash;
-use std::fmt::Write;
+use Value::{Bytes, Natural, Slots, Text, Whole};
+use std::fmt::{self, Write};
 use thiserror::Error;
 
 /// Why an entry has no line.
@@ -68,11 +69,11 @@ fn room(body: &Body) -> usize {
 
 pub(super) fn spell(body: &Body, seq: u64, t_ms: i64, prev: &Hash) -> String {
     let mut pairs = own_pairs(body);
-    pairs.push(("prev", text(prev)));
-    pairs.push(("seq", seq.to_string()));
-    pairs.push(("t", t_ms.to_string()));
-    pairs.push(("type", text(body.name())));
-    pairs.push(("v", "1".to_owned()));
+    pairs.push(("prev", Bytes(&prev.0)));
+    pairs.push(("seq", Natural(seq)));
+    pairs.push(("t", Whole(t_ms)));
+    pairs.push(("type", Text(body.name())));
+    pairs.push(("v", Natural(1)));
     pairs.sort_unstable_by_key(|(key, _)| *key);
     let mut line = String::with_capacity(LINE_BYTES_MAX);
     for (number, (key, value)) in pairs.iter().enumerate() {
@@ -84,8 +85,39 @@ pub(super) fn spell(body: &Body, seq: u64, t_ms: i64, prev: &Hash) -> String {
     line
 }
 
-/// The pairs of this type alone, values spelled as JSON, in any order.
-fn own_pairs(body: &Body) -> Vec<(&'static str, String)> {
+/// Pairs of a line.
+type Pairs<'a> = Vec<(&'static str, Value<'a>)>;
+
+/// A value, shown as JSON. A text with `"` or `\` gives a line that the reader refuses, and so does `line`.
+enum Value<'a> {
+    Natural(u64),
+    Whole(i64),
+    Text(&'a str),
+    /// At most 64, in hex.
+    Bytes(&'a [u8]),
+    Slots(&'a SlotList),
+}
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Natural(number) => number.fmt(f),
+            Whole(number) => number.fmt(f),
+            Text(text) => write!(f, "\"{text}\""),
+            Bytes(bytes) => {
+                let mut digits = [0; 128];
+                let digits = &mut digits[..2 * bytes.len()];
+                hex::encode_to_slice(bytes, digits).map_err(|_| fmt::Error)?;
+                let digits = std::str::from_utf8(digits).map_err(|_| fmt::Error)?;
+                write!(f, "\"{digits}\"")
+            }
+            Slots(slots) => write!(f, "\"{slots}\""),
+        }
+    }
+}
+
+/// The pairs of this type alone, in any order.
+fn own_pairs<'a>(body: &'a Body<'_>) -> Pairs<'a> {
     match body {
         Body::Open {
             origin,
@@ -95,10 +127,10 @@ fn own_pairs(body: &Body) -> Vec<(&'static str, String)> {
             r,
         } => {
             let mut pairs = vec![
-                ("origin", text(origin)),
-                ("vkey", text(vkey)),
-                ("root_vkey", text(root_vkey)),
-                ("r", text(hex::encode(r))),
+                ("origin", Text(origin)),
+                ("vkey", Text(vkey)),
+                ("root_vkey", Text(root_vkey)),
+                ("r", Bytes(r)),
             ];
             pairs.extend(prior.iter().flat_map(prior_pairs));
             pairs
@@ -110,17 +142,17 @@ fn own_pairs(body: &Body) -> Vec<(&'static str, String)> {
             sku,
             r,
         } => vec![
-            ("batch", batch.to_string()),
-            ("count", count.to_string()),
-            ("keys", text(keys)),
-            ("sku", text(sku)),
-            ("r", text(hex::encode(r))),
+            ("batch", Natural(*batch)),
+            ("count", Natural(*count)),
+            ("keys", Bytes(&keys.0)),
+            ("sku", Text(sku)),
+            ("r", Bytes(r)),
         ],
         Body::Sale(sale) => sale_pairs(sale),
         Body::Slots { sale, slots, r } => vec![
-            ("ref", sale.to_string()),
-            ("slots", text(slots)),
-            ("r", text(hex::encode(r))),
+            ("ref", Natural(*sale)),
+            ("slots", Slots(slots)),
+            ("r", Bytes(r)),
         ],
         Body::Refund {
             sale,
@@ -129,11 +161,11 @@ fn own_pairs(body: &Body) -> Vec<(&'static str, String)> {
             why,
             r,
         } => vec![
-            ("ref", sale.to_string()),
-            ("amt", amt.to_string()),
-            ("cur", text(cur)),
-            ("why", text(why)),
-            ("r", text(hex::encode(r))),
+            ("ref", Natural(*sale)),
+            ("amt", Whole(*amt)),
+            ("cur", Text(cur)),
+            ("why", Text(why.word())),
+            ("r", Bytes(r)),
         ],
         Body::Replace {
             sale,
@@ -142,80 +174,72 @@ fn own_pairs(body: &Body) -> Vec<(&'static str, String)> {
             why,
             r,
         } => vec![
-            ("ref", sale.to_string()),
-            ("out", text(out)),
-            ("slots", text(slots)),
-            ("why", text(why)),
-            ("r", text(hex::encode(r))),
+            ("ref", Natural(*sale)),
+            ("out", Slots(out)),
+            ("slots", Slots(slots)),
+            ("why", Text(why.word())),
+            ("r", Bytes(r)),
         ],
         _ => other_pairs(body),
     }
 }
 
-fn other_pairs(body: &Body) -> Vec<(&'static str, String)> {
+fn other_pairs<'a>(body: &'a Body<'_>) -> Pairs<'a> {
     match body {
         Body::Void { slots, why, r } => vec![
-            ("slots", text(slots)),
-            ("why", text(why)),
-            ("r", text(hex::encode(r))),
+            ("slots", Slots(slots)),
+            ("why", Text(why.word())),
+            ("r", Bytes(r)),
         ],
         Body::Erase { sale, r } => {
-            vec![("ref", sale.to_string()), ("r", text(hex::encode(r)))]
+            vec![("ref", Natural(*sale)), ("r", Bytes(r))]
         }
-        Body::Admin { what, who } => vec![("what", text(what)), ("who", text(who))],
+        Body::Admin { what, who } => vec![("what", Text(what.word())), ("who", Bytes(&who.0))],
         Body::Mark { beacon, down_ms, r } => {
-            let mut pairs = vec![("r", text(hex::encode(r)))];
-            pairs.extend(beacon.map(|beacon| ("beacon", text(beacon))));
-            pairs.extend(down_ms.map(|down_ms| ("down_ms", down_ms.to_string())));
+            let mut pairs = vec![("r", Bytes(r))];
+            pairs.extend(beacon.map(|beacon| ("beacon", Text(beacon))));
+            pairs.extend(down_ms.map(|down_ms| ("down_ms", Whole(down_ms))));
             pairs
         }
-        Body::Audit { nonce, r } => vec![("nonce", text(nonce)), ("r", text(hex::encode(r)))],
+        Body::Audit { nonce, r } => vec![("nonce", Text(nonce)), ("r", Bytes(r))],
         Body::Rotate {
             vkey,
             sig_root,
             sig_old,
             r,
         } => vec![
-            ("vkey", text(vkey)),
-            ("sig_root", text(hex::encode(sig_root))),
-            ("sig_old", text(hex::encode(sig_old))),
-            ("r", text(hex::encode(r))),
+            ("vkey", Text(vkey)),
+            ("sig_root", Bytes(sig_root)),
+            ("sig_old", Bytes(sig_old)),
+            ("r", Bytes(r)),
         ],
-        Body::Clock { skew_ms, r } => vec![
-            ("skew_ms", skew_ms.to_string()),
-            ("r", text(hex::encode(r))),
-        ],
+        Body::Clock { skew_ms, r } => vec![("skew_ms", Whole(*skew_ms)), ("r", Bytes(r))],
         // The rest is in `own_pairs`.
         _ => Vec::new(),
     }
 }
 
-fn sale_pairs(sale: &Sale) -> Vec<(&'static str, String)> {
+fn sale_pairs<'a>(sale: &'a Sale<'_>) -> Pairs<'a> {
     let mut pairs = vec![
-        ("order", text(sale.order)),
-        ("sku", text(sale.sku)),
-        ("kind", text(sale.kind)),
-        ("qty", sale.qty.to_string()),
-        ("amt", sale.amt.to_string()),
-        ("cur", text(sale.cur)),
-        ("buyer", text(sale.buyer)),
-        ("pay", text(sale.pay)),
+        ("order", Text(sale.order)),
+        ("sku", Text(sale.sku)),
+        ("kind", Text(sale.kind.word())),
+        ("qty", Natural(sale.qty)),
+        ("amt", Whole(sale.amt)),
+        ("cur", Text(sale.cur)),
+        ("buyer", Bytes(&sale.buyer.0)),
+        ("pay", Bytes(&sale.pay.0)),
     ];
-    pairs.extend(sale.slots.iter().map(|slots| ("slots", text(slots))));
+    pairs.extend(sale.slots.iter().map(|slots| ("slots", Slots(slots))));
     pairs
 }
 
-fn prior_pairs(prior: &Prior) -> Vec<(&'static str, String)> {
+fn prior_pairs<'a>(prior: &'a Prior<'_>) -> Pairs<'a> {
     vec![
-        ("prior", text(prior.origin)),
-        ("prior_head", text(prior.head)),
-        ("prior_size", prior.size.to_string()),
-        ("prior_signed", prior.signed.to_string()),
-        ("sig_root", text(hex::encode(prior.sig_root))),
+        ("prior", Text(prior.origin)),
+        ("prior_head", Bytes(&prior.head.0)),
+        ("prior_size", Natural(prior.size)),
+        ("prior_signed", Natural(prior.signed)),
+        ("sig_root", Bytes(&prior.sig_root)),
     ]
-}
-
-/// A JSON string. A value with `"` or `\` gives a line that the reader refuses, and so does `line`.
-fn text(value: impl std::fmt::Display) -> String {
-    format!("\"{value}\"")
 }
