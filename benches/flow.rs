@@ -16,12 +16,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use daemon::client::{self, Connection, get};
-use daemon::{Folder, buyer};
-use http_body_util::Full;
-use hyper_util::rt::TokioIo;
+use daemon::{Folder, buyer, plain};
 use report::{Row, median, tell};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
-use tokio::net::TcpListener;
 
 const BUYERS: usize = 64;
 const FLOWS: usize = 6_000;
@@ -83,39 +79,7 @@ async fn sell(folder: &Folder) -> (f64, usize) {
 
 /// Requests a second of a server that does nothing but answer with a page of 6 KiB.
 async fn bare_server(tls: &Path) -> f64 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let certificate = CertificateDer::from_pem_file(tls.join("self-signed.pem")).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::from_pem_file(tls.join("self-signed.key")).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let config = Arc::new(
-        builder
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap(),
-    );
-    let server = tokio::spawn(async move {
-        let acceptor = tokio_rustls::TlsAcceptor::from(config);
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                stream.set_nodelay(true).unwrap();
-                let stream = acceptor.accept(stream).await.unwrap();
-                let page = hyper::service::service_fn(async |_| {
-                    Ok::<http::Response<Full<Bytes>>, std::convert::Infallible>(
-                        http::Response::new(Full::from(Bytes::from_static(&[b'x'; 6 * 1_024]))),
-                    )
-                });
-                let _ = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), page)
-                    .await;
-            });
-        }
-    });
+    let address = plain::serve(tls, Bytes::from_static(&[b'x'; 6 * 1_024])).await;
     let (client, next) = (client::config(tls), Arc::new(AtomicUsize::new(0)));
     let begun = Instant::now();
     let buyers = (0..BUYERS).map(|_| {
@@ -130,7 +94,5 @@ async fn bare_server(tls: &Path) -> f64 {
     for buyer in buyers.collect::<Vec<_>>() {
         buyer.await.unwrap();
     }
-    let rate = BARE_REQUESTS as f64 / begun.elapsed().as_secs_f64();
-    server.abort();
-    rate
+    BARE_REQUESTS as f64 / begun.elapsed().as_secs_f64()
 }

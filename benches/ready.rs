@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use generator::{Grown, Opening, argument};
+use generator::{Grown, Opening, PRODUCTS, argument};
 use report::{Row, median, tell};
 use served::{Line, Served, free_port};
 
@@ -110,7 +110,9 @@ async fn order((address, client): (std::net::SocketAddr, Arc<rustls::ClientConfi
         return;
     };
     let form = |placed| format!("quantity=1&contact=b{buyer}x{placed}%40example.com&channel=main");
-    while let Ok(answer) = line.post("/p/card-1", form(placed)).await {
+    // Of all products in turn, so that none runs out.
+    let path = |placed| format!("/p/card-{}", (buyer + placed) % PRODUCTS);
+    while let Ok(answer) = line.post(&path(placed), form(placed)).await {
         assert_eq!(
             answer.status,
             http::StatusCode::SEE_OTHER,

@@ -1,10 +1,10 @@
-//! What a settle does to the file, by redb alone.
+//! What a sale does to the file, by redb alone: the same tables, keys of the same kind and order, rows of the same length.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redb::{
     Database, ReadableDatabase, ReadableTableMetadata, TableDefinition, TableHandle,
@@ -14,6 +14,7 @@ use redb::{
 use super::report::rate;
 
 /// Bytes of an average row of each table.
+#[derive(Clone)]
 pub struct Rows(HashMap<String, usize>);
 
 type Table<K> = TableDefinition<'static, K, &'static [u8]>;
@@ -56,145 +57,180 @@ impl Rows {
     }
 }
 
-/// Sales a second.
+/// A database with the tables that a sale touches, and nothing else.
+pub struct Bare {
+    database: Database,
+    rows: Rows,
+    /// Products whose keys are sold in turn.
+    products: usize,
+    /// Orders made, and how many of them are sold.
+    made: usize,
+    sold: usize,
+}
+
+/// Orders in one transaction while they are made.
+const MADE_AT_ONCE: usize = 512;
+/// Sales in one transaction while a history is made.
+const FILLED_AT_ONCE: usize = 5_000;
+
+impl Bare {
+    /// Creates it.
+    pub fn create(path: &Path, cache_bytes: usize, rows: Rows, products: usize) -> Self {
+        let mut builder = Database::builder();
+        let database = builder.set_cache_size(cache_bytes).create(path).unwrap();
+        Self {
+            database,
+            rows,
+            products,
+            made: 0,
+            sold: 0,
+        }
+    }
+
+    /// Orders that wait for their payment.
+    pub fn order(&mut self, count: usize) {
+        let until = self.made + count;
+        while self.made < until {
+            let next = self.made..until.min(self.made + MADE_AT_ONCE);
+            self.durably(|txn| self.write_orders(txn, next.clone()));
+            self.made = next.end;
+        }
+    }
+
+    /// Settles the oldest of them in such batches. Gives how long it took.
+    pub fn settle(&mut self, count: usize, batch: usize) -> Duration {
+        let begun = Instant::now();
+        let until = self.sold + count;
+        while self.sold < until {
+            let next = self.sold..until.min(self.sold + batch);
+            self.durably(|txn| self.write_sales(txn, next.clone(), true));
+            self.sold = next.end;
+        }
+        begun.elapsed()
+    }
+
+    /// A history of so many sales, as fast as it goes. What they promised was kept.
+    pub fn fill(&mut self, sales: usize) {
+        let until = self.sold + sales;
+        while self.sold < until {
+            let next = self.sold..until.min(self.sold + FILLED_AT_ONCE);
+            let mut txn = self.database.begin_write().unwrap();
+            txn.set_durability(redb::Durability::None).unwrap();
+            self.write_orders(&txn, next.clone());
+            self.write_sales(&txn, next.clone(), false);
+            txn.commit().unwrap();
+            (self.made, self.sold) = (next.end, next.end);
+        }
+        self.durably(|_| ());
+    }
+
+    /// Durable as a shop's commits are.
+    fn durably(&self, write: impl FnOnce(&WriteTransaction)) {
+        let mut txn = self.database.begin_write().unwrap();
+        txn.set_two_phase_commit(true);
+        txn.set_quick_repair(true);
+        write(&txn);
+        txn.commit().unwrap();
+    }
+
+    /// What stands there when orders wait for their payment.
+    fn write_orders(&self, txn: &WriteTransaction, sales: Range<usize>) {
+        let mut orders = txn.open_table(ORDERS).unwrap();
+        let mut slots = txn.open_table(SLOTS).unwrap();
+        let mut held = txn.open_table(HELD).unwrap();
+        let mut open = txn.open_table(OPEN).unwrap();
+        let mut holds = txn.open_table(HOLDS).unwrap();
+        let order = self.rows.of_table(&ORDERS, 8);
+        let hold = self.rows.of_table(&HELD, 8);
+        for sale in sales {
+            // Half as long before it is sold: without its delivery.
+            orders.insert(id(sale), &order[..order.len() / 2]).unwrap();
+            slots.insert(self.slot(sale), &[7; 130][..]).unwrap();
+            held.insert(self.slot(sale), hold.as_slice()).unwrap();
+            open.insert((TIME_MS, id(sale)), ()).unwrap();
+            for (kind, holder) in holders(sale) {
+                holds
+                    .insert((kind, holder.as_slice(), id(sale)), 1)
+                    .unwrap();
+            }
+        }
+    }
+
+    /// What a settle writes, replaces and takes away.
+    fn write_sales(&self, txn: &WriteTransaction, sales: Range<usize>, promised: bool) {
+        let mut orders = txn.open_table(ORDERS).unwrap();
+        let mut slots = txn.open_table(SLOTS).unwrap();
+        let mut held = txn.open_table(HELD).unwrap();
+        let mut open = txn.open_table(OPEN).unwrap();
+        let mut holds = txn.open_table(HOLDS).unwrap();
+        let mut payments = txn.open_table(PAYMENTS).unwrap();
+        let mut contacts = txn.open_table(CONTACTS).unwrap();
+        let mut notices = txn.open_table(NOTICES).unwrap();
+        let mut entries = txn.open_table(ENTRIES).unwrap();
+        let mut outbox = txn.open_table(OUTBOX).unwrap();
+        let mut due = txn.open_table(DUE).unwrap();
+        let row = |table: &Table<u64>| self.rows.of_table(table, 8);
+        let (order, notice, entry, effect) =
+            (row(&ORDERS), row(&NOTICES), row(&ENTRIES), row(&OUTBOX));
+        let hold = self.rows.of_table(&HELD, 8);
+        for sale in sales {
+            let (id, number) = (id(sale), sale as u64);
+            held.insert(self.slot(sale), hold.as_slice()).unwrap();
+            slots.remove(self.slot(sale)).unwrap();
+            orders.insert(id, order.as_slice()).unwrap();
+            open.remove((TIME_MS, id)).unwrap();
+            for (kind, holder) in holders(sale) {
+                holds.remove((kind, holder.as_slice(), id)).unwrap();
+            }
+            payments.insert(&scattered(sale, 1), id).unwrap();
+            contacts.insert((&scattered(sale, 2), id), ()).unwrap();
+            notices.insert(number, notice.as_slice()).unwrap();
+            entries.insert(number, entry.as_slice()).unwrap();
+            if promised {
+                outbox.insert(number, effect.as_slice()).unwrap();
+                due.insert((1, TIME_MS, number), ()).unwrap();
+            }
+        }
+        let (pool, head) = (self.rows.of_table(&POOLS, 5), self.rows.of_table(&META, 5));
+        let mut pools = txn.open_table(POOLS).unwrap();
+        pools.insert("steam", pool.as_slice()).unwrap();
+        let mut meta = txn.open_table(META).unwrap();
+        meta.insert("head", head.as_slice()).unwrap();
+    }
+
+    /// The key that a sale hands out.
+    fn slot(&self, sale: usize) -> (u32, u32) {
+        let (product, number) = (sale % self.products, sale / self.products);
+        (product as u32, number as u32)
+    }
+}
+
+/// Sales a second in a new database.
 pub fn transactions(in_flight: usize, sales: usize, rows: &Rows) -> f64 {
     let dir = tempfile::tempdir().unwrap();
-    let database = Database::builder()
-        .set_cache_size(16 << 20)
-        .create(dir.path().join("bare.redb"))
-        .unwrap();
-    in_batches(&database, sales, 512, |txn, sales| order(txn, sales, rows));
-    let begun = Instant::now();
-    in_batches(&database, sales, in_flight.min(512), |txn, sales| {
-        settle(txn, sales, rows);
-    });
-    rate(sales, begun.elapsed())
+    let mut bare = Bare::create(&dir.path().join("bare.redb"), 16 << 20, rows.clone(), 1);
+    bare.order(sales);
+    rate(sales, bare.settle(sales, in_flight.min(512)))
 }
 
 /// Microseconds of each of so many sales, committed one by one, in a file that is at least as large before.
 pub fn single_commits(count: usize, file_bytes: u64, rows: &Rows) -> Vec<f64> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bare.redb");
-    let database = Database::builder()
-        .set_cache_size(64 << 20)
-        .create(&file)
-        .unwrap();
-    let mut done = 0;
+    let mut bare = Bare::create(&file, 64 << 20, rows.clone(), 1);
     while std::fs::metadata(&file).unwrap().len() < file_bytes {
-        commit(&database, done..done + 512, |txn, sales| {
-            order(txn, sales, rows);
-        });
-        commit(&database, done..done + 512, |txn, sales| {
-            settle(txn, sales, rows);
-        });
-        done += 512;
+        bare.order(MADE_AT_ONCE);
+        bare.settle(MADE_AT_ONCE, MADE_AT_ONCE);
     }
-    commit(&database, done..done + count, |txn, sales| {
-        order(txn, sales, rows);
-    });
-    let one = |sale| {
-        let begun = Instant::now();
-        commit(&database, sale..sale + 1, |txn, sales| {
-            settle(txn, sales, rows);
-        });
-        begun.elapsed().as_secs_f64() * 1e6
-    };
-    (done..done + count).map(one).collect()
-}
-
-fn in_batches(
-    database: &Database,
-    sales: usize,
-    batch: usize,
-    write: impl Fn(&WriteTransaction, Range<usize>),
-) {
-    for from in (0..sales).step_by(batch) {
-        commit(database, from..(from + batch).min(sales), &write);
-    }
-}
-
-/// Durable as a shop's commits are.
-fn commit(
-    database: &Database,
-    sales: Range<usize>,
-    write: impl Fn(&WriteTransaction, Range<usize>),
-) {
-    let mut txn = database.begin_write().unwrap();
-    txn.set_two_phase_commit(true);
-    txn.set_quick_repair(true);
-    write(&txn, sales);
-    txn.commit().unwrap();
-}
-
-/// What stands there when orders wait for their payment.
-fn order(txn: &WriteTransaction, sales: Range<usize>, rows: &Rows) {
-    let mut orders = txn.open_table(ORDERS).unwrap();
-    let mut slots = txn.open_table(SLOTS).unwrap();
-    let mut held = txn.open_table(HELD).unwrap();
-    let mut open = txn.open_table(OPEN).unwrap();
-    let mut holds = txn.open_table(HOLDS).unwrap();
-    let order = rows.of_table(&ORDERS, 8);
-    let hold = rows.of_table(&HELD, 8);
-    for sale in sales {
-        // Half as long before it is sold: without its delivery.
-        orders.insert(id(sale), &order[..order.len() / 2]).unwrap();
-        slots.insert(slot(sale), &[7; 130][..]).unwrap();
-        held.insert(slot(sale), hold.as_slice()).unwrap();
-        open.insert((TIME_MS, id(sale)), ()).unwrap();
-        for (kind, holder) in holders(sale) {
-            holds
-                .insert((kind, holder.as_slice(), id(sale)), 1)
-                .unwrap();
-        }
-    }
-}
-
-fn settle(txn: &WriteTransaction, sales: Range<usize>, rows: &Rows) {
-    let mut orders = txn.open_table(ORDERS).unwrap();
-    let mut slots = txn.open_table(SLOTS).unwrap();
-    let mut held = txn.open_table(HELD).unwrap();
-    let mut open = txn.open_table(OPEN).unwrap();
-    let mut holds = txn.open_table(HOLDS).unwrap();
-    let mut payments = txn.open_table(PAYMENTS).unwrap();
-    let mut contacts = txn.open_table(CONTACTS).unwrap();
-    let mut notices = txn.open_table(NOTICES).unwrap();
-    let mut entries = txn.open_table(ENTRIES).unwrap();
-    let mut outbox = txn.open_table(OUTBOX).unwrap();
-    let mut due = txn.open_table(DUE).unwrap();
-    let row = |table: &Table<u64>| rows.of_table(table, 8);
-    let (order, notice, entry, effect) = (row(&ORDERS), row(&NOTICES), row(&ENTRIES), row(&OUTBOX));
-    let hold = rows.of_table(&HELD, 8);
-    for sale in sales {
-        let (id, number) = (id(sale), sale as u64);
-        held.insert(slot(sale), hold.as_slice()).unwrap();
-        slots.remove(slot(sale)).unwrap();
-        orders.insert(id, order.as_slice()).unwrap();
-        open.remove((TIME_MS, id)).unwrap();
-        for (kind, holder) in holders(sale) {
-            holds.remove((kind, holder.as_slice(), id)).unwrap();
-        }
-        payments.insert(&scattered(sale, 1), id).unwrap();
-        contacts.insert((&scattered(sale, 2), id), ()).unwrap();
-        notices.insert(number, notice.as_slice()).unwrap();
-        entries.insert(number, entry.as_slice()).unwrap();
-        outbox.insert(number, effect.as_slice()).unwrap();
-        due.insert((1, TIME_MS, number), ()).unwrap();
-    }
-    let (pool, head) = (rows.of_table(&POOLS, 5), rows.of_table(&META, 5));
-    let mut pools = txn.open_table(POOLS).unwrap();
-    pools.insert("steam", pool.as_slice()).unwrap();
-    let mut meta = txn.open_table(META).unwrap();
-    meta.insert("head", head.as_slice()).unwrap();
+    bare.order(count);
+    let one = |_| bare.settle(1, 1).as_secs_f64() * 1e6;
+    (0..count).map(one).collect()
 }
 
 const TIME_MS: i64 = 1_795_233_600_000;
 
 fn id(sale: usize) -> u64 {
     (TIME_MS as u64) << 20 | sale as u64
-}
-
-fn slot(sale: usize) -> (u32, u32) {
-    (1, sale as u32)
 }
 
 fn scattered(sale: usize, kind: u8) -> [u8; 16] {

@@ -33,7 +33,7 @@ pub async fn order(connection: &mut Connection, buyer: usize) -> Option<Placed> 
     }
     let path = answer.location;
     let page = connection.send(get(&path)).await;
-    let number = order_number(&page.body)?;
+    let number = order_number(&page.body)?.to_owned();
     Some(Placed { number, path })
 }
 
@@ -68,14 +68,13 @@ fn key_on(page: &str) -> Option<String> {
     page.get(at..at + 19).map(str::to_owned)
 }
 
-/// The order number as the page shows it: 13 characters of Crockford's base 32.
-fn order_number(page: &str) -> Option<String> {
+/// The order number as the page shows it: 13 characters of Crockford's base 32, first in its title.
+fn order_number(page: &str) -> Option<&str> {
+    let title = page.get(page.find("<title>")?..page.find("</title>")?)?;
     let word = |c: char| c.is_ascii_digit() || (c.is_ascii_uppercase() && !"ILOU".contains(c));
-    page.split(|c: char| !c.is_ascii_alphanumeric())
-        .find(|part| {
-            part.len() == 13
-                && part.starts_with(|c: char| c.is_ascii_digit())
-                && part.chars().all(word)
-        })
-        .map(str::to_owned)
+    let mut words = title.split(|c: char| !c.is_ascii_alphanumeric());
+    words.find(|part| {
+        let begins = part.starts_with(|c: char| c.is_ascii_digit());
+        part.len() == 13 && begins && part.chars().all(word)
+    })
 }

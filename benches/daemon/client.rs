@@ -59,7 +59,8 @@ impl Connection {
         Answer {
             status: head.status,
             location: location.unwrap_or_default(),
-            body: String::from_utf8_lossy(&body).into_owned(),
+            // What is no text is no page.
+            body: String::from_utf8(body.into()).unwrap_or_default(),
         }
     }
 }

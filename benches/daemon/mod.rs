@@ -5,6 +5,7 @@ pub mod buyer;
 pub mod client;
 pub mod inside;
 pub mod line;
+pub mod plain;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};

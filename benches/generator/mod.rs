@@ -4,8 +4,6 @@
 //! Never writes a row by itself: what a generated shop holds, a real one could hold.
 #![allow(dead_code, clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
-pub mod bare;
-
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -64,7 +62,7 @@ impl Opening {
 /// 2026-01-01: the oldest orders.
 const BEGIN_MS: i64 = 1_767_225_600_000;
 /// Products that a generated shop sells.
-const PRODUCTS: usize = 20;
+pub const PRODUCTS: usize = 20;
 /// Each buyer comes back so many times on average.
 const ORDERS_OF_BUYER: usize = 5;
 /// Orders whose numbers are remembered.
