@@ -51,7 +51,9 @@ pub struct Store {
 }
 
 /// A write under way: await it, or block on it.
-pub struct Waiting<T, E>(Result<oneshot::Receiver<Box<dyn Answered<T, E>>>, WriteError<E>>);
+pub struct Waiting<T, E>(Result<oneshot::Receiver<Answer<T, E>>, WriteError<E>>);
+
+type Answer<T, E> = Box<dyn Answered<T, E>>;
 
 /// Attempts to reopen after a fault before the closures of the failed batch are told that they failed.
 const REOPEN_ATTEMPTS: u32 = 20;
@@ -321,7 +323,7 @@ fn answer_all(jobs: Vec<Box<dyn Job>>, fault: Option<&Fault>) {
 struct Closure<F, T, E> {
     closure: F,
     outcome: Option<Result<T, WriteError<E>>>,
-    answer: Option<oneshot::Sender<Box<dyn Answered<T, E>>>>,
+    answer: Option<oneshot::Sender<Answer<T, E>>>,
 }
 
 impl<F, T, E> Closure<F, T, E>
