@@ -429,7 +429,7 @@ impl Last {
 
     /// Whoever was answered together comes again one after the other, and those who came too late for that batch wait already: without
     /// this, each half would have commits of its own for ever. Ends when nobody came between two looks, when a batch is full, and
-    /// when a quarter of a commit has passed, which some looks may be. A batch of one waits for nobody.
+    /// when a quarter of a commit has passed. A batch of one waits for nobody.
     fn let_return(&self, inbox: &mpsc::Receiver<Box<dyn Job>>, batch_max: usize) {
         const LOOK: Duration = Duration::from_micros(50);
         let (begun, most) = (Instant::now(), self.took / 4);
