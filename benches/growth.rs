@@ -97,11 +97,14 @@ fn main() {
         let baselines = LOADS.map(|load| median(times(rounds, || rate_of_bare(&mut bare, load))));
         let shares = LOADS.iter().zip(rates.into_iter().zip(baselines));
         let shares = shares.map(|(load, (ours, theirs))| share(load.0, ours, theirs));
-        (shares.collect(), paced, one_commit_ms(&mut bare))
+        let commit_ms = one_commit_ms(&mut bare);
+        paced_bare(&mut bare);
+        (shares.collect(), paced, commit_ms)
     } else {
         let mut bare = bare();
         let shares = shares_of_bare(&runtime, &shop, &mut bare, rounds);
         let commit_ms = one_commit_ms(&mut bare);
+        paced_bare(&mut bare);
         let paced = paced(&runtime, &shop);
         // Before its folder goes.
         Arc::into_inner(shop).unwrap().close();
@@ -211,7 +214,7 @@ fn told(what: &str, count: usize, begun: Instant) {
 
 /// Bytes that pass through `write` for a settlement, 32 in flight.
 fn bytes_of_a_sale(runtime: &Runtime, shop: &Arc<Grown>) -> f64 {
-    let written = || shop.written.load(Ordering::Relaxed);
+    let written = || shop.disk.written.load(Ordering::Relaxed);
     let group = |_| {
         runtime.block_on(async {
             let orders = shop.orders(OPEN).await;
@@ -416,6 +419,9 @@ fn latency(took: Vec<f64>, commit_ms: f64, orders: usize) {
 /// Milliseconds to each answer. The pace is a thread's own: the runtime's clock goes by whole milliseconds.
 fn paced(runtime: &Runtime, shop: &Arc<Grown>) -> Vec<f64> {
     let orders = runtime.block_on(shop.orders(PACED.0));
+    let syncs = || std::mem::take(&mut *shop.disk.syncs.lock().unwrap());
+    let bytes = || shop.disk.written.load(Ordering::Relaxed);
+    let written = (syncs(), bytes()).1;
     let begun = Instant::now();
     let settled: Vec<_> = (0..orders.len())
         .map(|number| {
@@ -433,7 +439,29 @@ fn paced(runtime: &Runtime, shop: &Arc<Grown>) -> Vec<f64> {
     for one in settled {
         took.push(runtime.block_on(one).unwrap());
     }
+    let (syncs, took_s) = (syncs(), begun.elapsed().as_secs_f64());
+    let mb_a_second = (bytes() - written) as f64 / took_s / 1e6;
+    spread("settled at a steady pace", &took);
+    // A commit syncs twice.
+    let commits = syncs.len() / 2;
+    spread(&format!("its {commits} commits' syncs"), &syncs);
+    println!("     written meanwhile: {mb_a_second:.0} MB/s");
     took
+}
+
+/// The same by the bare engine: what the disk lets anybody have.
+fn paced_bare(bare: &mut Bare) {
+    let every = Duration::from_secs(1) / PACED.1;
+    let waited = bare.settle_paced(PACED.0, every, Opening::AS_SERVED.group_max);
+    let waited: Vec<f64> = waited.iter().map(|one| one.as_secs_f64() * 1e3).collect();
+    spread("the bare engine at that pace", &waited);
+}
+
+/// Says how milliseconds are spread.
+fn spread(what: &str, ms: &[f64]) {
+    let at = |share| quantile(ms.to_vec(), share);
+    let (half, most, longest) = (at(0.5), at(0.99), at(1.0));
+    println!("     {what}: median {half:.2} ms, p99 {most:.1}, longest {longest:.1}");
 }
 
 /// Bytes of key and value of one row in each of [`ROWS_OF_A_SALE`], on average.

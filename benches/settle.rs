@@ -32,9 +32,11 @@ fn main() {
     let wanted: Vec<usize> = std::env::args()
         .filter_map(|arg| arg.parse().ok())
         .collect();
-    let asked_for =
-        |(in_flight, _): &(usize, usize)| wanted.is_empty() || wanted.contains(in_flight);
-    for (in_flight, sales) in LOADS.into_iter().filter(asked_for) {
+    let loads: Vec<(usize, usize)> = match wanted.is_empty() {
+        true => LOADS.into(),
+        false => wanted.into_iter().map(load_of).collect(),
+    };
+    for (in_flight, sales) in loads {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let (rate, rows) = runtime.block_on(settle(in_flight, sales, round));
@@ -46,6 +48,12 @@ fn main() {
         let what = format!("settle, {in_flight} in flight");
         tell(&Row::at_least("P1", what, "sales/s", (ours, bare), share));
     }
+}
+
+/// One of [`LOADS`], or another with the sales of the next smaller one.
+fn load_of(in_flight: usize) -> (usize, usize) {
+    let smaller = LOADS.into_iter().rev().find(|load| load.0 <= in_flight);
+    (in_flight, smaller.unwrap_or(LOADS[0]).1)
 }
 
 /// Sales a second, and how long the shop's rows are.

@@ -109,6 +109,31 @@ impl Bare {
         begun.elapsed()
     }
 
+    /// Settles so many that come one `every` so often, whether or not those before were answered: whoever waits shares the next
+    /// commit. Gives how long each waited since it was due.
+    pub fn settle_paced(
+        &mut self,
+        count: usize,
+        every: Duration,
+        batch_max: usize,
+    ) -> Vec<Duration> {
+        self.order(count);
+        let begun = Instant::now();
+        let due = |number: usize| begun + every * number as u32;
+        let mut waited = Vec::with_capacity(count);
+        while waited.len() < count {
+            let first = waited.len();
+            std::thread::sleep(due(first).saturating_duration_since(Instant::now()));
+            let now = Instant::now();
+            let here =
+                (first..count.min(first + batch_max)).take_while(|number| due(*number) <= now);
+            let here = here.count();
+            self.settle(here, here);
+            waited.extend((first..first + here).map(|number| due(number).elapsed()));
+        }
+        waited
+    }
+
     /// A history of so many sales, as fast as it goes. What they promised was kept.
     pub fn fill(&mut self, sales: usize) {
         let until = self.sold + sales;

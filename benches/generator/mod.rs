@@ -31,12 +31,21 @@ pub struct Grown {
     pub shop: Arc<Shop>,
     pub clock: Arc<TestClock>,
     pub folder: PathBuf,
-    /// Bytes that passed through `write` to its file.
-    pub written: Arc<AtomicU64>,
+    /// What passed to its file.
+    pub disk: Arc<Disk>,
     /// Numbers and buyers of some of its orders, evenly over its history.
     pub known: Mutex<Vec<(OrderId, usize)>>,
     sold: AtomicUsize,
     keys: AtomicUsize,
+}
+
+/// What a file was asked to do.
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// Bytes that passed through `write`.
+    pub written: AtomicU64,
+    /// Milliseconds of each sync.
+    pub syncs: Mutex<Vec<f64>>,
 }
 
 /// How a generated shop is opened.
@@ -78,15 +87,9 @@ impl Grown {
             host: "shop.example".into(),
             currency: Currency::CNY,
         };
-        let written = Arc::new(AtomicU64::new(0));
+        let disk = Arc::<Disk>::default();
         let entropy = Arc::new(SystemEntropy);
-        Shop::found(
-            folder,
-            &founding,
-            options(&clock, &written, opening),
-            entropy,
-        )
-        .unwrap();
+        Shop::found(folder, &founding, options(&clock, &disk, opening), entropy).unwrap();
         let this = Self::open(folder, clock, opening);
         (0..PRODUCTS).for_each(|number| this.add_product(number));
         this.add_channel();
@@ -94,15 +97,15 @@ impl Grown {
     }
 
     fn open(folder: &Path, clock: Arc<TestClock>, opening: Opening) -> Self {
-        let written = Arc::new(AtomicU64::new(0));
-        let options = options(&clock, &written, opening);
+        let disk = Arc::<Disk>::default();
+        let options = options(&clock, &disk, opening);
         let entropy = Arc::new(SystemEntropy);
         let shop = Shop::open(folder, policy(), options, entropy).unwrap();
         Self {
             shop: Arc::new(shop),
             clock,
             folder: folder.to_owned(),
-            written,
+            disk,
             known: Mutex::default(),
             sold: AtomicUsize::new(0),
             keys: AtomicUsize::new(0),
@@ -369,20 +372,20 @@ async fn keep_promises(shop: Arc<Shop>, done: Arc<AtomicBool>) {
 
 fn options(
     clock: &Arc<TestClock>,
-    written: &Arc<AtomicU64>,
+    disk: &Arc<Disk>,
     opening: Opening,
 ) -> impl Fn(&Path) -> Options + use<> {
-    let (clock, written): (Arc<dyn Clock>, _) = (clock.clone(), written.clone());
+    let (clock, disk): (Arc<dyn Clock>, _) = (clock.clone(), disk.clone());
     move |path| {
         let file = Options::file(path, opening.cache_bytes, clock.clone());
-        let (path, written) = (path.to_owned(), written.clone());
+        let (path, disk) = (path.to_owned(), disk.clone());
         Options {
             group_max: opening.group_max,
             storage: Arc::new(move |builder, _| {
                 let file = File::options().read(true).write(true).open(&path)?;
                 builder.create_with_backend(Counted {
                     file,
-                    written: written.clone(),
+                    disk: disk.clone(),
                 })
             }),
             ..file
@@ -390,11 +393,11 @@ fn options(
     }
 }
 
-/// A file whose written bytes are counted.
+/// A file whose written bytes are counted, and whose syncs are timed.
 #[derive(Debug)]
 struct Counted {
     file: File,
-    written: Arc<AtomicU64>,
+    disk: Arc<Disk>,
 }
 
 impl StorageBackend for Counted {
@@ -411,11 +414,16 @@ impl StorageBackend for Counted {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
+        let begun = Instant::now();
+        let synced = self.file.sync_data();
+        let took_ms = begun.elapsed().as_secs_f64() * 1e3;
+        self.disk.syncs.lock().unwrap().push(took_ms);
+        synced
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.written.fetch_add(data.len() as u64, Ordering::Relaxed);
+        let bytes = data.len() as u64;
+        self.disk.written.fetch_add(bytes, Ordering::Relaxed);
         self.file.write_all_at(data, offset)
     }
 }
