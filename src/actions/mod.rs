@@ -89,10 +89,11 @@ pub use audit::{AuditError, Audited};
 pub use backup::{
     Aftermath, AftermathOrder, BackupAlarm, BackupError, BackupKeyError, BackupWish,
     Brought as BroughtBackups, DATA_ENDING, FOLDER as BACKUPS_FOLDER, Failed as FailedBackup,
-    FolderPlace, Half, Index as BackupIndex, KEYS_ENDING, KeysFrom, Manifest, Place, PlaceError,
-    Placed, Pruned as PrunedBackups, Restoration, Retention, SealedCopy, SealedRequest,
-    SealedRestored, Strange as StrangeBackups, StreamError, Tell as TellProgress, Verified,
-    Vouched, backup_identity, hash_file, is_sealed, restore_sealed, verify_sealed,
+    FolderPlace, Half, Index as BackupIndex, KEYS_ENDING, KeysFrom, LOCAL as LOCAL_BACKUPS,
+    Manifest, Place, PlaceError, Placed, Pruned as PrunedBackups, Restoration, Retention,
+    SealedCopy, SealedRequest, SealedRestored, Strange as StrangeBackups, StreamError,
+    Tell as TellProgress, Verified, Vouched, backup_identity, hash_file, is_sealed, restore_sealed,
+    verify_sealed,
 };
 pub use categories::{CategoryChange, CategoryError, ordered_categories};
 pub use certificates::{

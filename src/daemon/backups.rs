@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     actions::{
-        BackupError, BackupIndex, BackupWish, FolderPlace, Place, PlaceError, Placed, Retention,
-        SealedCopy, Shop, TellProgress,
+        BackupError, BackupIndex, BackupWish, FolderPlace, LOCAL_BACKUPS, Place, PlaceError,
+        Placed, Retention, SealedCopy, Shop, TellProgress,
     },
     config::{self, Settings},
     net::s3::{Bucket, BucketError},
@@ -38,8 +38,6 @@ pub(super) struct Ran {
     pub(super) not_everywhere: Option<BackupError>,
 }
 
-/// Name of the shop's own folder among the places.
-pub(super) const LOCAL: &str = "local";
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// The first of a new shop waits until the daemon has settled.
 const FIRST_AFTER_MS: i64 = 10 * 60_000;
@@ -411,22 +409,25 @@ pub(super) fn refresh(shop: &Shop, metrics: &Metrics) {
     let is_unwritten = shop.unwritten_backup_failure().is_some();
     let is_failing = is_unwritten || index.failures().next().is_some();
     metrics.backup_failing.set(i64::from(is_failing));
+    // Where all copies were lost the newest is as old as the clock: an alarm by age rings there.
     let age = |place: &str, copy: Option<&SealedCopy>| {
-        if let Some(copy) = copy {
-            let labels = BackupPlace {
-                place: place.to_owned(),
-            };
-            let age_s = (shop.now_ms() - copy.at_ms) / 1_000;
-            metrics.backup_age_seconds.get_or_create(&labels).set(age_s);
-        }
+        let labels = BackupPlace {
+            place: place.to_owned(),
+        };
+        let age_s = (shop.now_ms() - copy.map_or(0, |copy| copy.at_ms)) / 1_000;
+        metrics.backup_age_seconds.get_or_create(&labels).set(age_s);
     };
-    age(LOCAL, index.newest());
-    if let Some(newest) = index.newest() {
+    let newest = index.newest();
+    if let Some(newest) = newest {
         metrics.backup_bytes.set(newest.bytes);
     }
-    let all = index.data.iter().flat_map(|copy| copy.places.keys());
-    let all: std::collections::BTreeSet<&String> = all.collect();
-    for place in all {
+    if !index.data.is_empty() {
+        age(LOCAL_BACKUPS, newest);
+    }
+    let own = index.data.iter().filter(|copy| copy.found_ms.is_none());
+    let places = own.flat_map(|copy| copy.places.keys());
+    let places: std::collections::BTreeSet<&String> = places.collect();
+    for place in places {
         age(place, index.newest_at(place));
     }
 }

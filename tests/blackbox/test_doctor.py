@@ -185,6 +185,21 @@ class Doctor(Story):
         listed = shop.must("backup", "list", "--json").json
         self.assertEqual([bool(copy["found_at"]) for copy in listed["data"]], [True, False], "what lies at the place is known again")
 
+    def test_a_backup_that_was_cut_short_is_none(self):
+        shop, _ = self.open_shop(keys=9, start=False)
+        shop.must("backup", "create")
+        self.assertNotEqual(self.doctor(shop, 0)["backups"][0], "fail")
+        newest = shop.must("backup", "list", "--json").json["data"][-1]
+        path = os.path.join(shop.dir, "backups", newest["name"])
+        os.truncate(path, newest["bytes"] - 1)
+        found = self.doctor(shop, 1)
+        self.assertEqual(self.failing(found), ["backups"])
+        self.assertIn(f"{path} is not there any more, or was cut short: `keystall backup create`", found["backups"][1])
+        os.remove(path)
+        self.assertEqual(self.failing(self.doctor(shop, 1)), ["backups"])
+        shop.must("backup", "create")
+        self.assertNotEqual(self.doctor(shop, 0)["backups"][0], "fail")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::folder::{Folder, Hashed, KEYS_ENDING, NAME_BEGIN, forget};
+use super::folder::{Folder, Hashed, KEYS_ENDING, LOCAL, NAME_BEGIN, forget};
 use super::stream::{Half, Manifest, PartWriter};
 use super::unpack::{
     ERASE_KEYS, ERASED, HIGHWATER, ROOT_KEY, SETTINGS, unpack_data, unpack_keys, verify,
@@ -74,7 +74,7 @@ impl Shop {
         }
         let erase_keys = read_file(&self.folder.join(ERASE_KEYS))?;
         let hash = blake3::hash(&erase_keys).to_hex().to_string();
-        if newest.is_some_and(|newest| newest.erase_keys == hash) {
+        if newest.is_some_and(|newest| newest.erase_keys == hash && newest.is_at(LOCAL)) {
             return Ok(None);
         }
         let folder = Folder::hold(&self.folder)?;

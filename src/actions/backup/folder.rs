@@ -1,6 +1,6 @@
 //! `backups/` in the shop's folder: the sealed files, the index of those that were verified, and nothing else for long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BackupError, Failed, Strange};
+use super::{BackupError, Failed, Half, Strange};
 use crate::actions::open_shop::Shop;
 use crate::vault::replace_file;
 
@@ -19,6 +19,8 @@ pub const DATA_ENDING: &str = ".data.zst.age";
 pub const KEYS_ENDING: &str = ".keys.zst.age";
 /// What the names of all copies begin with.
 pub(super) const NAME_BEGIN: &str = "keystall-";
+/// Name of the shop's own folder among the places.
+pub const LOCAL: &str = "local";
 /// Name of the folder within the shop's.
 pub const FOLDER: &str = "backups";
 
@@ -62,6 +64,13 @@ pub struct SealedCopy {
     /// Places outside the folder where it was read back, with when, Unix milliseconds.
     #[serde(default)]
     pub places: BTreeMap<String, i64>,
+    /// Places where it was sent and not read back yet: it counts as no backup there, and is removed in its time.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unproven: BTreeSet<String>,
+    /// Places, the shop's own folder among them, whose list does not show it as it was read back there: it counts as no backup
+    /// there until a list does again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub doubted: BTreeMap<String, Doubt>,
     /// Not wanted any more: it goes where it can be reached.
     #[serde(default)]
     pub dropped: bool,
@@ -76,9 +85,24 @@ pub struct SealedCopy {
     /// has no hash, and is only kept, and removed in its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_ms: Option<i64>,
+    /// Of one that was found: whether it lies in the shop's own folder.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub here: bool,
     /// Of month keys: since when there is a newer copy, Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_ms: Option<i64>,
+}
+
+/// What a place's list shows in place of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Since when, Unix milliseconds.
+    pub since_ms: i64,
+    /// The length of what lies there by its name; none where nothing does.
+    pub bytes: Option<u64>,
+    /// When it was last brought there again, Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_ms: Option<i64>,
 }
 
 impl SealedCopy {
@@ -90,6 +114,15 @@ impl SealedCopy {
     /// Whether it was verified here, and is to be kept.
     pub(super) fn is_own(&self) -> bool {
         !self.dropped && self.found_ms.is_none()
+    }
+
+    /// Whether it was read back from `place`, or was made in the shop's own folder, and the last list of it showed it still.
+    pub fn is_at(&self, place: &str) -> bool {
+        let was_there = match place {
+            LOCAL => self.is_own(),
+            _ => self.places.contains_key(place),
+        };
+        was_there && !self.doubted.contains_key(place)
     }
 
     /// Whether it says that it was made later than now, by more than clocks differ: a clock was wrong.
@@ -140,17 +173,23 @@ impl Index {
         }
     }
 
-    /// The newest backup of data that is to be kept, and whose month keys are there. The index is written under a lock and only
-    /// grows at its end: the last is the newest, whatever the clock said.
+    /// The newest backup of data in the shop's own folder that is to be kept, and whose month keys are there. The index is written
+    /// under a lock and only grows at its end: the last is the newest, whatever the clock said.
     pub fn newest(&self) -> Option<&SealedCopy> {
+        let is_here = |copy: &SealedCopy| copy.is_at(LOCAL);
         let mut copies = self.data.iter().rev();
-        copies.find(|copy| copy.is_own() && self.opens(copy, SealedCopy::is_own))
+        copies.find(|copy| is_here(copy) && self.opens(copy, is_here))
+    }
+
+    /// The newest month keys in the shop's own folder that open `data`.
+    pub fn keys_of(&self, data: &SealedCopy) -> Option<&SealedCopy> {
+        let mut keys = self.keys.iter().rev();
+        keys.find(|keys| keys.is_at(LOCAL) && keys.opens(data))
     }
 
     /// The newest backup of data that was verified in a place, with its month keys.
     pub fn newest_at(&self, place: &str) -> Option<&SealedCopy> {
-        let is_there =
-            |copy: &SealedCopy| copy.found_ms.is_none() && copy.places.contains_key(place);
+        let is_there = |copy: &SealedCopy| copy.found_ms.is_none() && copy.is_at(place);
         let mut copies = self.data.iter().rev();
         copies.find(|copy| is_there(copy) && self.opens(copy, is_there))
     }
@@ -163,6 +202,14 @@ impl Index {
     fn opens(&self, data: &SealedCopy, is_there: impl Fn(&SealedCopy) -> bool) -> bool {
         let mut keys = self.keys.iter().filter(|keys| is_there(keys));
         data.labels.is_empty() || keys.any(|keys| keys.opens(data))
+    }
+
+    /// The copies of one half.
+    pub(super) fn half(&mut self, half: Half) -> &mut Vec<SealedCopy> {
+        match half {
+            Half::Data => &mut self.data,
+            Half::Keys => &mut self.keys,
+        }
     }
 
     /// Whether it names files of backups and nothing else: names become paths, of files that are removed, too.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::folder::Folder;
-use super::{BackupError, Index, Place, PlaceError, SealedCopy};
+use super::{BackupError, Doubt, Index, Place, PlaceError, SealedCopy};
 use crate::actions::open_shop::Shop;
 
 /// How many backups are kept. The newest verified one always is, and the two before it: one made by hand before a mistake is not
@@ -28,6 +28,9 @@ const KEYS_MS: i64 = 48 * 3_600_000;
 /// Data that were found at a place stay at least so long, and the newest month keys with them: whoever restored an older backup than
 /// there was goes back to them.
 const FOUND_MS: i64 = 14 * DAY_MS;
+
+/// What a place's list does not show is remembered so long: a disk that was away shows it again.
+const AWAY_MS: i64 = 400 * DAY_MS;
 
 /// What a round of removing did.
 #[derive(Debug, Default)]
@@ -74,7 +77,9 @@ impl Shop {
                 folder.remove(&copy.name)?;
                 remove_from_places(copy, places, &held, now_ms, &mut failed);
             }
-            copies.retain(|copy| !copy.dropped || !copy.places.is_empty());
+            copies.retain(|copy| {
+                !copy.dropped || !copy.places.is_empty() || !copy.unproven.is_empty()
+            });
         }
         folder.write_index(&index)?;
         let left = before - index.data.len() - index.keys.len();
@@ -101,7 +106,7 @@ fn supersede(keys: &mut [SealedCopy], now_ms: i64) {
 fn held(index: &Index, places: &[&dyn Place], now_ms: i64) -> BTreeSet<(String, String)> {
     let mut held = BTreeSet::new();
     for place in places.iter().map(|place| place.name()) {
-        let is_there = |copy: &&SealedCopy| copy.places.contains_key(&place);
+        let is_there = |copy: &&SealedCopy| copy.is_at(&place);
         let data = index.data.iter().rev().find(is_there);
         let keys: Vec<&SealedCopy> = index.keys.iter().filter(is_there).collect();
         let names = [data, keys.last().copied(), fitting(&keys, data, now_ms)];
@@ -120,7 +125,7 @@ fn remove_from_places(
 ) {
     for place in places {
         let name = place.name();
-        if !copy.places.contains_key(&name) {
+        if !copy.places.contains_key(&name) && !copy.unproven.contains(&name) {
             continue;
         }
         if held.contains(&(name.clone(), copy.name.clone())) {
@@ -136,14 +141,27 @@ fn remove_from_places(
             }
             continue;
         }
+        // What is not there cannot be deleted; should it come back, it is not to be forgotten.
+        let is_away = |doubt: &Doubt| {
+            doubt.bytes.is_none() && now_ms.saturating_sub(doubt.since_ms) < AWAY_MS
+        };
+        if copy.doubted.get(&name).is_some_and(is_away) {
+            continue;
+        }
         match place.delete(&copy.name) {
-            Ok(()) => drop(copy.places.remove(&name)),
+            Ok(()) => {
+                copy.places.remove(&name);
+                copy.unproven.remove(&name);
+                copy.doubted.remove(&name);
+            }
             Err(error) => failed.push(error),
         }
     }
     // A place that is not set up any more keeps what it has: nobody can reach it from here.
-    copy.places
-        .retain(|name, _| places.iter().any(|place| place.name() == *name));
+    let is_set_up = |name: &String| places.iter().any(|place| place.name() == *name);
+    copy.places.retain(|name, _| is_set_up(name));
+    copy.unproven.retain(is_set_up);
+    copy.doubted.retain(|name, _| is_set_up(name));
 }
 
 /// The newest few, and the newest of each day and of each week, counted from the newest on. What a wrong clock dated later than
@@ -178,19 +196,25 @@ fn kept_keys(copies: &[SealedCopy], data: Option<&SealedCopy>, now_ms: i64) -> B
     kept.map(|copy| copy.name.clone()).collect()
 }
 
-/// Of each place the newest keys that were found there, as long as data that were found there are kept and nothing was erased since:
-/// else those data would not open.
+/// Of each place, the shop's own folder being one, the newest keys that were found there, as long as data that were found there are
+/// kept and nothing was erased since: else those data would not open.
 fn kept_found_keys(index: &Index, now_ms: i64) -> BTreeSet<String> {
     let is_wanted = |copy: &&SealedCopy| !copy.dropped && is_freshly_found(copy, now_ms);
     let data = index.data.iter().filter(is_wanted);
-    let places: BTreeSet<&String> = data.flat_map(|copy| copy.places.keys()).collect();
-    let newest = |place: &String| {
+    let places: BTreeSet<Option<&String>> = data.flat_map(found_at).collect();
+    let newest = |place: Option<&String>| {
         let mut keys = index.keys.iter().rev().filter(is_wanted);
-        keys.find(|copy| copy.places.contains_key(place))
+        keys.find(|copy| found_at(copy).any(|at| at == place))
     };
     let newest = places.into_iter().filter_map(newest);
     let newest = newest.filter(|copy| !is_long_superseded(copy, now_ms));
     newest.map(|copy| copy.name.clone()).collect()
+}
+
+/// The places where a found copy lies; none stands for the shop's own folder.
+fn found_at(copy: &SealedCopy) -> impl Iterator<Item = Option<&String>> {
+    let places = copy.places.keys().filter(|place| copy.is_at(place));
+    places.map(Some).chain(copy.here.then_some(None))
 }
 
 fn is_freshly_found(copy: &SealedCopy, now_ms: i64) -> bool {

@@ -33,7 +33,7 @@ pub(super) use aftermath::RESTORED_ROW;
 pub use aftermath::{Aftermath, AftermathOrder, Restoration};
 pub use create::BackupWish;
 pub use failures::{BackupAlarm, Failed};
-pub use folder::{DATA_ENDING, FOLDER, Index, KEYS_ENDING, SealedCopy, hash_file};
+pub use folder::{DATA_ENDING, Doubt, FOLDER, Index, KEYS_ENDING, LOCAL, SealedCopy, hash_file};
 pub use found::Strange;
 pub use keep::{Pruned, Retention};
 pub use key::{BackupKeyError, backup_identity};

@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::folder::{Folder, NAME_BEGIN, create_private, forget};
-use super::{BackupError, Index, SealedCopy, Strange, hash_file};
+use super::folder::{Folder, LOCAL, NAME_BEGIN, create_private, forget};
+use super::found::Looked;
+use super::{BackupError, Half, Index, SealedCopy, Strange, hash_file};
 use crate::actions::open_shop::Shop;
 
 /// Where files of a backup are put, and read back from.
@@ -137,17 +138,21 @@ impl Place for FolderPlace {
     }
 
     fn delete(&self, name: &str) -> Result<(), PlaceError> {
-        self.failed(match fs::remove_file(self.0.join(name)) {
+        let delete = || match fs::remove_file(self.0.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
-        })
+        };
+        // A folder that is not there has not lost the file.
+        let is_there = fs::metadata(&self.0).map(drop);
+        self.failed(is_there.and_then(|()| delete()))
     }
 }
 
 impl Shop {
-    /// Brings the newest copies of data and of month keys to each place that has not got them, and reads them back from there; and
-    /// takes over what lies there of this shop's and is not in the index. One place that fails keeps none of the others from getting
-    /// theirs. Blocks.
+    /// Holds the list of each place against the index: what is gone from there counts no longer, and what lies there of this shop's
+    /// and is not in the index is taken over, as in the shop's own folder. Brings the newest copies of data and of month keys to
+    /// each place that has not got them, and reads them back from there. One place that fails keeps none of the others from
+    /// getting theirs. Blocks.
     ///
     /// # Errors
     /// [`BackupError`], of what concerns all places.
@@ -156,25 +161,42 @@ impl Shop {
         let mut index = Index::read(&self.folder)?;
         let mut brought = Brought::default();
         let names: Vec<String> = places.iter().map(|place| place.name()).collect();
+        let before = index.clone();
         index.strange.retain(|name, _| names.contains(name));
+        // Of the places outside it says nothing when this folder gives no list.
+        let lost_here = match self.look_here(&mut index, &folder) {
+            Ok(lost) => lost,
+            Err(error) => Some(error.to_string()),
+        };
+        brought.failed.extend(lost_here.map(|why| PlaceError {
+            place: LOCAL.to_owned(),
+            why,
+        }));
+        if index != before {
+            folder.write_index(&index)?;
+        }
         for (place, name) in places.iter().zip(names) {
             let listed = place.list(NAME_BEGIN);
             let is_reached = listed.is_ok();
-            let strange = self.take_over(&mut index, &name, listed)?;
+            let Looked { strange, lost } = self.look_at(&mut index, &name, listed)?;
             match strange == Strange::default() {
                 true => drop(index.strange.remove(&name)),
                 false => drop(index.strange.insert(name.clone(), strange)),
             }
-            match self.bring_to(&folder, &mut index, *place) {
-                Ok(has_brought) if has_brought || is_reached => brought.worked.push(name),
-                Ok(_) => {}
-                Err(BackupError::Place(error)) => brought.failed.push(error),
-                Err(error) => brought.failed.push(PlaceError {
-                    place: name,
-                    why: error.to_string(),
-                }),
-            }
+            let outcome = self.bring_to(&folder, &mut index, *place);
             folder.write_index(&index)?;
+            let why = match (outcome, lost) {
+                (Err(BackupError::Place(error)), _) => error.why,
+                (Err(error), _) => error.to_string(),
+                (Ok(_), Some(lost)) => lost,
+                (Ok(has_brought), None) => {
+                    if has_brought || is_reached {
+                        brought.worked.push(name);
+                    }
+                    continue;
+                }
+            };
+            brought.failed.push(PlaceError { place: name, why });
         }
         Ok(brought)
     }
@@ -186,48 +208,98 @@ impl Shop {
         index: &mut Index,
         place: &dyn Place,
     ) -> Result<bool, BackupError> {
-        let name = place.name();
-        let newest = |copies: &mut Vec<SealedCopy>| {
-            copies
-                .iter()
-                .rposition(SealedCopy::is_own)
-                .filter(|at| !copies[*at].places.contains_key(&name))
-        };
+        let (name, now_ms) = (place.name(), self.now_ms());
+        let (mut has_brought, mut outcome) = (false, Ok(()));
         // Keys first: data of which the orders never open is worth less than keys without data.
-        let (keys, data) = (newest(&mut index.keys), newest(&mut index.data));
-        if let Some(at) = keys {
-            self.bring(folder, &mut index.keys[at], place)?;
+        for half in [Half::Keys, Half::Data] {
+            let copies = index.half(half);
+            let newest = copies.iter().rposition(SealedCopy::is_own);
+            if let Some(at) = newest.filter(|at| is_wanted(&copies[*at], &name, now_ms)) {
+                has_brought = true;
+                outcome = outcome.and(self.bring(folder, index, (half, at), place));
+            }
         }
-        if let Some(at) = data {
-            self.bring(folder, &mut index.data[at], place)?;
-        }
-        Ok(keys.is_some() || data.is_some())
+        outcome.map(|()| has_brought)
     }
 
     fn bring(
         &self,
         folder: &Folder,
-        copy: &mut SealedCopy,
+        index: &mut Index,
+        (half, at): (Half, usize),
         place: &dyn Place,
     ) -> Result<(), BackupError> {
-        place.put_file(&copy.name, &folder.path.join(&copy.name))?;
-        let back = folder.path.join(format!("{}.back.part", copy.name));
-        let _ = fs::remove_file(&back);
-        folder.has_room_for(copy.bytes)?;
-        let read = place.get_file(&copy.name, &back, copy.bytes);
-        let read = read.map_err(BackupError::from);
-        let read = read.and_then(|()| hash_file(&back));
-        // A copy of a copy; what cannot be removed now, the next run removes.
-        let _ = fs::remove_file(&back);
-        // The file in the folder was restored and proven: the same bytes are proven with it.
-        if read? != (copy.bytes, copy.blake3.clone()) {
-            return Err(PlaceError {
-                place: place.name(),
-                why: format!("{} does not read back as it was put there", copy.name),
-            }
-            .into());
+        let (name, now_ms) = (place.name(), self.now_ms());
+        let copy = index.half(half)[at].clone();
+        let local = folder.path.join(&copy.name);
+        // What lies at the place may be the last whole one.
+        if hash_file(&local)? != (copy.bytes, copy.blake3.clone()) {
+            return Err(BackupError::ReadBack(local));
         }
-        copy.places.insert(place.name(), self.now_ms());
+        let this = &mut index.half(half)[at];
+        this.unproven.insert(name.clone());
+        if let Some(doubt) = this.doubted.get_mut(&name) {
+            doubt.again_ms = Some(now_ms);
+        }
+        // Known to lie there before it does: what a kill leaves there goes in its time.
+        folder.write_index(index)?;
+        place.put_file(&copy.name, &local)?;
+        read_back(folder, &copy, place)?;
+        let this = &mut index.half(half)[at];
+        this.places.insert(name.clone(), now_ms);
+        this.unproven.remove(&name);
+        if this.doubted.contains_key(&name) {
+            is_listed(&copy, place)?;
+            this.doubted.remove(&name);
+        }
         Ok(())
+    }
+}
+
+/// Whether a place is to get a copy: one that it never had, or of which its list shows something else. The latter is tried once a
+/// day, should the list never agree.
+fn is_wanted(copy: &SealedCopy, place: &str, now_ms: i64) -> bool {
+    const AGAIN_MS: i64 = 20 * 3_600_000;
+    let Some(doubt) = copy.doubted.get(place) else {
+        return !copy.places.contains_key(place);
+    };
+    let is_lately = |again_ms: i64| (0..AGAIN_MS).contains(&(now_ms - again_ms));
+    !doubt.again_ms.is_some_and(is_lately)
+}
+
+/// Holds what a place gives against what was put there.
+fn read_back(folder: &Folder, copy: &SealedCopy, place: &dyn Place) -> Result<(), BackupError> {
+    let back = folder.path.join(format!("{}.back.part", copy.name));
+    let _ = fs::remove_file(&back);
+    folder.has_room_for(copy.bytes)?;
+    let read = place.get_file(&copy.name, &back, copy.bytes);
+    let read = read.map_err(BackupError::from);
+    let read = read.and_then(|()| hash_file(&back));
+    // A copy of a copy; what cannot be removed now, the next run removes.
+    let _ = fs::remove_file(&back);
+    // The file in the folder was restored and proven: the same bytes are proven with it.
+    if read? != (copy.bytes, copy.blake3.clone()) {
+        let why = format!("{} does not read back as it was put there", copy.name);
+        let place = place.name();
+        return Err(PlaceError { place, why }.into());
+    }
+    Ok(())
+}
+
+/// Of a copy that reads back and that the list did not show: if it does not show it now, the list is wrong.
+fn is_listed(copy: &SealedCopy, place: &dyn Place) -> Result<(), PlaceError> {
+    let listed = place.list(&copy.name)?;
+    let there = listed.iter().find(|one| one.name == copy.name);
+    match there.map(|one| one.bytes) {
+        Some(bytes) if bytes == copy.bytes => Ok(()),
+        shown => {
+            let shown = shown.map_or("nothing".to_owned(), |bytes| format!("{bytes} bytes"));
+            let why = format!(
+                "{} reads back as it was put there, {} bytes, and the list shows {shown}",
+                copy.name, copy.bytes
+            );
+            let place = place.name();
+            Err(PlaceError { place, why })
+        }
     }
 }

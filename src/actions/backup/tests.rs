@@ -542,72 +542,6 @@ async fn what_a_kill_left_is_finished_or_removed_by_the_next_run() {
 }
 
 #[tokio::test]
-async fn a_place_gets_the_newest_copies_and_what_does_not_read_back_does_not_count() {
-    struct Liar(FolderPlace);
-    impl Place for Liar {
-        fn name(&self) -> String {
-            "liar".to_owned()
-        }
-        fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
-            self.0.put_file(name, path)
-        }
-        fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
-            self.0.get_file(name, path, bytes)?;
-            fs::write(path, b"not what was put").unwrap();
-            Ok(())
-        }
-        fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError> {
-            self.0.list(prefix)
-        }
-        fn delete(&self, name: &str) -> Result<(), PlaceError> {
-            self.0.delete(name)
-        }
-    }
-    let (shop, _, (data, keys)) = backed_up().await;
-    let disk = tempfile::tempdir().unwrap();
-    let place = FolderPlace(disk.path().to_owned());
-    let gone = FolderPlace(disk.path().join("not-mounted"));
-    let liar = Liar(FolderPlace(tempfile::tempdir().unwrap().keep()));
-    let brought = shop.shop.bring_backups(&[&gone, &liar, &place]).unwrap();
-    assert_eq!(brought.worked, [place.name()]);
-    let [gone_said, liar_said] = brought.failed.as_slice() else {
-        panic!("{brought:?}");
-    };
-    assert!(gone_said.place.contains("not-mounted"), "{gone_said}");
-    assert!(liar_said.why.contains("does not read back"), "{liar_said}");
-    let index = shop.shop.backups().unwrap();
-    assert_eq!(index.newest_at(&place.name()).unwrap().name, data.name);
-    assert!(index.newest_at("liar").is_none() && index.newest_at(&gone.name()).is_none());
-    let mut placed = vec![data.name.clone(), keys.name.clone()];
-    placed.sort();
-    assert_eq!(names(disk.path()), placed);
-    // A shop stands again from there.
-    let machine = Machine::new(&shop);
-    machine
-        .restore(&shop, &disk.path().join(&data.name))
-        .unwrap();
-    // Those of the next days take its place, here and there.
-    let one = Retention {
-        daily: 1,
-        weekly: 0,
-    };
-    let mut left = 0;
-    for _ in 0..3 {
-        shop.clock.advance_ms(24 * HOUR_MS);
-        back_up(&shop).unwrap();
-        shop.shop.bring_backups(&[&place]).unwrap();
-        left += shop.shop.prune_backups(one, &[&place]).unwrap().left;
-    }
-    assert!(left >= 1);
-    let there: Vec<String> = names(disk.path());
-    assert!(!there.contains(&data.name), "{there:?}");
-    for copy in &shop.shop.backups().unwrap().data {
-        assert!(there.contains(&copy.name) && file(&shop, copy).exists());
-    }
-    assert_eq!(shop.shop.backups().unwrap().data.len(), 3);
-}
-
-#[tokio::test]
 async fn the_merchant_is_told_once_when_backups_fail_twice_and_again_after_a_good_one() {
     let shop = TestShop::new();
     let alarms = || {
@@ -802,33 +736,6 @@ async fn the_keys_of_the_newest_data_outlive_two_erasures_and_another_backup_is_
         shop.shop.backups().unwrap().newest().unwrap().name,
         again.name
     );
-}
-
-#[tokio::test]
-async fn a_place_that_takes_nothing_new_keeps_what_it_has_and_the_merchant_hears_of_old_keys() {
-    let (shop, _, (data, keys)) = backed_up().await;
-    let disk = tempfile::tempdir().unwrap();
-    let place = FolderPlace(disk.path().to_owned());
-    shop.shop.bring_backups(&[&place]).unwrap();
-    let mut told = String::new();
-    for _ in 0..5 {
-        shop.clock.advance_ms(24 * HOUR_MS);
-        back_up(&shop).unwrap();
-        let pruned = shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
-        for error in pruned.failed {
-            told = error.to_string();
-        }
-    }
-    assert!(told.contains(&keys.name), "{told}");
-    assert!(!file(&shop, &data).exists());
-    let has_both =
-        || disk.path().join(&data.name).exists() && disk.path().join(&keys.name).exists();
-    assert!(has_both());
-    let index = shop.shop.backups().unwrap();
-    assert_eq!(index.newest_at(&place.name()).unwrap().name, data.name);
-    shop.shop.bring_backups(&[&place]).unwrap();
-    shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
-    assert!(!has_both());
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
     let Some(newest) = index.newest() else {
         if !index.data.is_empty() {
             let message = format!(
-                "month keys of every one are gone since orders were erased{failed}: `keystall backup create`"
+                "of none are both halves in backups/, or its month keys were replaced since orders were erased{failed}: `keystall backup create`"
             );
             return finding(Level::Fail, message);
         }
@@ -142,18 +142,20 @@ pub(super) fn examine(context: &Context) -> Result<Finding, CommandError> {
         };
         return finding(Level::Warn, format!("{message}{failed}"));
     };
-    let path = context.dir.join(BACKUPS_FOLDER).join(&newest.name);
     let message = format!(
         "the newest verified one is of {} ({} ledger entries){failed}",
         times::shown(context, newest.at_ms),
         newest.size,
     );
-    if !path.exists() {
-        let message = format!(
-            "{message}; {} is not there any more: `keystall backup create`",
-            path.display()
-        );
-        return finding(Level::Fail, message);
+    for copy in std::iter::once(newest).chain(index.keys_of(newest)) {
+        let path = context.dir.join(BACKUPS_FOLDER).join(&copy.name);
+        if std::fs::metadata(&path).map_or(0, |about| about.len()) != copy.bytes {
+            let message = format!(
+                "{message}; {} is not there any more, or was cut short: `keystall backup create`",
+                path.display()
+            );
+            return finding(Level::Fail, message);
+        }
     }
     let age_ms = |copy: &SealedCopy| context.shop.now_ms() - copy.at_ms;
     let old_ms = every_ms.saturating_mul(2).max(every_ms + 3_600_000);
@@ -220,7 +222,8 @@ fn on_the_same_disk(context: &Context) -> bool {
 }
 
 fn shown(context: &Context, copy: &SealedCopy) -> Value {
-    let places: Vec<&String> = copy.places.keys().collect();
+    let places = copy.places.keys().filter(|place| copy.is_at(place));
+    let places: Vec<&String> = places.collect();
     json!({
         "name": copy.name,
         "at": times::shown(context, copy.at_ms),
@@ -234,6 +237,8 @@ fn shown(context: &Context, copy: &SealedCopy) -> Value {
         },
         "found_at": copy.found_ms.map(|found_ms| times::shown(context, found_ms)),
         "places": places,
+        "unproven": copy.unproven,
+        "doubted": copy.doubted.keys().collect::<Vec<_>>(),
     })
 }
 

@@ -1,6 +1,45 @@
 //! Stories of the places where copies lie: that fail, lie, and keep what nobody knows of.
 
+use std::fs::File;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::*;
+
+fn cut(path: &Path) {
+    let file = File::options().write(true).open(path).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+}
+
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// A place that gives other data than were put there.
+struct Liar(FolderPlace);
+impl Place for Liar {
+    fn name(&self) -> String {
+        "liar".to_owned()
+    }
+    fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
+        self.0.put_file(name, path)
+    }
+    fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
+        self.0.get_file(name, path, bytes)?;
+        if name.ends_with(DATA_ENDING) {
+            fs::write(path, b"not what was put").unwrap();
+        }
+        Ok(())
+    }
+    fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError> {
+        self.0.list(prefix)
+    }
+    fn delete(&self, name: &str) -> Result<(), PlaceError> {
+        self.0.delete(name)
+    }
+}
 
 #[tokio::test]
 async fn of_a_place_no_more_is_taken_than_was_put_there() {
@@ -138,6 +177,30 @@ async fn copies_of_a_lost_index_are_taken_over_at_their_place_and_go_in_their_ti
 }
 
 #[tokio::test]
+async fn copies_of_a_lost_index_go_from_the_shops_own_folder_in_their_time() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let folder = shop.dir.path().join("shop/backups");
+    fs::remove_file(folder.join("index.json")).unwrap();
+    let other = "keystall-20200101T000000Z-00000000-11111111.keys.zst.age";
+    fs::write(folder.join(other), b"x").unwrap();
+    let days = |count: i64| {
+        for _ in 0..count {
+            shop.clock.advance_ms(24 * HOUR_MS);
+            back_up(&shop).unwrap();
+            shop.shop.bring_backups(&[]).unwrap();
+            shop.shop.prune_backups(KEEP_ONE, &[]).unwrap();
+        }
+        (file(&shop, &keys).exists(), file(&shop, &data).exists())
+    };
+    assert_eq!(days(1), (true, true));
+    let index = shop.shop.backups().unwrap();
+    assert!(index.data[0].name == data.name && index.data[0].found_ms.is_some());
+    assert_ne!(index.newest().unwrap().name, data.name);
+    assert_eq!(days(14), (false, false), "two weeks after they were found");
+    assert!(folder.join(other).exists());
+}
+
+#[tokio::test]
 async fn month_keys_that_were_found_go_two_days_after_an_erasure() {
     let (shop, order, (data, keys)) = backed_up().await;
     let disk = tempfile::tempdir().unwrap();
@@ -174,4 +237,261 @@ async fn a_copy_that_another_machine_of_this_shop_makes_now_is_left_alone() {
     fs::remove_file(disk.path().join(&later)).unwrap();
     shop.shop.bring_backups(&[&place]).unwrap();
     assert!(shop.shop.backups().unwrap().strange.is_empty());
+}
+
+#[tokio::test]
+async fn a_copy_that_is_gone_from_its_place_or_cut_short_counts_no_longer_and_is_brought_again() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let disk = tempfile::tempdir().unwrap();
+    let place = FolderPlace(disk.path().to_owned());
+    let name = place.name();
+    shop.shop.bring_backups(&[&place]).unwrap();
+    let there = |copy: &SealedCopy| disk.path().join(&copy.name);
+    fs::remove_file(there(&data)).unwrap();
+    cut(&there(&keys));
+    // Not what was verified: it takes no other's place, and the place has no backup any more.
+    let (local, aside) = (file(&shop, &keys), shop.dir.path().join("aside"));
+    fs::copy(&local, &aside).unwrap();
+    flip(&local);
+    let brought = shop.shop.bring_backups(&[&place]).unwrap();
+    let [error] = brought.failed.as_slice() else {
+        panic!("{brought:?}");
+    };
+    assert!(error.why.contains("does not read back"), "{error}");
+    let index = shop.shop.backups().unwrap();
+    assert!(index.newest_at(&name).is_none() && index.strange.is_empty());
+    assert_eq!(there(&keys).metadata().unwrap().len(), keys.bytes / 2);
+    fs::copy(&aside, &local).unwrap();
+    let brought = shop.shop.bring_backups(&[&place]).unwrap();
+    assert_eq!(brought.worked, *std::slice::from_ref(&name));
+    let index = shop.shop.backups().unwrap();
+    assert_eq!(index.newest_at(&name).unwrap().name, data.name);
+    for copy in [&data, &keys] {
+        assert_eq!(hash_file(&there(copy)).unwrap().1, copy.blake3);
+    }
+    // An older one is not brought again, and is told once; what is left of it goes in its time.
+    shop.clock.advance_ms(24 * HOUR_MS);
+    let (newer, _) = back_up(&shop).unwrap();
+    cut(&there(&data));
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let brought = shop.shop.bring_backups(&[&place]).unwrap();
+        told.extend(brought.failed.iter().map(PlaceError::to_string));
+    }
+    assert!(told.len() == 1 && told[0].contains(&data.name), "{told:?}");
+    let index = shop.shop.backups().unwrap();
+    assert_eq!(index.newest_at(&name).unwrap().name, newer.name);
+    assert!(!index.data[0].is_at(&name));
+    for _ in 0..4 {
+        shop.clock.advance_ms(24 * HOUR_MS);
+        back_up(&shop).unwrap();
+        shop.shop.bring_backups(&[&place]).unwrap();
+        shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
+    }
+    assert!(!there(&data).exists());
+    let index = shop.shop.backups().unwrap();
+    assert!(index.data.iter().all(|copy| copy.name != data.name));
+}
+
+#[tokio::test]
+async fn a_disk_that_was_away_comes_back_as_it_was_and_gives_up_what_was_to_go_meanwhile() {
+    let (shop, order, (data, keys)) = backed_up().await;
+    let disk = tempfile::tempdir().unwrap();
+    // The disk is what lies there, and the folder it is mounted at stays.
+    let (mounted, away) = (disk.path().join("mounted"), disk.path().join("away"));
+    fs::create_dir(&mounted).unwrap();
+    let place = FolderPlace(mounted.clone());
+    let round = |hours: i64| {
+        shop.clock.advance_ms(hours * HOUR_MS);
+        let brought = shop.shop.bring_backups(&[&place]).unwrap();
+        shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
+        brought
+    };
+    round(0);
+    fs::rename(&mounted, &away).unwrap();
+    fs::create_dir(&mounted).unwrap();
+    let brought = round(1);
+    assert!(
+        brought.failed[0].why.contains("is its disk there"),
+        "{brought:?}"
+    );
+    // A blip: nothing was forgotten, and what lies there is what lay there.
+    fs::remove_dir_all(&mounted).unwrap();
+    fs::rename(&away, &mounted).unwrap();
+    round(1);
+    let index = shop.shop.backups().unwrap();
+    assert_eq!(index.newest_at(&place.name()).unwrap().name, data.name);
+    // Away for days, in which an order was erased and its month's key replaced.
+    fs::rename(&mounted, &away).unwrap();
+    fs::create_dir(&mounted).unwrap();
+    erase(&shop, &order);
+    for _ in 0..4 {
+        round(24);
+        back_up(&shop).unwrap();
+    }
+    assert!(!file(&shop, &keys).exists());
+    fs::remove_dir_all(&mounted).unwrap();
+    fs::rename(&away, &mounted).unwrap();
+    round(1);
+    assert!(!mounted.join(&keys.name).exists(), "the erasure reached it");
+}
+
+#[tokio::test]
+async fn a_copy_that_is_gone_from_the_shops_own_folder_is_no_backup() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let newest = || shop.shop.backups().unwrap().newest().cloned();
+    cut(&file(&shop, &keys));
+    let brought = shop.shop.bring_backups(&[]).unwrap();
+    let [error] = brought.failed.as_slice() else {
+        panic!("{brought:?}");
+    };
+    assert!(
+        error.place == LOCAL && error.why.contains(&keys.name),
+        "{error}"
+    );
+    assert_eq!(newest(), None, "without its month keys it does not open");
+    // Others are made at once, of the same keys.
+    let again = shop.shop.refresh_key_copies().unwrap().unwrap();
+    assert_ne!(again.name, keys.name);
+    assert_eq!(newest().unwrap().name, data.name);
+    fs::remove_file(file(&shop, &data)).unwrap();
+    shop.shop.bring_backups(&[]).unwrap();
+    assert_eq!(newest(), None);
+    let (data, _) = back_up(&shop).unwrap();
+    assert_eq!(newest().unwrap().name, data.name);
+    assert_eq!(shop.shop.bring_backups(&[]).unwrap().failed, []);
+}
+
+#[tokio::test]
+async fn a_place_whose_list_is_never_right_is_told_of_and_not_sent_everything_every_hour() {
+    struct Wrong(FolderPlace, AtomicU32);
+    impl Place for Wrong {
+        fn name(&self) -> String {
+            "wrong".to_owned()
+        }
+        fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.put_file(name, path)
+        }
+        fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
+            self.0.get_file(name, path, bytes)
+        }
+        fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError> {
+            let mut placed = self.0.list(prefix)?;
+            placed.iter_mut().for_each(|one| one.bytes += 16);
+            Ok(placed)
+        }
+        fn delete(&self, name: &str) -> Result<(), PlaceError> {
+            self.0.delete(name)
+        }
+    }
+    let (shop, ..) = backed_up().await;
+    let far = tempfile::tempdir().unwrap();
+    let place = Wrong(FolderPlace(far.path().to_owned()), Default::default());
+    let sent = |hours: i64| {
+        let mut failed = Vec::new();
+        for _ in 0..hours {
+            shop.clock.advance_ms(HOUR_MS);
+            failed.extend(shop.shop.bring_backups(&[&place]).unwrap().failed);
+        }
+        (place.1.swap(0, Ordering::Relaxed), failed)
+    };
+    assert_eq!(sent(1).0, 2, "data and keys");
+    let (again, failed) = sent(19);
+    let said = failed[0].why.contains("and the list shows");
+    assert!(again == 2 && said, "{again}: {failed:?}");
+    assert_eq!(sent(20).0, 2);
+}
+
+#[tokio::test]
+async fn what_was_sent_to_a_place_and_never_read_back_goes_from_there_in_its_time() {
+    let (shop, _, (data, _)) = backed_up().await;
+    let far = tempfile::tempdir().unwrap();
+    let liar = Liar(FolderPlace(far.path().to_owned()));
+    let there = || far.path().join(&data.name).exists();
+    for day in 0..4 {
+        let brought = shop.shop.bring_backups(&[&liar]).unwrap();
+        assert_eq!(brought.failed.len(), 1, "{brought:?}");
+        assert!(there() || day > 0);
+        shop.shop.prune_backups(KEEP_ONE, &[&liar]).unwrap();
+        assert!(shop.shop.backups().unwrap().newest_at("liar").is_none());
+        shop.clock.advance_ms(24 * HOUR_MS);
+        back_up(&shop).unwrap();
+    }
+    shop.shop.prune_backups(KEEP_ONE, &[&liar]).unwrap();
+    assert!(!there());
+}
+
+#[tokio::test]
+async fn a_place_gets_the_newest_copies_and_what_does_not_read_back_does_not_count() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let disk = tempfile::tempdir().unwrap();
+    let place = FolderPlace(disk.path().to_owned());
+    let gone = FolderPlace(disk.path().join("not-mounted"));
+    let far = tempfile::tempdir().unwrap();
+    let liar = Liar(FolderPlace(far.path().to_owned()));
+    let brought = shop.shop.bring_backups(&[&gone, &liar, &place]).unwrap();
+    assert_eq!(brought.worked, [place.name()]);
+    let [gone_said, liar_said] = brought.failed.as_slice() else {
+        panic!("{brought:?}");
+    };
+    assert!(gone_said.place.contains("not-mounted"), "{gone_said}");
+    assert!(liar_said.why.contains("does not read back"), "{liar_said}");
+    let index = shop.shop.backups().unwrap();
+    assert_eq!(index.newest_at(&place.name()).unwrap().name, data.name);
+    assert!(index.newest_at("liar").is_none() && index.newest_at(&gone.name()).is_none());
+    let mut placed = vec![data.name.clone(), keys.name.clone()];
+    placed.sort();
+    assert_eq!(names(disk.path()), placed);
+    // A shop stands again from there.
+    let machine = Machine::new(&shop);
+    machine
+        .restore(&shop, &disk.path().join(&data.name))
+        .unwrap();
+    // Those of the next days take its place, here and there.
+    let one = Retention {
+        daily: 1,
+        weekly: 0,
+    };
+    let mut left = 0;
+    for _ in 0..3 {
+        shop.clock.advance_ms(24 * HOUR_MS);
+        back_up(&shop).unwrap();
+        shop.shop.bring_backups(&[&place]).unwrap();
+        left += shop.shop.prune_backups(one, &[&place]).unwrap().left;
+    }
+    assert!(left >= 1);
+    let there: Vec<String> = names(disk.path());
+    assert!(!there.contains(&data.name), "{there:?}");
+    for copy in &shop.shop.backups().unwrap().data {
+        assert!(there.contains(&copy.name) && file(&shop, copy).exists());
+    }
+    assert_eq!(shop.shop.backups().unwrap().data.len(), 3);
+}
+
+#[tokio::test]
+async fn a_place_that_takes_nothing_new_keeps_what_it_has_and_the_merchant_hears_of_old_keys() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let disk = tempfile::tempdir().unwrap();
+    let place = FolderPlace(disk.path().to_owned());
+    shop.shop.bring_backups(&[&place]).unwrap();
+    let mut told = String::new();
+    for _ in 0..5 {
+        shop.clock.advance_ms(24 * HOUR_MS);
+        back_up(&shop).unwrap();
+        let pruned = shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
+        for error in pruned.failed {
+            told = error.to_string();
+        }
+    }
+    assert!(told.contains(&keys.name), "{told}");
+    assert!(!file(&shop, &data).exists());
+    let has_both =
+        || disk.path().join(&data.name).exists() && disk.path().join(&keys.name).exists();
+    assert!(has_both());
+    let index = shop.shop.backups().unwrap();
+    assert_eq!(index.newest_at(&place.name()).unwrap().name, data.name);
+    shop.shop.bring_backups(&[&place]).unwrap();
+    shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
+    assert!(!has_both());
 }
