@@ -9,9 +9,9 @@
     missing_docs
 )]
 
+mod daemon;
 mod generator;
 mod report;
-mod served;
 
 use std::path::Path;
 use std::process::Command;
@@ -65,7 +65,10 @@ fn child(side: &str, dir: &Path, keys: usize) -> (f64, f64) {
 
 fn say(keys: usize, begun: Instant) {
     let rate = report::rate(keys, begun.elapsed());
-    println!("{rate} {}", served::memory("self", "VmHWM"));
+    println!(
+        "{rate} {}",
+        daemon::process::memory(std::process::id(), "VmHWM")
+    );
 }
 
 /// The product's side.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use daemon::client::{self, Connection, get};
 use daemon::line::{self, Line};
-use daemon::{Daemon, Folder, buyer};
+use daemon::{Folder, buyer};
 use report::{Row, median, tell};
 use rustix::process::{Resource, Rlimit};
 
@@ -54,7 +54,7 @@ fn idle() {
         let folder = Folder::new(1_000);
         let shop = folder.serve();
         std::thread::sleep(SETTLES);
-        status(&shop, "VmRSS") / 1e6
+        shop.memory("VmRSS") / 1e6
     });
     let what = "resident memory, idle after the start";
     tell(&Row::below(
@@ -86,10 +86,10 @@ fn connections(runtime: &tokio::runtime::Runtime) {
         // What the first of them load stays, and is not theirs.
         drop(open(100));
         std::thread::sleep(SETTLES);
-        let before = status(&shop, "VmRSS");
+        let before = shop.memory("VmRSS");
         let held = open(CONNECTIONS);
         std::thread::sleep(SETTLES);
-        let after = status(&shop, "VmRSS");
+        let after = shop.memory("VmRSS");
         drop(held);
         let each = (after - before) / CONNECTIONS as f64 / 1e3;
         tell(&Row::below("P5", what, "KB", each, 25.0));
@@ -143,7 +143,7 @@ fn under_load(runtime: &tokio::runtime::Runtime, keys: usize) {
         .status();
     assert!(looked.unwrap().success());
     let wrong = runtime.block_on(sell(&folder));
-    let peak = status(&shop, "VmHWM") / 1e6;
+    let peak = shop.memory("VmHWM") / 1e6;
     let what = format!("peak resident memory, {keys} keys, cache of 64 MiB, under load");
     tell(&Row::below("P5", what, "MB", peak, 160.0).wrong(wrong));
 }
@@ -179,12 +179,4 @@ async fn sell(folder: &Folder) -> usize {
         wrong += buyer.await.unwrap();
     }
     wrong
-}
-
-/// Bytes of a line in the kernel's status of the daemon.
-fn status(shop: &Daemon, name: &str) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{}/status", shop.id())).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1));
-    kib.unwrap().parse::<f64>().unwrap() * 1024.0
 }

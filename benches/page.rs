@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use daemon::line::{self, Line};
+use daemon::process::processor_s;
 use daemon::{Folder, plain};
 use report::{Row, leave_out, median, rate, tell};
 use rustls::ClientConfig;
@@ -108,23 +109,6 @@ fn compare(
         median(others),
         limit / baseline,
     );
-}
-
-/// Seconds that a process and its children have had a processor.
-fn processor_s(process: u32) -> f64 {
-    // Which Linux has told everybody in hundredths of a second since its beginnings.
-    const TICKS_IN_A_SECOND: f64 = 100.0;
-    let of = |entry: std::fs::DirEntry| {
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        // Behind the name, which may hold anything: state, parent, and from the 12th on the times of user and system.
-        let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-        let id: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let is_of_it = id == process || fields[1] == process.to_string();
-        let ticks: f64 = fields[11].parse::<f64>().ok()? + fields[12].parse::<f64>().ok()?;
-        is_of_it.then_some(ticks)
-    };
-    let all = std::fs::read_dir("/proc").unwrap().flatten();
-    all.filter_map(of).sum::<f64>() / TICKS_IN_A_SECOND
 }
 
 /// Where a page is, and the page.

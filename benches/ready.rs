@@ -9,17 +9,20 @@
     missing_docs
 )]
 
+mod daemon;
 mod generator;
 mod report;
-mod served;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use daemon::Folder;
+use daemon::client::{self, Connection};
+use daemon::process::Daemon;
 use generator::{Grown, Opening, PRODUCTS, argument};
 use report::{Row, median, tell};
-use served::{Line, Served, free_port};
+use rustls::ClientConfig;
 
 /// Keys, unless `--sold` and `--unsold` say otherwise.
 const SOLD: usize = 100_000;
@@ -47,17 +50,7 @@ fn main() {
     runtime.block_on(shop.sell(sold, GROWING, SPAN_MS));
     println!("     the file has {} MB", shop.file_bytes() >> 20);
     let folder = Arc::into_inner(shop).unwrap().close();
-    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let served = Served::new(
-        &folder,
-        (here, free_port(here)).into(),
-        &[
-            ("LIMITS__OPEN_ORDERS_PER_ADDRESS", "0"),
-            ("LIMITS__OPEN_ORDERS_PER_CONTACT", "0"),
-            ("LIMITS__HELD_SHARE_PERCENT", "0"),
-            ("SHOP__HOST", "127.0.0.1"),
-        ],
-    );
+    let served = Folder::existing(&folder, &[("SHOP__HOST", "127.0.0.1")]);
     // Once to make what the first start makes.
     runtime.block_on(started(&served)).1.stop();
     let (mut killed, mut stopped) = (Vec::new(), Vec::new());
@@ -66,7 +59,10 @@ fn main() {
         stopped.push(after_stop);
         let daemon = runtime.block_on(async {
             let buyers: Vec<_> = (0..BUYERS)
-                .map(|buyer| tokio::spawn(order(served_copy(&served), round * BUYERS + buyer)))
+                .map(|buyer| {
+                    let client = client::config(&served.tls());
+                    tokio::spawn(order(served.address(), client, round * BUYERS + buyer))
+                })
                 .collect();
             tokio::time::sleep(ORDERING).await;
             let daemon = tokio::task::spawn_blocking(move || daemon.kill());
@@ -93,26 +89,24 @@ fn main() {
 }
 
 /// Milliseconds until it could sell.
-async fn started(served: &Served) -> (f64, served::Daemon) {
+async fn started(served: &Folder) -> (f64, Daemon) {
     let begun = Instant::now();
     let daemon = served.ready().await;
     (begun.elapsed().as_secs_f64() * 1e3, daemon)
 }
 
-fn served_copy(served: &Served) -> (std::net::SocketAddr, Arc<rustls::ClientConfig>) {
-    (served.address, served.client().unwrap())
-}
-
 /// Orders again and again, until nobody answers.
-async fn order((address, client): (std::net::SocketAddr, Arc<rustls::ClientConfig>), buyer: usize) {
+async fn order(address: SocketAddr, client: Arc<ClientConfig>, buyer: usize) {
     let mut placed = 0;
-    let Ok(mut line) = Line::open(None, address, client).await else {
+    let Ok(mut connection) = Connection::try_open(None, address, client).await else {
         return;
     };
-    let form = |placed| format!("quantity=1&contact=b{buyer}x{placed}%40example.com&channel=main");
+    let fields =
+        |placed| format!("quantity=1&contact=b{buyer}x{placed}%40example.com&channel=main");
     // Of all products in turn, so that none runs out.
     let path = |placed| format!("/p/card-{}", (buyer + placed) % PRODUCTS);
-    while let Ok(answer) = line.post(&path(placed), form(placed)).await {
+    let order = |placed| client::form(&path(placed), fields(placed));
+    while let Ok(answer) = connection.try_send(order(placed)).await {
         assert_eq!(
             answer.status,
             http::StatusCode::SEE_OTHER,

@@ -11,22 +11,25 @@
     missing_docs
 )]
 
+mod daemon;
 mod report;
-mod served;
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::StatusCode;
-use md5::{Digest, Md5};
+use bytes::Bytes;
+use daemon::client::{self, Answer, Connection};
+use daemon::process::processor_s;
+use daemon::{Folder, buyer};
+use http::{HeaderValue, Request, StatusCode, header};
+use http_body_util::Full;
 use report::{Row, leave_out, quantile, tell};
 use rustls::ClientConfig;
-use served::{Line, Served, processor_s};
 use tokio::time::{Instant, sleep_until, timeout};
 
 const BUYERS: usize = 2_000;
@@ -41,7 +44,6 @@ const HAMMERS: usize = 200;
 const MEMORY_MB: f64 = 160.0;
 const SHOP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 18, 0, 1)), 8443);
 const HAMMERER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 19, 255, 1));
-const SECRET: &str = "kq3V8sW0zD5hT1yNfR7uB2mX";
 /// Says that this process is in the network of its own.
 const APART: &str = "KEYSTALL_BENCH_APART";
 
@@ -55,8 +57,7 @@ fn main() {
         .build()
         .unwrap();
     for hammered in [false, true] {
-        let dir = tempfile::tempdir().unwrap();
-        let shop = shop_in(dir.path());
+        let shop = Folder::at(SHOP, KEYS, &[]);
         let rush = runtime.block_on(rush(&shop, hammered));
         let beside = if hammered {
             ", one address hammers"
@@ -84,7 +85,7 @@ fn main() {
             refused,
             1.0,
         ));
-        let memory = rush.memory as f64 / 1e6;
+        let memory = rush.memory / 1e6;
         tell(&Row::below("rush", what("memory"), "MB", memory, MEMORY_MB));
         println!(
             "     {pages} pages; the hammer got {} answers; the shop took {:.1} s of processors, the buyers {:.1} s",
@@ -112,34 +113,6 @@ fn go_apart() {
     assert!(again.status().unwrap().success(), "the sale did not end");
 }
 
-fn shop_in(dir: &std::path::Path) -> Served {
-    let folder = dir.join("shop");
-    let shop = Served::new(&folder, SHOP, &[]);
-    let mut keys = std::fs::File::create(dir.join("keys.txt")).unwrap();
-    (0..KEYS).for_each(|number| writeln!(keys, "RUSH-{number:06}-{:04X}", number * 7).unwrap());
-    std::fs::write(dir.join("key"), SECRET).unwrap();
-    let (secret, keys) = (
-        format!("key=@{}", dir.join("key").display()),
-        dir.join("keys.txt").display().to_string(),
-    );
-    shop.run(&["init", "--host", "198.18.0.1", "--title", "Rush"]);
-    shop.run(&[
-        "product", "add", "--slug", "card", "--title", "Card", "--price", "19.90",
-    ]);
-    shop.run(&["key", "import", "--product", "card", &keys]);
-    let sets = [
-        "gateway=https://pay.example.com/",
-        "pid=1001",
-        "type=alipay",
-    ];
-    let mut channel = vec![
-        "channel", "add", "main", "--kind", "epay", "--secret", &secret,
-    ];
-    channel.extend(sets.iter().flat_map(|set| ["--set", *set]));
-    shop.run(&channel);
-    shop
-}
-
 /// What came of it.
 #[derive(Default)]
 struct Rush {
@@ -149,7 +122,7 @@ struct Rush {
     /// Buyers to whom something else happened, and keys that two got.
     wrong: usize,
     hammered: usize,
-    memory: u64,
+    memory: f64,
     /// The shop's and the buyers'.
     processor_s: [f64; 2],
 }
@@ -166,11 +139,11 @@ enum End {
     Other(String),
 }
 
-async fn rush(shop: &Served, hammered: bool) -> Rush {
+async fn rush(shop: &Folder, hammered: bool) -> Rush {
     let daemon = shop.ready().await;
-    let processors = || [daemon.id().to_string(), "self".into()].map(|id| processor_s(&id));
+    let processors = || [daemon.id(), std::process::id()].map(processor_s);
     let before = processors();
-    let client = shop.client().unwrap();
+    let client = client::config(&shop.tls());
     let (over, answers) = (Arc::new(AtomicBool::new(false)), Arc::default());
     let hammers = if hammered { HAMMERS } else { 0 };
     for _ in 0..hammers {
@@ -227,9 +200,9 @@ async fn buy(
     client: Arc<ClientConfig>,
     pages_ms: &mut Vec<f64>,
 ) -> io::Result<End> {
-    let opened = Line::open(Some(address_of(number)), SHOP, client);
-    let mut line = patient(opened).await?;
-    let page = patient(line.get("/p/card")).await?;
+    let opened = Connection::try_open(Some(address_of(number)), SHOP, client);
+    let mut shop = patient(opened).await?;
+    let page = sent(&mut shop, client::get(buyer::PRODUCT)).await?;
     // The first page counts from when the buyer came: with its connection, and with any queue before it.
     pages_ms.push(due.elapsed().as_secs_f64() * 1e3);
     if says_none_left(&page.body) {
@@ -238,9 +211,9 @@ async fn buy(
     if page.status != StatusCode::OK {
         return Ok(End::Other(format!("the product's page: {}", page.status)));
     }
-    let form = format!("quantity=1&contact=buyer{number}%40example.com&channel=main");
+    let order = client::form(buyer::PRODUCT, buyer::order_form(number));
     let asked = Instant::now();
-    let answer = patient(line.post("/p/card", form)).await?;
+    let answer = sent(&mut shop, order).await?;
     pages_ms.push(asked.elapsed().as_secs_f64() * 1e3);
     match answer.status {
         StatusCode::SEE_OTHER => {}
@@ -250,34 +223,39 @@ async fn buy(
         status => return Ok(End::Other(format!("the order: {status}"))),
     }
     let asked = Instant::now();
-    let page = patient(line.get(&answer.location)).await?;
+    let page = sent(&mut shop, client::get(&answer.location)).await?;
     pages_ms.push(asked.elapsed().as_secs_f64() * 1e3);
-    let Some(order) = order_number(&page.body) else {
+    let Some(order) = buyer::order_number(&page.body) else {
         return Ok(End::Other("the order's page names no order".into()));
     };
-    let said = patient(line.get(&notice(&order, number))).await?;
+    let notice = buyer::notice_path(order, number);
+    let said = sent(&mut shop, client::get(&notice)).await?;
     if said.body != "success" {
         return Ok(End::Other(format!("the notice: {}", said.status)));
     }
     let asked = Instant::now();
-    let page = patient(line.get(&answer.location)).await?;
+    let page = sent(&mut shop, client::get(&answer.location)).await?;
     pages_ms.push(asked.elapsed().as_secs_f64() * 1e3);
-    let key = page
-        .body
-        .find("RUSH-")
-        .and_then(|at| page.body.get(at..at + 16));
-    Ok(match key {
-        Some(key) => End::Key(key.to_owned()),
+    Ok(match buyer::key_on(&page.body) {
+        Some(key) => End::Key(key),
         None => End::Other("paid, and no key on the page".into()),
     })
+}
+
+/// Asks in English, in whose words [`says_none_left`] looks.
+async fn sent(shop: &mut Connection, mut request: Request<Full<Bytes>>) -> io::Result<Answer> {
+    let headers = request.headers_mut();
+    headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("en"));
+    patient(shop.try_send(request)).await
 }
 
 /// One of the many connections of one address: the product's page, as often as it is given.
 async fn hammer(client: Arc<ClientConfig>, over: Arc<AtomicBool>, answers: Arc<AtomicUsize>) {
     while !over.load(Ordering::Relaxed) {
-        let opened = Line::open(Some(HAMMERER), SHOP, client.clone());
-        if let Ok(Ok(mut line)) = timeout(PATIENCE, opened).await {
-            while !over.load(Ordering::Relaxed) && line.get("/p/card").await.is_ok() {
+        let opened = Connection::try_open(Some(HAMMERER), SHOP, client.clone());
+        if let Ok(Ok(mut shop)) = timeout(PATIENCE, opened).await {
+            let mut ask = async || shop.try_send(client::get(buyer::PRODUCT)).await.is_ok();
+            while !over.load(Ordering::Relaxed) && ask().await {
                 answers.fetch_add(1, Ordering::Relaxed);
             }
         } else {
@@ -307,21 +285,4 @@ fn says_none_left(page: &str) -> bool {
         "Unpaid orders hold the rest of the stock",
     ];
     said.iter().any(|said| page.contains(said))
-}
-
-/// The order number as the page shows it: 13 characters of Crockford's base 32.
-fn order_number(page: &str) -> Option<String> {
-    let word = |c: char| c.is_ascii_digit() || (c.is_ascii_uppercase() && !"ILOU".contains(c));
-    let begins = |part: &&str| part.starts_with(|c: char| c.is_ascii_digit());
-    let mut parts = page.split(|c: char| !c.is_ascii_alphanumeric());
-    let number = parts.find(|part| part.len() == 13 && begins(part) && part.chars().all(word));
-    number.map(str::to_owned)
-}
-
-fn notice(order: &str, number: usize) -> String {
-    let fields = format!(
-        "money=19.9&name=product&out_trade_no={order}&pid=1001&trade_no=20261121{number:011}&trade_status=TRADE_SUCCESS&type=alipay"
-    );
-    let sign = hex::encode(Md5::digest(format!("{fields}{SECRET}")));
-    format!("/pay/main/notify?{fields}&sign={sign}&sign_type=MD5")
 }

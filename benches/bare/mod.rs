@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use redb::{
@@ -60,6 +60,7 @@ impl Rows {
 /// A database with the tables that a sale touches, and nothing else.
 pub struct Bare {
     database: Database,
+    file: PathBuf,
     rows: Rows,
     /// Products whose keys are sold in turn.
     products: usize,
@@ -80,6 +81,7 @@ impl Bare {
         let database = builder.set_cache_size(cache_bytes).create(path).unwrap();
         Self {
             database,
+            file: path.to_owned(),
             rows,
             products,
             made: 0,
@@ -134,11 +136,16 @@ impl Bare {
         waited
     }
 
-    /// A history of so many sales, as fast as it goes. What they promised was kept.
-    pub fn fill(&mut self, sales: usize) {
-        let until = self.sold + sales;
-        while self.sold < until {
-            let next = self.sold..until.min(self.sold + FILLED_AT_ONCE);
+    /// Length of its file.
+    pub fn file_bytes(&self) -> u64 {
+        std::fs::metadata(&self.file).unwrap().len()
+    }
+
+    /// A history of sales until its file is so long, as fast as it goes. What they promised was kept. Gives how many.
+    pub fn fill(&mut self, file_bytes: u64) -> usize {
+        let before = self.sold;
+        while self.file_bytes() < file_bytes {
+            let next = self.sold..self.sold + FILLED_AT_ONCE;
             let mut txn = self.database.begin_write().unwrap();
             txn.set_durability(redb::Durability::None).unwrap();
             self.write_orders(&txn, next.clone());
@@ -147,6 +154,7 @@ impl Bare {
             (self.made, self.sold) = (next.end, next.end);
         }
         self.durably(|_| ());
+        self.sold - before
     }
 
     /// Durable as a shop's commits are.
@@ -241,9 +249,8 @@ pub fn transactions(in_flight: usize, sales: usize, rows: &Rows) -> f64 {
 /// Microseconds of each of so many sales, committed one by one, in a file that is at least as large before.
 pub fn single_commits(count: usize, file_bytes: u64, rows: &Rows) -> Vec<f64> {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("bare.redb");
-    let mut bare = Bare::create(&file, 64 << 20, rows.clone(), 1);
-    while std::fs::metadata(&file).unwrap().len() < file_bytes {
+    let mut bare = Bare::create(&dir.path().join("bare.redb"), 64 << 20, rows.clone(), 1);
+    while bare.file_bytes() < file_bytes {
         bare.order(MADE_AT_ONCE);
         bare.settle(MADE_AT_ONCE, MADE_AT_ONCE);
     }

@@ -1,12 +1,15 @@
 //! What a buyer and the provider send: an order, a signed notice, the page that shows the key.
 
-use http::{Request, StatusCode, header};
+use http::StatusCode;
 use md5::{Digest, Md5};
 
-use super::client::{Connection, get};
+use super::client::{Connection, form, get};
 
 /// What the channel `main` signs with.
 pub const CHANNEL_KEY: &str = "kq3V8sW0zD5hT1yNfR7uB2mX";
+
+/// The product's page.
+pub const PRODUCT: &str = "/p/steam";
 
 /// An order that waits for its payment.
 #[derive(Clone, Debug)]
@@ -22,12 +25,14 @@ pub fn key(number: usize) -> String {
     format!("STEAM-{number:08}-{:04X}", number * 7 % 65_536)
 }
 
+/// What a buyer fills in.
+pub fn order_form(buyer: usize) -> String {
+    format!("quantity=1&contact=buyer{buyer}%40example.com&channel=main")
+}
+
 /// Orders one `steam`, and looks at the order's page; none where an answer was not as it should be.
 pub async fn order(connection: &mut Connection, buyer: usize) -> Option<Placed> {
-    let form = format!("quantity=1&contact=buyer{buyer}%40example.com&channel=main");
-    let order =
-        Request::post("/p/steam").header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-    let answer = connection.send(order.body(form.into()).unwrap()).await;
+    let answer = connection.send(form(PRODUCT, order_form(buyer))).await;
     if answer.status != StatusCode::SEE_OTHER {
         return None;
     }
@@ -63,13 +68,14 @@ pub fn notice_path(order: &str, transaction: usize) -> String {
     format!("/pay/main/notify?{fields}&sign={sign}&sign_type=MD5")
 }
 
-fn key_on(page: &str) -> Option<String> {
+/// The key on a page.
+pub fn key_on(page: &str) -> Option<String> {
     let at = page.find("STEAM-")?;
     page.get(at..at + 19).map(str::to_owned)
 }
 
-/// The order number as the page shows it: 13 characters of Crockford's base 32, first in its title.
-fn order_number(page: &str) -> Option<&str> {
+/// The order number as the order's page shows it: 13 characters of Crockford's base 32, first in its title.
+pub fn order_number(page: &str) -> Option<&str> {
     let title = page.get(page.find("<title>")?..page.find("</title>")?)?;
     let word = |c: char| c.is_ascii_digit() || (c.is_ascii_uppercase() && !"ILOU".contains(c));
     let mut words = title.split(|c: char| !c.is_ascii_alphanumeric());

@@ -1,4 +1,4 @@
-//! A shop in a temporary folder, made by the real binary and served by it, and its buyers: what the benchmarks over HTTPS share.
+//! Shops in folders, made and served by the real binary, and their buyers: what the benchmarks over HTTPS share.
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod buyer;
@@ -6,47 +6,54 @@ pub mod client;
 pub mod inside;
 pub mod line;
 pub mod plain;
+pub mod process;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use process::Daemon;
 
 /// Keys in one file: below what an import takes at once.
 const KEYS_IN_A_FILE: usize = 200_000;
+/// Settings without the limits for one buyer, where all come from one address.
+const UNLIMITED: [(&str, &str); 4] = [
+    ("LISTEN__CONNECTIONS_PER_ADDRESS", "0"),
+    ("LIMITS__OPEN_ORDERS_PER_ADDRESS", "0"),
+    ("LIMITS__OPEN_ORDERS_PER_CONTACT", "0"),
+    ("LIMITS__HELD_SHARE_PERCENT", "0"),
+];
 
-/// A shop's folder with the product `steam` at 19.90 and the channel `main`, not served yet.
+/// A shop's folder, and how it is served.
 pub struct Folder {
-    dir: tempfile::TempDir,
-    port: u16,
+    dir: PathBuf,
+    /// Removes it in the end, where it was made here.
+    temporary: Option<tempfile::TempDir>,
+    address: SocketAddr,
     settings: Vec<(String, String)>,
 }
 
-/// A shop served by the real binary, until it is dropped.
-pub struct Daemon(Child);
-
 impl Folder {
-    /// A shop with so many keys. The limits for one buyer are off: all buyers come from one address.
+    /// A shop with so many keys for the product `steam` at 19.90 and the channel `main`, not served yet. The limits for one buyer
+    /// are off.
     pub fn new(keys: usize) -> Self {
         Self::with(keys, &[])
     }
 
     /// The same, with settings of the environment besides (`STORE__CACHE_MIB`).
     pub fn with(keys: usize, settings: &[(&str, &str)]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let this = Self {
-            dir: tempfile::tempdir().unwrap(),
-            port: port.local_addr().unwrap().port(),
-            settings: settings
-                .iter()
-                .map(|(name, value)| (format!("KEYSTALL_{name}"), (*value).to_owned()))
-                .collect(),
-        };
-        drop(port);
-        this.run(&["init", "--host", "127.0.0.1", "--title", "Bench"]);
+        Self::at(free_address(), keys, &[&UNLIMITED, settings].concat())
+    }
+
+    /// The same at an address of the caller's choice, with the limits as they are by default.
+    pub fn at(address: SocketAddr, keys: usize, settings: &[(&str, &str)]) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut this = Self::of(temporary.path(), address, settings);
+        this.temporary = Some(temporary);
+        let host = address.ip().to_string();
+        this.run(&["init", "--host", &host, "--title", "Bench"]);
         this.run(&[
             "product", "add", "--slug", "steam", "--title", "Steam 20", "--price", "19.90",
         ]);
@@ -55,9 +62,25 @@ impl Folder {
         this
     }
 
+    /// A shop that somebody made. The limits for one buyer are off.
+    pub fn existing(dir: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::of(dir, free_address(), &[&UNLIMITED, settings].concat())
+    }
+
+    fn of(dir: &Path, address: SocketAddr, settings: &[(&str, &str)]) -> Self {
+        let named =
+            |(name, value): &(&str, &str)| (format!("KEYSTALL_{name}"), (*value).to_owned());
+        Self {
+            dir: dir.to_owned(),
+            temporary: None,
+            address,
+            settings: settings.iter().map(named).collect(),
+        }
+    }
+
     /// Where the shop lies.
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        &self.dir
     }
 
     /// Where its certificate lies.
@@ -67,7 +90,7 @@ impl Folder {
 
     /// Where it is served.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        self.address
     }
 
     /// Its database.
@@ -82,12 +105,27 @@ impl Folder {
 
     /// Serves it with the real binary, and waits until it takes connections.
     pub fn serve(&self) -> Daemon {
-        let daemon = self.keystall().arg("serve").spawn().unwrap();
-        let daemon = Daemon(daemon);
-        while TcpStream::connect_timeout(&self.address(), Duration::from_millis(200)).is_err() {
+        let daemon = self.start();
+        while TcpStream::connect_timeout(&self.address, Duration::from_millis(200)).is_err() {
             std::thread::sleep(Duration::from_millis(20));
         }
         daemon
+    }
+
+    /// Serves it, and waits until it says that it can sell.
+    pub async fn ready(&self) -> Daemon {
+        let daemon = self.start();
+        while !client::is_ready(self.address, &self.tls()).await {
+            // Short, and not nothing: the daemon starts on the same cores.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        daemon
+    }
+
+    fn start(&self) -> Daemon {
+        let mut command = self.keystall();
+        command.arg("serve");
+        Daemon::start(command)
     }
 
     /// The real binary with this shop's folder and settings.
@@ -95,21 +133,9 @@ impl Folder {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keystall"));
         command.arg("--dir").arg(self.path().join("."));
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        for (name, value) in [
-            ("HTTPS", format!("127.0.0.1:{}", self.port).as_str()),
-            ("CONNECTIONS_PER_ADDRESS", "0"),
-        ] {
-            command.env(format!("KEYSTALL_LISTEN__{name}"), value);
-        }
-        for (name, value) in [
-            ("TLS__MODE", "self-signed"),
-            ("LOG__LEVEL", "warn"),
-            ("LIMITS__OPEN_ORDERS_PER_ADDRESS", "0"),
-            ("LIMITS__OPEN_ORDERS_PER_CONTACT", "0"),
-            ("LIMITS__HELD_SHARE_PERCENT", "0"),
-        ] {
-            command.env(format!("KEYSTALL_{name}"), value);
-        }
+        command.env("KEYSTALL_LISTEN__HTTPS", self.address.to_string());
+        command.env("KEYSTALL_TLS__MODE", "self-signed");
+        command.env("KEYSTALL_LOG__LEVEL", "warn");
         command.envs(self.settings.iter().cloned());
         command
     }
@@ -156,23 +182,8 @@ impl Folder {
     }
 }
 
-impl Daemon {
-    /// The process.
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// Ends it in order.
-    pub fn stop(mut self) {
-        let process = Pid::from_child(&self.0);
-        kill_process(process, Signal::TERM).unwrap();
-        assert!(self.0.wait().unwrap().success());
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// A port of this machine's that nobody has at this moment.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap()
 }
