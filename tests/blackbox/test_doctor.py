@@ -183,7 +183,7 @@ class Doctor(Story):
         shop.must("backup", "create")
         self.assertNotEqual(self.doctor(shop, 0)["backups"][0], "fail")
         listed = shop.must("backup", "list", "--json").json
-        self.assertEqual([bool(copy["found_at"]) for copy in listed["data"]], [True, False], "what lies at the place is known again")
+        self.assertEqual([bool(copy["found_at"]) for copy in listed["data"]], [True, True, False], "what lies at the place and in backups/ is known again")
 
     def test_a_backup_that_was_cut_short_is_none(self):
         shop, _ = self.open_shop(keys=9, start=False)

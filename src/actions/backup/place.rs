@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::folder::{Folder, LOCAL, NAME_BEGIN, create_private, forget};
+use super::folder::{Folder, NAME_BEGIN, create_private, forget};
 use super::found::Looked;
 use super::{BackupError, Half, Index, SealedCopy, Strange, hash_file};
 use crate::actions::open_shop::Shop;
@@ -163,15 +163,12 @@ impl Shop {
         let names: Vec<String> = places.iter().map(|place| place.name()).collect();
         let before = index.clone();
         index.strange.retain(|name, _| names.contains(name));
-        // Of the places outside it says nothing when this folder gives no list.
-        let lost_here = match self.look_here(&mut index, &folder) {
-            Ok(lost) => lost,
-            Err(error) => Some(error.to_string()),
-        };
-        brought.failed.extend(lost_here.map(|why| PlaceError {
-            place: LOCAL.to_owned(),
-            why,
-        }));
+        // Another is made where the newest is gone; of the places outside it says nothing.
+        match self.look_here(&mut index, &folder) {
+            Ok(None) => {}
+            Ok(Some(lost)) => tracing::error!(lost, "copies in backups/ are not as they were"),
+            Err(error) => tracing::error!(%error, "backups/ was not held against its index"),
+        }
         if index != before {
             folder.write_index(&index)?;
         }
