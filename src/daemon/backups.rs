@@ -424,11 +424,15 @@ pub(super) fn refresh(shop: &Shop, metrics: &Metrics) {
     if !index.data.is_empty() {
         age(LOCAL_BACKUPS, newest);
     }
-    let own = index.data.iter().filter(|copy| copy.found_ms.is_none());
-    let places = own.flat_map(|copy| copy.places.keys());
+    let own = || index.data.iter().filter(|copy| copy.found_ms.is_none());
+    let places = own().flat_map(|copy| copy.places.keys());
     let places: std::collections::BTreeSet<&String> = places.collect();
     for place in places {
-        age(place, index.newest_at(place));
+        let is_lost = || own().any(|copy| copy.doubted.contains_key(place));
+        let newest = index.newest_at(place);
+        if newest.is_some() || is_lost() {
+            age(place, newest);
+        }
     }
 }
 

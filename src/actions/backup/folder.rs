@@ -116,11 +116,12 @@ impl SealedCopy {
         !self.dropped && self.found_ms.is_none()
     }
 
-    /// Whether it was read back from `place`, or was made in the shop's own folder, and the last list of it showed it still.
+    /// Whether it was read back from `place` as it was last sent there, or was made in the shop's own folder, and the last list of
+    /// it showed it still.
     pub fn is_at(&self, place: &str) -> bool {
         let was_there = match place {
             LOCAL => self.is_own(),
-            _ => self.places.contains_key(place),
+            _ => self.places.contains_key(place) && !self.unproven.contains(place),
         };
         was_there && !self.doubted.contains_key(place)
     }
@@ -202,6 +203,14 @@ impl Index {
     fn opens(&self, data: &SealedCopy, is_there: impl Fn(&SealedCopy) -> bool) -> bool {
         let mut keys = self.keys.iter().filter(|keys| is_there(keys));
         data.labels.is_empty() || keys.any(|keys| keys.opens(data))
+    }
+
+    /// Whether the newest copy of each half was read back from `place` and is there.
+    pub(super) fn has_newest_at(&self, place: &str) -> bool {
+        [&self.data, &self.keys].iter().all(|copies| {
+            let newest = copies.iter().rev().find(|copy| copy.is_own());
+            newest.is_none_or(|newest| newest.is_at(place))
+        })
     }
 
     /// The copies of one half.

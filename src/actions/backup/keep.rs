@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::folder::Folder;
+use super::folder::{Folder, LOCAL};
 use super::{BackupError, Doubt, Index, Place, PlaceError, SealedCopy};
 use crate::actions::open_shop::Shop;
 
@@ -29,8 +29,10 @@ const KEYS_MS: i64 = 48 * 3_600_000;
 /// there was goes back to them.
 const FOUND_MS: i64 = 14 * DAY_MS;
 
-/// What a place's list does not show is remembered so long: a disk that was away shows it again.
-const AWAY_MS: i64 = 400 * DAY_MS;
+/// What was read back from a place and its list does not show any more is remembered so long: a disk that was away shows it again.
+const AWAY_MS: i64 = 100 * DAY_MS;
+/// What was sent to a place that never gave it back is asked of it so long.
+const UNPROVEN_MS: i64 = 60 * DAY_MS;
 
 /// What a round of removing did.
 #[derive(Debug, Default)]
@@ -69,13 +71,13 @@ impl Shop {
         drop_unkept(&mut index.keys, &kept);
         // First what is to go, then its going: a kill between leaves it to the next run.
         folder.write_index(&index)?;
-        let mut failed = Vec::new();
+        let (mut failed, mut refusing) = (Vec::new(), BTreeSet::new());
         let held = held(&index, places, now_ms);
         let before = index.data.len() + index.keys.len();
         for copies in [&mut index.data, &mut index.keys] {
             for copy in copies.iter_mut().filter(|copy| copy.dropped) {
                 folder.remove(&copy.name)?;
-                remove_from_places(copy, places, &held, now_ms, &mut failed);
+                remove_from_places(copy, places, &held, now_ms, &mut failed, &mut refusing);
             }
             copies.retain(|copy| {
                 !copy.dropped || !copy.places.is_empty() || !copy.unproven.is_empty()
@@ -106,7 +108,10 @@ fn supersede(keys: &mut [SealedCopy], now_ms: i64) {
 fn held(index: &Index, places: &[&dyn Place], now_ms: i64) -> BTreeSet<(String, String)> {
     let mut held = BTreeSet::new();
     for place in places.iter().map(|place| place.name()) {
-        let is_there = |copy: &&SealedCopy| copy.is_at(&place);
+        // One that is being sent again lies there still, perhaps.
+        let is_there = |copy: &&SealedCopy| {
+            copy.places.contains_key(&place) && !copy.doubted.contains_key(&place)
+        };
         let data = index.data.iter().rev().find(is_there);
         let keys: Vec<&SealedCopy> = index.keys.iter().filter(is_there).collect();
         let names = [data, keys.last().copied(), fitting(&keys, data, now_ms)];
@@ -122,10 +127,15 @@ fn remove_from_places(
     held: &BTreeSet<(String, String)>,
     now_ms: i64,
     failed: &mut Vec<PlaceError>,
+    refusing: &mut BTreeSet<String>,
 ) {
     for place in places {
         let name = place.name();
-        if !copy.places.contains_key(&name) && !copy.unproven.contains(&name) {
+        let was_read_back = copy.places.contains_key(&name);
+        if !was_read_back && now_ms.saturating_sub(copy.at_ms) > UNPROVEN_MS {
+            copy.unproven.remove(&name);
+        }
+        if !was_read_back && !copy.unproven.contains(&name) {
             continue;
         }
         if held.contains(&(name.clone(), copy.name.clone())) {
@@ -145,7 +155,11 @@ fn remove_from_places(
         let is_away = |doubt: &Doubt| {
             doubt.bytes.is_none() && now_ms.saturating_sub(doubt.since_ms) < AWAY_MS
         };
-        if copy.doubted.get(&name).is_some_and(is_away) {
+        if was_read_back && copy.doubted.get(&name).is_some_and(is_away) {
+            continue;
+        }
+        // One that gave up nothing just now is not asked for each of many.
+        if refusing.contains(&name) {
             continue;
         }
         match place.delete(&copy.name) {
@@ -154,7 +168,10 @@ fn remove_from_places(
                 copy.unproven.remove(&name);
                 copy.doubted.remove(&name);
             }
-            Err(error) => failed.push(error),
+            Err(error) => {
+                refusing.insert(name);
+                failed.push(error);
+            }
         }
     }
     // A place that is not set up any more keeps what it has: nobody can reach it from here.
@@ -167,19 +184,34 @@ fn remove_from_places(
 /// The newest few, and the newest of each day and of each week, counted from the newest on. What a wrong clock dated later than
 /// now counts as of now.
 fn kept_data(copies: &[SealedCopy], retention: Retention, now_ms: i64) -> BTreeSet<String> {
-    let mut kept = BTreeSet::new();
     let present = || copies.iter().filter(|copy| !copy.dropped);
-    let newest = present().rev().take(NEWEST);
-    kept.extend(newest.map(|copy| copy.name.clone()));
+    let is_somewhere = |copy: &&SealedCopy| {
+        copy.is_at(LOCAL) || copy.here || copy.places.keys().any(|place| copy.is_at(place))
+    };
     let found = present().filter(|copy| is_freshly_found(copy, now_ms));
-    kept.extend(found.map(|copy| copy.name.clone()));
+    let mut kept: BTreeSet<String> = found.map(|copy| copy.name.clone()).collect();
+    // What is nowhere now perhaps comes back; until then it takes the place of no other.
+    kept.extend(newest_of_spans(
+        &present().collect::<Vec<_>>(),
+        retention,
+        now_ms,
+    ));
+    let there: Vec<&SealedCopy> = present().filter(is_somewhere).collect();
+    kept.extend(newest_of_spans(&there, retention, now_ms));
+    kept
+}
+
+fn newest_of_spans(copies: &[&SealedCopy], retention: Retention, now_ms: i64) -> BTreeSet<String> {
+    let mut kept: BTreeSet<String> = BTreeSet::new();
+    let newest = copies.iter().rev().take(NEWEST);
+    kept.extend(newest.map(|copy| copy.name.clone()));
     for (span_ms, count) in [(DAY_MS, retention.daily), (WEEK_MS, retention.weekly)] {
         let span_of = |copy: &SealedCopy| copy.at_ms.min(now_ms).div_euclid(span_ms);
-        let mut spans: Vec<i64> = present().map(span_of).collect();
+        let mut spans: Vec<i64> = copies.iter().map(|copy| span_of(copy)).collect();
         spans.sort_unstable_by(|a, b| b.cmp(a));
         spans.dedup();
         for span in spans.into_iter().take(count as usize) {
-            let newest = present().rev().find(|copy| span_of(copy) == span);
+            let newest = copies.iter().rev().find(|copy| span_of(copy) == span);
             kept.extend(newest.map(|copy| copy.name.clone()));
         }
     }
@@ -202,19 +234,27 @@ fn kept_found_keys(index: &Index, now_ms: i64) -> BTreeSet<String> {
     let is_wanted = |copy: &&SealedCopy| !copy.dropped && is_freshly_found(copy, now_ms);
     let data = index.data.iter().filter(is_wanted);
     let places: BTreeSet<Option<&String>> = data.flat_map(found_at).collect();
+    // The newest of all, and the newest that is there: either may be all that is left when a disk comes back, or does not.
     let newest = |place: Option<&String>| {
+        let is_away = |copy: &SealedCopy| place.is_some_and(|place| !copy.is_at(place));
         let mut keys = index.keys.iter().rev().filter(is_wanted);
-        keys.find(|copy| found_at(copy).any(|at| at == place))
+        let mut keys = keys
+            .by_ref()
+            .filter(|copy| found_at(copy).any(|at| at == place));
+        let newest = keys.next();
+        let there = newest.filter(|copy| is_away(copy));
+        let there = there.and_then(|_| keys.find(|copy| !is_away(copy)));
+        newest.into_iter().chain(there)
     };
-    let newest = places.into_iter().filter_map(newest);
+    let newest = places.into_iter().flat_map(newest);
     let newest = newest.filter(|copy| !is_long_superseded(copy, now_ms));
     newest.map(|copy| copy.name.clone()).collect()
 }
 
-/// The places where a found copy lies; none stands for the shop's own folder.
+/// The places where a found copy lies, or lay when its disk was there; none stands for the shop's own folder.
 fn found_at(copy: &SealedCopy) -> impl Iterator<Item = Option<&String>> {
-    let places = copy.places.keys().filter(|place| copy.is_at(place));
-    places.map(Some).chain(copy.here.then_some(None))
+    let here = copy.here.then_some(None);
+    copy.places.keys().map(Some).chain(here)
 }
 
 fn is_freshly_found(copy: &SealedCopy, now_ms: i64) -> bool {

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::folder::{Folder, NAME_BEGIN, create_private, forget};
+use super::folder::{Folder, LOCAL, NAME_BEGIN, create_private, forget};
 use super::found::Looked;
-use super::{BackupError, Half, Index, SealedCopy, Strange, hash_file};
+use super::{BackupError, Doubt, Half, Index, SealedCopy, Strange, hash_file};
 use crate::actions::open_shop::Shop;
 
 /// Where files of a backup are put, and read back from.
@@ -163,6 +163,11 @@ impl Shop {
         let names: Vec<String> = places.iter().map(|place| place.name()).collect();
         let before = index.clone();
         index.strange.retain(|name, _| names.contains(name));
+        for copy in index.data.iter_mut().chain(&mut index.keys) {
+            // Nobody looks at the others any more.
+            let is_looked_at = |name: &String| name == LOCAL || names.contains(name);
+            copy.doubted.retain(|name, _| is_looked_at(name));
+        }
         // Another is made where the newest is gone; of the places outside it says nothing.
         match self.look_here(&mut index, &folder) {
             Ok(None) => {}
@@ -182,17 +187,23 @@ impl Shop {
             }
             let outcome = self.bring_to(&folder, &mut index, *place);
             folder.write_index(&index)?;
-            let why = match (outcome, lost) {
-                (Err(BackupError::Place(error)), _) => error.why,
-                (Err(error), _) => error.to_string(),
-                (Ok(_), Some(lost)) => lost,
-                (Ok(has_brought), None) => {
-                    if has_brought || is_reached {
-                        brought.worked.push(name);
+            let failed = match outcome {
+                Ok(has_brought) => {
+                    // Whoever is tried again later neither works nor fails now.
+                    let has_worked = has_brought || is_reached;
+                    if lost.is_none() && has_worked && index.has_newest_at(&name) {
+                        brought.worked.push(name.clone());
                     }
-                    continue;
+                    None
                 }
+                Err(BackupError::Place(error)) => Some(error.why),
+                Err(error) => Some(error.to_string()),
             };
+            let why: Vec<String> = failed.into_iter().chain(lost).collect();
+            if why.is_empty() {
+                continue;
+            }
+            let why = why.join("; ");
             brought.failed.push(PlaceError { place: name, why });
         }
         Ok(brought)
@@ -206,17 +217,17 @@ impl Shop {
         place: &dyn Place,
     ) -> Result<bool, BackupError> {
         let (name, now_ms) = (place.name(), self.now_ms());
-        let (mut has_brought, mut outcome) = (false, Ok(()));
+        let mut has_brought = false;
         // Keys first: data of which the orders never open is worth less than keys without data.
         for half in [Half::Keys, Half::Data] {
             let copies = index.half(half);
             let newest = copies.iter().rposition(SealedCopy::is_own);
             if let Some(at) = newest.filter(|at| is_wanted(&copies[*at], &name, now_ms)) {
                 has_brought = true;
-                outcome = outcome.and(self.bring(folder, index, (half, at), place));
+                self.bring(folder, index, (half, at), place)?;
             }
         }
-        outcome.map(|()| has_brought)
+        Ok(has_brought)
     }
 
     fn bring(
@@ -235,9 +246,6 @@ impl Shop {
         }
         let this = &mut index.half(half)[at];
         this.unproven.insert(name.clone());
-        if let Some(doubt) = this.doubted.get_mut(&name) {
-            doubt.again_ms = Some(now_ms);
-        }
         // Known to lie there before it does: what a kill leaves there goes in its time.
         folder.write_index(index)?;
         place.put_file(&copy.name, &local)?;
@@ -245,7 +253,8 @@ impl Shop {
         let this = &mut index.half(half)[at];
         this.places.insert(name.clone(), now_ms);
         this.unproven.remove(&name);
-        if this.doubted.contains_key(&name) {
+        if let Some(doubt) = this.doubted.get_mut(&name) {
+            doubt.again_ms = Some(now_ms);
             is_listed(&copy, place)?;
             this.doubted.remove(&name);
         }
@@ -253,15 +262,17 @@ impl Shop {
     }
 }
 
-/// Whether a place is to get a copy: one that it never had, or of which its list shows something else. The latter is tried once a
-/// day, should the list never agree.
+/// Whether a place is to get a copy: one that was not read back there since it was sent, or of which its list shows something else since. The latter is
+/// tried once a day, should the list never agree.
 fn is_wanted(copy: &SealedCopy, place: &str, now_ms: i64) -> bool {
     const AGAIN_MS: i64 = 20 * 3_600_000;
-    let Some(doubt) = copy.doubted.get(place) else {
-        return !copy.places.contains_key(place);
-    };
     let is_lately = |again_ms: i64| (0..AGAIN_MS).contains(&(now_ms - again_ms));
-    !doubt.again_ms.is_some_and(is_lately)
+    let is_tried_later = |doubt: &Doubt| doubt.again_ms.is_some_and(is_lately);
+    if !copy.places.contains_key(place) || copy.unproven.contains(place) {
+        return true;
+    }
+    let doubt = copy.doubted.get(place);
+    doubt.is_some_and(|doubt| !is_tried_later(doubt))
 }
 
 /// Holds what a place gives against what was put there.

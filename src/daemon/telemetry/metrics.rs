@@ -45,7 +45,7 @@ pub struct Metrics {
     pub orders_held: Gauge,
     /// When the certificate that is served runs out, Unix seconds; 0 until it is known.
     pub certificate_expires_timestamp_seconds: Gauge,
-    /// Age of the newest verified backup, by place; without a backup the place is not there.
+    /// Age of the newest verified backup, by place; a place that never had one is not there, and one that lost all is as old as the clock.
     pub backup_age_seconds: Family<BackupPlace, Gauge>,
     /// Length of the newest verified backup of data.
     pub backup_bytes: Gauge<u64, AtomicU64>,

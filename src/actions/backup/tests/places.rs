@@ -17,11 +17,31 @@ fn flip(path: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
+/// A folder under another name.
+struct Named(&'static str, FolderPlace);
+impl Place for Named {
+    fn name(&self) -> String {
+        self.0.to_owned()
+    }
+    fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
+        self.1.put_file(name, path)
+    }
+    fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
+        self.1.get_file(name, path, bytes)
+    }
+    fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError> {
+        self.1.list(prefix)
+    }
+    fn delete(&self, name: &str) -> Result<(), PlaceError> {
+        self.1.delete(name)
+    }
+}
+
 /// A place that gives other data than were put there.
-struct Liar(FolderPlace);
+struct Liar(FolderPlace, &'static str);
 impl Place for Liar {
     fn name(&self) -> String {
-        "liar".to_owned()
+        self.1.to_owned()
     }
     fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
         self.0.put_file(name, path)
@@ -356,6 +376,78 @@ async fn a_copy_that_is_gone_from_the_shops_own_folder_is_no_backup() {
 }
 
 #[tokio::test]
+async fn a_place_that_takes_nothing_for_hours_gets_its_copies_in_the_first_hour_that_it_does() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let disk = tempfile::tempdir().unwrap();
+    let place = FolderPlace(disk.path().to_owned());
+    // As a full disk: it gives its list, and the file does not get there.
+    let blocked = [&data, &keys].map(|copy| disk.path().join(format!("{}.part", copy.name)));
+    blocked
+        .iter()
+        .for_each(|path| fs::create_dir(path).unwrap());
+    let failed = || {
+        shop.clock.advance_ms(HOUR_MS);
+        shop.shop.bring_backups(&[&place]).unwrap().failed.len()
+    };
+    assert_eq!([(); 4].map(|()| failed()), [1; 4]);
+    blocked
+        .iter()
+        .for_each(|path| fs::remove_dir(path).unwrap());
+    assert_eq!(failed(), 0);
+    let index = shop.shop.backups().unwrap();
+    assert_eq!(index.newest_at(&place.name()).unwrap().name, data.name);
+}
+
+#[tokio::test]
+async fn a_copy_that_was_sent_again_counts_only_when_it_reads_back_again() {
+    let (shop, _, (data, _)) = backed_up().await;
+    let far = tempfile::tempdir().unwrap();
+    let (honest, liar) = (
+        Named("far", FolderPlace(far.path().to_owned())),
+        Liar(FolderPlace(far.path().to_owned()), "far"),
+    );
+    shop.shop.bring_backups(&[&honest]).unwrap();
+    fs::remove_file(far.path().join(&data.name)).unwrap();
+    for _ in 0..3 {
+        shop.clock.advance_ms(HOUR_MS);
+        let brought = shop.shop.bring_backups(&[&liar]).unwrap();
+        assert!(brought.worked.is_empty() && brought.failed.len() == 1);
+        assert!(shop.shop.backups().unwrap().newest_at("far").is_none());
+    }
+    let brought = shop.shop.bring_backups(&[&honest]).unwrap();
+    assert_eq!(brought.worked, ["far"]);
+    assert!(shop.shop.backups().unwrap().newest_at("far").is_some());
+}
+
+#[tokio::test]
+async fn found_copies_outlive_an_hour_in_which_their_disk_is_away() {
+    let (shop, _, (data, keys)) = backed_up().await;
+    let disk = tempfile::tempdir().unwrap();
+    let (mounted, away) = (disk.path().join("mounted"), disk.path().join("away"));
+    fs::create_dir(&mounted).unwrap();
+    let place = FolderPlace(mounted.clone());
+    shop.shop.bring_backups(&[&place]).unwrap();
+    // As on another machine: nothing in its own folder, and no index.
+    fs::remove_dir_all(shop.dir.path().join("shop/backups")).unwrap();
+    let round = || {
+        shop.clock.advance_ms(24 * HOUR_MS);
+        back_up(&shop).unwrap();
+        shop.shop.bring_backups(&[&place]).unwrap();
+        shop.shop.prune_backups(KEEP_ONE, &[&place]).unwrap();
+    };
+    (0..3).for_each(|_| round());
+    fs::rename(&mounted, &away).unwrap();
+    fs::create_dir(&mounted).unwrap();
+    round();
+    fs::remove_dir_all(&mounted).unwrap();
+    fs::rename(&away, &mounted).unwrap();
+    round();
+    for copy in [&data, &keys] {
+        assert!(mounted.join(&copy.name).exists(), "{}", copy.name);
+    }
+}
+
+#[tokio::test]
 async fn a_place_whose_list_is_never_right_is_told_of_and_not_sent_everything_every_hour() {
     struct Wrong(FolderPlace, AtomicU32);
     impl Place for Wrong {
@@ -393,6 +485,11 @@ async fn a_place_whose_list_is_never_right_is_told_of_and_not_sent_everything_ev
     let (again, failed) = sent(19);
     let said = failed[0].why.contains("and the list shows");
     assert!(again == 2 && said, "{again}: {failed:?}");
+    let brought = shop.shop.bring_backups(&[&place]).unwrap();
+    assert!(
+        brought.worked.is_empty(),
+        "it fails until its list is right"
+    );
     assert_eq!(sent(20).0, 2);
 }
 
@@ -400,7 +497,7 @@ async fn a_place_whose_list_is_never_right_is_told_of_and_not_sent_everything_ev
 async fn what_was_sent_to_a_place_and_never_read_back_goes_from_there_in_its_time() {
     let (shop, _, (data, _)) = backed_up().await;
     let far = tempfile::tempdir().unwrap();
-    let liar = Liar(FolderPlace(far.path().to_owned()));
+    let liar = Liar(FolderPlace(far.path().to_owned()), "liar");
     let there = || far.path().join(&data.name).exists();
     for day in 0..4 {
         let brought = shop.shop.bring_backups(&[&liar]).unwrap();
@@ -422,7 +519,7 @@ async fn a_place_gets_the_newest_copies_and_what_does_not_read_back_does_not_cou
     let place = FolderPlace(disk.path().to_owned());
     let gone = FolderPlace(disk.path().join("not-mounted"));
     let far = tempfile::tempdir().unwrap();
-    let liar = Liar(FolderPlace(far.path().to_owned()));
+    let liar = Liar(FolderPlace(far.path().to_owned()), "liar");
     let brought = shop.shop.bring_backups(&[&gone, &liar, &place]).unwrap();
     assert_eq!(brought.worked, [place.name()]);
     let [gone_said, liar_said] = brought.failed.as_slice() else {
