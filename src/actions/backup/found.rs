@@ -166,7 +166,7 @@ fn hold_against(index: &mut Index, place: &str, listed: &[Placed], now_ms: i64) 
     let first = lost.first()?;
     let others = match lost.len() - 1 {
         0 => String::new(),
-        others => format!(", and {others} more are not as they were"),
+        others => format!(" (and {others} more)"),
     };
     Some(format!(
         "{first}{others}: is its disk there, does something else delete there? It counts as no backup"

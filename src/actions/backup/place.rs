@@ -262,8 +262,8 @@ impl Shop {
     }
 }
 
-/// Whether a place is to get a copy: one that was not read back there since it was sent, or of which its list shows something else since. The latter is
-/// tried once a day, should the list never agree.
+/// Whether a place is to get a copy: one that was not read back there since it was sent, or of which its list shows something else
+/// since. The latter is tried once a day, should the list never agree.
 fn is_wanted(copy: &SealedCopy, place: &str, now_ms: i64) -> bool {
     const AGAIN_MS: i64 = 20 * 3_600_000;
     let is_lately = |again_ms: i64| (0..AGAIN_MS).contains(&(now_ms - again_ms));

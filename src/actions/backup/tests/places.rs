@@ -17,47 +17,61 @@ fn flip(path: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
-/// A folder under another name.
-struct Named(&'static str, FolderPlace);
-impl Place for Named {
-    fn name(&self) -> String {
-        self.0.to_owned()
+/// A folder under a name of its own that may give other data than were put there, and longer lengths in its list.
+struct Double<'a> {
+    name: &'static str,
+    folder: &'a Path,
+    garbles: bool,
+    longer: u64,
+    put: AtomicU32,
+}
+
+impl<'a> Double<'a> {
+    fn new(name: &'static str, folder: &'a Path) -> Self {
+        Self {
+            name,
+            folder,
+            garbles: false,
+            longer: 0,
+            put: AtomicU32::new(0),
+        }
     }
-    fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
-        self.1.put_file(name, path)
-    }
-    fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
-        self.1.get_file(name, path, bytes)
-    }
-    fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError> {
-        self.1.list(prefix)
-    }
-    fn delete(&self, name: &str) -> Result<(), PlaceError> {
-        self.1.delete(name)
+
+    fn folder(&self) -> FolderPlace {
+        FolderPlace(self.folder.to_owned())
     }
 }
 
-/// A place that gives other data than were put there.
-struct Liar(FolderPlace, &'static str);
-impl Place for Liar {
+impl Place for Double<'_> {
     fn name(&self) -> String {
-        self.1.to_owned()
+        self.name.to_owned()
     }
     fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
-        self.0.put_file(name, path)
+        self.put.fetch_add(1, Ordering::Relaxed);
+        self.folder().put_file(name, path)
     }
     fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
-        self.0.get_file(name, path, bytes)?;
-        if name.ends_with(DATA_ENDING) {
+        self.folder().get_file(name, path, bytes)?;
+        if self.garbles && name.ends_with(DATA_ENDING) {
             fs::write(path, b"not what was put").unwrap();
         }
         Ok(())
     }
     fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError> {
-        self.0.list(prefix)
+        let mut placed = self.folder().list(prefix)?;
+        placed.iter_mut().for_each(|one| one.bytes += self.longer);
+        Ok(placed)
     }
     fn delete(&self, name: &str) -> Result<(), PlaceError> {
-        self.0.delete(name)
+        self.folder().delete(name)
+    }
+}
+
+/// A place that gives other data than were put there.
+fn liar<'a>(name: &'static str, folder: &'a Path) -> Double<'a> {
+    Double {
+        garbles: true,
+        ..Double::new(name, folder)
     }
 }
 
@@ -402,10 +416,8 @@ async fn a_place_that_takes_nothing_for_hours_gets_its_copies_in_the_first_hour_
 async fn a_copy_that_was_sent_again_counts_only_when_it_reads_back_again() {
     let (shop, _, (data, _)) = backed_up().await;
     let far = tempfile::tempdir().unwrap();
-    let (honest, liar) = (
-        Named("far", FolderPlace(far.path().to_owned())),
-        Liar(FolderPlace(far.path().to_owned()), "far"),
-    );
+    let honest = Double::new("far", far.path());
+    let liar = liar("far", far.path());
     shop.shop.bring_backups(&[&honest]).unwrap();
     fs::remove_file(far.path().join(&data.name)).unwrap();
     for _ in 0..3 {
@@ -449,37 +461,19 @@ async fn found_copies_outlive_an_hour_in_which_their_disk_is_away() {
 
 #[tokio::test]
 async fn a_place_whose_list_is_never_right_is_told_of_and_not_sent_everything_every_hour() {
-    struct Wrong(FolderPlace, AtomicU32);
-    impl Place for Wrong {
-        fn name(&self) -> String {
-            "wrong".to_owned()
-        }
-        fn put_file(&self, name: &str, path: &Path) -> Result<(), PlaceError> {
-            self.1.fetch_add(1, Ordering::Relaxed);
-            self.0.put_file(name, path)
-        }
-        fn get_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), PlaceError> {
-            self.0.get_file(name, path, bytes)
-        }
-        fn list(&self, prefix: &str) -> Result<Vec<Placed>, PlaceError> {
-            let mut placed = self.0.list(prefix)?;
-            placed.iter_mut().for_each(|one| one.bytes += 16);
-            Ok(placed)
-        }
-        fn delete(&self, name: &str) -> Result<(), PlaceError> {
-            self.0.delete(name)
-        }
-    }
     let (shop, ..) = backed_up().await;
     let far = tempfile::tempdir().unwrap();
-    let place = Wrong(FolderPlace(far.path().to_owned()), Default::default());
+    let place = Double {
+        longer: 16,
+        ..Double::new("wrong", far.path())
+    };
     let sent = |hours: i64| {
         let mut failed = Vec::new();
         for _ in 0..hours {
             shop.clock.advance_ms(HOUR_MS);
             failed.extend(shop.shop.bring_backups(&[&place]).unwrap().failed);
         }
-        (place.1.swap(0, Ordering::Relaxed), failed)
+        (place.put.swap(0, Ordering::Relaxed), failed)
     };
     assert_eq!(sent(1).0, 2, "data and keys");
     let (again, failed) = sent(19);
@@ -497,7 +491,7 @@ async fn a_place_whose_list_is_never_right_is_told_of_and_not_sent_everything_ev
 async fn what_was_sent_to_a_place_and_never_read_back_goes_from_there_in_its_time() {
     let (shop, _, (data, _)) = backed_up().await;
     let far = tempfile::tempdir().unwrap();
-    let liar = Liar(FolderPlace(far.path().to_owned()), "liar");
+    let liar = liar("liar", far.path());
     let there = || far.path().join(&data.name).exists();
     for day in 0..4 {
         let brought = shop.shop.bring_backups(&[&liar]).unwrap();
@@ -519,7 +513,7 @@ async fn a_place_gets_the_newest_copies_and_what_does_not_read_back_does_not_cou
     let place = FolderPlace(disk.path().to_owned());
     let gone = FolderPlace(disk.path().join("not-mounted"));
     let far = tempfile::tempdir().unwrap();
-    let liar = Liar(FolderPlace(far.path().to_owned()), "liar");
+    let liar = liar("liar", far.path());
     let brought = shop.shop.bring_backups(&[&gone, &liar, &place]).unwrap();
     assert_eq!(brought.worked, [place.name()]);
     let [gone_said, liar_said] = brought.failed.as_slice() else {
